@@ -1,0 +1,1 @@
+"""The library of aggregators: one family of nodes a file."""

@@ -1,0 +1,1 @@
+"""What a user writes: flows, jobs, and how they are applied to datasets."""

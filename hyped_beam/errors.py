@@ -1,0 +1,171 @@
+"""The errors that users see: what is wrong, where in their code, and how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE_FOLDER = str(Path(__file__).parent) + "/"
+
+
+@dataclass(frozen=True)
+class CallSite:
+    """A line of the user's code.
+
+    Attributes:
+        file: Path of the source file, as the interpreter knows it.
+        line: Line number, from 1.
+    """
+
+    file: str
+    line: int
+
+    @classmethod
+    def nearest(cls) -> CallSite | None:
+        """The innermost frame of the running call stack that lies outside this package."""
+        frame = sys._getframe(1)  # noqa: SLF001 - the documented way to look at the stack without its cost
+        while frame.f_code.co_filename.startswith(PACKAGE_FOLDER):
+            if frame.f_back is None:
+                return None
+            frame = frame.f_back
+        return cls(frame.f_code.co_filename, frame.f_lineno)
+
+    def __str__(self) -> str:
+        try:
+            shown = str(Path(self.file).relative_to(Path.cwd()))
+        except ValueError:
+            shown = self.file
+        return f"{shown}:{self.line}"
+
+
+class FlowError(Exception):
+    """Something that the user can mend.
+
+    Args:
+        message: What is wrong, in one sentence without a full stop.
+        site: The line of the user's code that it is about.
+        hint: How to mend it.
+    """
+
+    def __init__(self, message: str, *, site: CallSite | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.site = site
+        self.hint = hint
+
+    def __str__(self) -> str:
+        where = f"{self.site}: " if self.site else ""
+        hint = f"\n  hint: {self.hint}" if self.hint else ""
+        return f"{where}{self.message}{hint}"
+
+
+class DefinitionError(FlowError):
+    """What was written does not make a flow: a wrong type, name, option or scope."""
+
+
+class DefinitionTypeError(DefinitionError, TypeError):
+    """A value of a type that is not taken here."""
+
+
+class UnknownNameError(DefinitionError, AttributeError, KeyError):
+    """A field, method, input or option that does not exist."""
+
+    __str__ = DefinitionError.__str__
+
+
+class InputError(FlowError):
+    """The data that was given (a file, a batch, a dataset) is not what the flow takes."""
+
+
+class JobError(FlowError):
+    """A job that failed for another reason than a node."""
+
+
+class NodeError(FlowError):
+    """A node that raised on a row.
+
+    Attributes:
+        node: Name of the node.
+        row: Number of the row in the source, or None where it is not known.
+        values: The node's inputs at that row, cut to a line.
+        cause: Type and message of what was raised.
+        trace: The traceback of what was raised, as text.
+    """
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        cause: str,
+        site: CallSite | None,
+        row: int | None = None,
+        values: str = "",
+        trace: str = "",
+        hint: str | None = None,
+    ) -> None:
+        at = "" if row is None else f" at row {row}"
+        shown = f"\n  row: {values}" if values else ""
+        super().__init__(f"node {node!r} failed{at}: {cause}{shown}", site=site, hint=hint)
+        self.node = node
+        self.row = row
+        self.values = values
+        self.cause = cause
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore_node_error, (self.to_json(),)
+
+    def to_json(self) -> dict[str, object]:
+        """The error as plain JSON values, to cross processes and runners."""
+        return {
+            "node": self.node,
+            "cause": self.cause,
+            "file": self.site.file if self.site else None,
+            "line": self.site.line if self.site else None,
+            "row": self.row,
+            "values": self.values,
+            "trace": self.trace,
+            "hint": self.hint,
+        }
+
+    @classmethod
+    def from_json(cls, saved: dict[str, object]) -> NodeError:
+        """The error that `to_json` wrote down."""
+        fields = dict(saved)
+        file, line = fields.pop("file"), fields.pop("line")
+        site = CallSite(str(file), int(str(line))) if file else None
+        return cls(site=site, **fields)  # type: ignore[arg-type]  # JSON carries no static types
+
+
+def _restore_node_error(saved: dict[str, object]) -> NodeError:
+    return NodeError.from_json(saved)
+
+
+def nearest_name(name: str, names: Iterable[str]) -> str | None:
+    """The name in `names` that `name` was probably meant to be, or None."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def unknown_name(what: str, name: str, names: Iterable[str], *, of: str, site: CallSite | None = None) -> UnknownNameError:
+    """The error for a name that does not exist: says the nearest one, or all of them.
+
+    Args:
+        what: What kind of name it is: "field", "input", "option".
+        name: The name that was given.
+        names: The names there are.
+        of: What was asked for it: "source", "node Jinja2".
+        site: Where; the nearest line of the user's code where it is None.
+    """
+    known = sorted(names)
+    close = nearest_name(name, known)
+    if close is not None:
+        hint = f"did you mean {close!r}?"
+    elif known:
+        hint = f"there are: {', '.join(known)}"
+    else:
+        hint = f"{of} has no {what}s"
+    return UnknownNameError(f"{of} has no {what} {name!r}", site=site or CallSite.nearest(), hint=hint)

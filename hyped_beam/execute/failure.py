@@ -1,0 +1,87 @@
+"""From an exception inside a node to the row that is at fault."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from hyped_beam.errors import NodeError
+from hyped_beam.nodes.runtime import RowError
+from hyped_beam.types import arrays
+from hyped_beam.types.arrays import Value
+
+LINE = 200
+"""The most characters of a row in a message."""
+
+
+def node_error(
+    error: BaseException, step: Any, inputs: Mapping[str, Value], row: int | None, first_row: int | None
+) -> NodeError:
+    """The error to report.
+
+    Args:
+        error: What was raised.
+        step: The step that raised.
+        inputs: The inputs that it was given.
+        row: The row at fault, counted in these inputs; None where it is not known.
+        first_row: The number of the first of these rows in the source; None where it is not known.
+    """
+    cause = error.__cause__ if isinstance(error, RowError) and error.__cause__ is not None else error
+    number = None if row is None else row + (first_row or 0)
+    return NodeError(
+        node=step.name,
+        cause=f"{type(cause).__name__}: {cause}",
+        site=step.site,
+        row=number,
+        values="" if row is None else row_line(inputs, row),
+        trace="".join(traceback.format_exception(cause)),
+        hint=getattr(cause, "hint", None),
+    )
+
+
+def row_line(inputs: Mapping[str, Value], row: int) -> str:
+    """The values of one row, cut to a line."""
+    shares = max(LINE // max(len(inputs), 1), 20)
+    shown = []
+    for name, value in inputs.items():
+        scalar = value if isinstance(value, pa.Scalar) else arrays.whole(slice_value(value, row, 1), 1)[0]
+        text = repr(scalar.as_py())
+        shown.append(f"{name}={text if len(text) <= shares else text[: shares - 3] + '...'}")
+    return ", ".join(shown)
+
+
+def slice_value(value: Value, start: int, rows: int) -> Value:
+    """Some rows of a value."""
+    if isinstance(value, pa.Scalar):
+        return value
+    if isinstance(value, Mapping):
+        return {name: slice_value(column, start, rows) for name, column in value.items()}
+    return value.slice(start, rows)
+
+
+def slice_inputs(inputs: Mapping[str, Value], start: int, rows: int) -> dict[str, Value]:
+    """Some rows of all inputs."""
+    return {name: slice_value(value, start, rows) for name, value in inputs.items()}
+
+
+def find_row(run: Callable[[Mapping[str, Value], int], Any], inputs: Mapping[str, Value], rows: int) -> int | None:
+    """The first row on which a node raises, by halving the batch; None where no single row is at fault."""
+    start, length = 0, rows
+    while length > 1:
+        half = length // 2
+        try:
+            run(slice_inputs(inputs, start, half), half)
+        except Exception:  # noqa: BLE001 - whatever a node raises
+            length = half
+        else:
+            start, length = start + half, length - half
+    if length != 1:
+        return None
+    try:
+        run(slice_inputs(inputs, start, 1), 1)
+    except Exception:  # noqa: BLE001 - whatever a node raises
+        return start
+    return None

@@ -1,0 +1,1 @@
+"""Readers and writers: ranges in, batches out; batches in, files out."""

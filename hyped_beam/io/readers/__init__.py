@@ -1,0 +1,1 @@
+"""Readers: what the rows of a flow come from."""

@@ -1,0 +1,1 @@
+"""Writers: the files that rows go to."""

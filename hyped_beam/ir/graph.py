@@ -1,0 +1,221 @@
+"""The graph: nodes of a few kinds, joined by edges that name an output and a path into it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from hyped_beam.errors import CallSite
+from hyped_beam.ir.scope import BASE_SCOPES, DATASET, SOURCE_ROWS, Scope
+from hyped_beam.types import features
+from hyped_beam.types.features import Feature
+
+
+class Kind(enum.Enum):
+    """What a node is to the compiler, which knows nothing else about it."""
+
+    SOURCE = "source"
+    CONST = "const"
+    MAP = "map"
+    AGGREGATE = "aggregate"
+    SINK = "sink"
+
+
+class Operation(Protocol):
+    """What a node computes, as much of it as the graph must know."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether running it again on the same input gives the same and does no harm."""
+
+    def identity(self) -> Hashable:
+        """Equal for two operations that compute the same."""
+
+    def describe(self) -> str:
+        """Its configuration in a few characters, for plans and pictures."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The rows that enter the flow.
+
+    Attributes:
+        columns: Names of the columns that are read.
+    """
+
+    columns: tuple[str, ...]
+    repeatable: bool = True
+
+    def identity(self) -> Hashable:  # noqa: D102 - see Operation
+        return self.columns
+
+    def describe(self) -> str:  # noqa: D102
+        return ", ".join(self.columns)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A value that is the same everywhere."""
+
+    scalar: pa.Scalar
+    repeatable: bool = True
+
+    def identity(self) -> Hashable:  # noqa: D102
+        return (str(self.scalar.type), repr(self.scalar.as_py()))
+
+    def describe(self) -> str:  # noqa: D102
+        shown = repr(self.scalar.as_py())
+        return shown if len(shown) <= 40 else shown[:37] + "..."  # noqa: PLR2004
+
+
+@dataclass(frozen=True)
+class Sink:
+    """An output of the flow."""
+
+    name: str
+    repeatable: bool = False
+
+    def identity(self) -> Hashable:  # noqa: D102
+        return self.name
+
+    def describe(self) -> str:  # noqa: D102
+        return repr(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One input of a node: the output of another, or a field inside it.
+
+    Attributes:
+        node: Number of the node whose output is used.
+        path: Names of the fields from that output inwards; empty for the whole.
+    """
+
+    node: int
+    path: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return ".".join((f"%{self.node}", *self.path))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """A step of the flow.
+
+    Attributes:
+        id: Its number, unchanged by passes; inputs have smaller ones unless a pass made them.
+        kind: What the compiler may do with it.
+        name: What to call it in plans, pictures and messages.
+        operation: What it computes.
+        inputs: Its inputs by name.
+        scope: The rows that its output belongs to.
+        feature: The type of its output.
+        site: The line of the user's code that made it.
+        options: How it runs, opaque here.
+    """
+
+    id: int
+    kind: Kind
+    name: str
+    operation: Any
+    inputs: Mapping[str, Edge]
+    scope: int
+    feature: Feature
+    site: CallSite | None = None
+    options: Any = None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A data flow. Its nodes come in an order in which each stands behind its inputs."""
+
+    nodes: Mapping[int, Node]
+    scopes: tuple[Scope, ...] = BASE_SCOPES
+
+    @property
+    def sinks(self) -> list[Node]:
+        """The outputs, in the order in which they were asked for."""
+        return [node for node in self.nodes.values() if node.kind is Kind.SINK]
+
+    @property
+    def source(self) -> Node:
+        """The one source."""
+        return next(node for node in self.nodes.values() if node.kind is Kind.SOURCE)
+
+    def feature(self, edge: Edge) -> Feature:
+        """The type of what an edge carries."""
+        found = self.nodes[edge.node].feature
+        for name in edge.path:
+            found = features.fields(found)[name]
+        return found
+
+    def with_nodes(self, nodes: Iterable[Node]) -> Graph:
+        """The same flow with other nodes."""
+        return replace(self, nodes={node.id: node for node in nodes})
+
+    def rewire(self, new_edge: Callable[[Edge], Edge]) -> Graph:
+        """The same flow with every edge replaced by what a function makes of it."""
+        return self.with_nodes(
+            replace(node, inputs={name: new_edge(edge) for name, edge in node.inputs.items()})
+            if node.inputs
+            else node
+            for node in self.nodes.values()
+        )
+
+
+@dataclass
+class GraphBuilder:
+    """A graph that grows: what a `DataFlow` records into.
+
+    Attributes:
+        nodes: The nodes so far.
+        scopes: The scopes so far.
+    """
+
+    nodes: dict[int, Node] = field(default_factory=dict)
+    scopes: list[Scope] = field(default_factory=lambda: list(BASE_SCOPES))
+
+    def add(
+        self,
+        kind: Kind,
+        operation: Operation,
+        *,
+        feature: Feature,
+        name: str,
+        inputs: Mapping[str, Edge] | None = None,
+        scope: int = DATASET,
+        site: CallSite | None = None,
+        options: Any = None,
+    ) -> Edge:
+        """Append a node; returns the edge that carries its whole output."""
+        number = len(self.nodes)
+        self.nodes[number] = Node(
+            number, kind, name, operation, dict(inputs or {}), scope, feature, site, options
+        )
+        return Edge(number)
+
+    def add_source(self, columns: Mapping[str, Feature], site: CallSite | None = None) -> Edge:
+        """Append the source."""
+        operation = Source(tuple(columns))
+        return self.add(
+            Kind.SOURCE, operation, feature=columns, name="source", scope=SOURCE_ROWS, site=site
+        )
+
+    def scope_of(self, edge: Edge) -> int:
+        """The scope that what an edge carries belongs to."""
+        return self.nodes[edge.node].scope
+
+    def fork(self) -> GraphBuilder:
+        """A copy to which nodes can be added without touching this one."""
+        return GraphBuilder(dict(self.nodes), list(self.scopes))
+
+    def build(self) -> Graph:
+        """The graph as it stands."""
+        return Graph(dict(self.nodes), tuple(self.scopes))
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes.values())

@@ -1,0 +1,1 @@
+"""Runner profiles, options, progress and results of jobs."""

@@ -1,0 +1,154 @@
+"""Aggregators: nodes that compute one value from many rows, by three functions over groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from hyped_beam.errors import CallSite, DefinitionTypeError
+from hyped_beam.ir.graph import Kind
+from hyped_beam.ir.scope import DATASET
+from hyped_beam.nodes import call as calls
+from hyped_beam.nodes import interface as interfaces
+from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.groups import Groups
+from hyped_beam.nodes.interface import Interface
+from hyped_beam.nodes.refs import Ref
+from hyped_beam.types import annotations, arrays, features
+from hyped_beam.types.features import Feature
+
+
+class Aggregator(Configured):
+    """A node that computes one value from many rows. Subclass it and write three functions.
+
+    `State`, a `NamedTuple` of columns, is what is known about each group so far. `update(inputs..., by)`
+    gives one state per group of a batch; `merge(state, by)` one from the neighbouring states of each
+    group, in source order; `finish(state)` the value. `merge` must be associative. States are Arrow
+    structs, so they are merged, shipped and saved without pickle. Where the types of the state depend on
+    the inputs, `def state_features(self, **inputs)`, given their features, returns them by name; where
+    that of the value does, `def output(self, **inputs)`.
+
+    Attributes:
+        commutative: Whether the order in which states are merged does not matter, to the last bit.
+
+    Example:
+        >>> from typing import NamedTuple
+        >>> from hyped_beam import Aggregator, Groups
+        >>> from hyped_beam.types.patterns import Int64Column, StringColumn
+        >>> import pyarrow.compute as pc
+        >>> class Characters(Aggregator):
+        ...     class State(NamedTuple):
+        ...         total: Int64Column
+        ...     def update(self, text: StringColumn, by: Groups) -> State:
+        ...         return self.State(by.sum(pc.utf8_length(text)))
+        ...     def merge(self, state: State, by: Groups) -> State:
+        ...         return self.State(by.sum(state.total))
+        ...     def finish(self, state: State) -> Int64Column:
+        ...         return state.total
+    """
+
+    State: ClassVar[Any]
+    commutative: ClassVar[bool] = False
+
+    @classmethod
+    def interface(cls) -> Interface:
+        """What the node takes and gives, from the signatures of `update` and `finish`.
+
+        Raises:
+            DefinitionTypeError: A function is missing, or its signature says too little.
+        """
+        return _interface(cls)
+
+    def call(self, *args: Any, **inputs: Any) -> Ref:
+        """Aggregate over the whole dataset.
+
+        Args:
+            *args: The input, for a node that has just one.
+            **inputs: Refs or constants by the name of the input.
+
+        Returns:
+            A ref to the value, in the scope of the whole dataset.
+
+        Raises:
+            DefinitionError: The inputs are not what the node takes.
+        """
+        bound = calls.bind_positional(self, args, inputs)
+        return calls.record(self, bound, kind=Kind.AGGREGATE, scope=DATASET)
+
+    def state_type(self, given: Mapping[str, Feature]) -> pa.StructType:
+        """The Arrow type of a state, from the features of the inputs."""
+        compute = getattr(self, "state_features", None)
+        if compute is not None:
+            return features.to_arrow(dict(compute(**given)))
+        patterns = {
+            name: annotations.pattern_of(hint) for name, hint in annotations.record_fields(self.State).items()
+        }
+        declared = self.interface()
+        read = Interface(declared.inputs, None, patterns, self.State, row_wise=False, coroutine=False)
+        return features.to_arrow(read.infer(given))
+
+
+@lru_cache(maxsize=1024)
+def _interface(cls: type[Aggregator]) -> Interface:
+    for name in ("State", "update", "merge", "finish"):
+        if not hasattr(cls, name):
+            raise DefinitionTypeError(f"{cls.__name__} has no `{name}`", site=CallSite.nearest())
+    try:
+        # The state is what `update` returns, so its annotation says nothing about the interface.
+        taken = interfaces.read_inputs(cls.update, leave_out=("by",), names=vars(cls))  # type: ignore[attr-defined]  # checked above
+        output, record = interfaces.read_output(cls.finish, names=vars(cls))  # type: ignore[attr-defined]  # checked above
+    except (TypeError, NameError) as error:
+        raise DefinitionTypeError(str(error), site=CallSite.nearest()) from error
+    return Interface(taken, None, output, record, row_wise=False, coroutine=False)
+
+
+class AggregatorRuntime:
+    """An aggregator that runs.
+
+    Args:
+        operation: The aggregator.
+        state_type: The Arrow type of its states.
+        output_type: The Arrow type of its value.
+    """
+
+    def __init__(self, operation: Any, state_type: pa.StructType, output_type: pa.DataType) -> None:
+        self.node = operation.runtime_copy(output_type)
+        self.state_type = state_type
+        self.output_type = output_type
+        self.commutative = operation.commutative
+
+    def update(self, inputs: Mapping[str, arrays.Value], by: Groups) -> pa.StructArray:
+        """One state per group of a batch."""
+        columns = {name: arrays.whole(value, by.rows) for name, value in inputs.items()}
+        return self._states(self.node.update(**columns, by=by), by.n)
+
+    def merge(self, states: pa.StructArray, by: Groups) -> pa.StructArray:
+        """One state per group from the states that `by` puts into it, in their order."""
+        return self._states(self.node.merge(self._unpack(states), by), by.n)
+
+    def finish(self, states: pa.StructArray) -> pa.Array:
+        """The values of states."""
+        value = self.node.finish(self._unpack(states))
+        if isinstance(value, tuple) and hasattr(value, "_asdict"):
+            value = arrays.struct_of(value._asdict(), len(states))
+        return arrays.conform(_one_array(value), self.output_type)
+
+    def _unpack(self, states: pa.StructArray) -> Any:
+        return self.node.State(**{name: states.field(name) for name in self.state_type.names})
+
+    def _states(self, state: Any, groups: int) -> pa.StructArray:
+        columns = [
+            arrays.conform(_one_array(getattr(state, field.name)), field.type) for field in self.state_type
+        ]
+        for field, column in zip(self.state_type, columns, strict=True):
+            if len(column) != groups:
+                msg = f"state {field.name!r} has {len(column)} rows for {groups} groups"
+                raise ValueError(msg)
+        return pa.StructArray.from_arrays(columns, fields=list(self.state_type))
+
+
+def _one_array(column: Any) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -1,0 +1,359 @@
+"""Recording a call: names and types are checked, literals become constants, the output's type is inferred."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from hyped_beam.errors import (
+    CallSite,
+    DefinitionError,
+    DefinitionTypeError,
+    FlowError,
+    unknown_name,
+)
+from hyped_beam.ir.graph import Constant, Edge, GraphBuilder, Kind
+from hyped_beam.ir.scope import DATASET, meeting_scope
+from hyped_beam.nodes import registry
+from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.interface import Input, Interface
+from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of
+from hyped_beam.types import features, promotion
+from hyped_beam.types.features import Family, Feature
+
+_MISSING = object()
+
+
+def record(
+    node: Any, inputs: Mapping[str, Any], *, kind: Kind = Kind.MAP, scope: int | None = None
+) -> Ref:
+    """Add a node to the flow that its inputs belong to.
+
+    Args:
+        node: A processor or an aggregator.
+        inputs: Refs and literals by the name of the input.
+        kind: The kind of the node.
+        scope: The rows of the output; where the inputs meet, if None.
+
+    Raises:
+        DefinitionError: The inputs are not what the node takes, or belong to different flows or rows.
+    """
+    site = CallSite.nearest()
+    interface = node.interface()
+    name = node._options.name or registry.snake_case(type(node).__name__)  # noqa: SLF001 - of the same package
+    shown = type(node).__name__
+    _check_names(shown, interface, inputs, site)
+    given = {key: _refs_inside(value, site) for key, value in inputs.items()}
+    builder = _common_builder(shown, given, site)
+    edges = _edges_of(builder, shown, interface, given, site)
+    if getattr(node, "promote", False):
+        edges = _promoted(builder, node, edges, site)
+    types = {key: _feature_at(builder, edge) for key, edge in edges.items()}
+    for key, feature in types.items():
+        _check_pattern(shown, key, interface, feature, site)
+    output = _infer(node, interface, types, site)
+    if scope is None:
+        scope = _meeting(builder, shown, edges, site)
+    edge = builder.add(
+        kind,
+        node,
+        feature=output,
+        name=name,
+        inputs=edges,
+        scope=scope,
+        site=site,
+        options=node._options,  # noqa: SLF001
+    )
+    return Ref(builder, edge, output)
+
+
+def bind_positional(node: Any, args: tuple[Any, ...], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs by name, where one may have been given by position.
+
+    Raises:
+        DefinitionError: Several were given by position, or the node takes several.
+    """
+    if not args:
+        return dict(inputs)
+    names = list(node.interface().inputs)
+    required = [name for name, declared in node.interface().inputs.items() if not declared.optional]
+    if len(args) > 1 or len(required) > 1 or not names:
+        shown = ", ".join(f"{name}=..." for name in names) or "..."
+        raise DefinitionTypeError(
+            f"{type(node).__name__} takes its inputs by name",
+            site=CallSite.nearest(),
+            hint=f"write .call({shown})",
+        )
+    first = (required or names)[0]
+    if first in inputs:
+        raise DefinitionTypeError(
+            f"{type(node).__name__} got the input {first!r} twice", site=CallSite.nearest()
+        )
+    return {first: args[0], **inputs}
+
+
+def call_method(
+    node: type[Any], name: str, ref: Ref, args: tuple[Any, ...], arguments: Mapping[str, Any]
+) -> Ref:
+    """Call a node as a method of its first input.
+
+    Raises:
+        DefinitionError: An argument is missing, unknown or wrong.
+    """
+    slots = [*list(node.interface().inputs)[1:], *node.model_fields]
+    if node.interface().variadic is None and len(args) > len(slots):
+        raise DefinitionTypeError(
+            f"{name}() takes {len(slots)} arguments, got {len(args)}", site=CallSite.nearest()
+        )
+    bound = dict(zip(slots, args, strict=False))
+    for key, value in arguments.items():
+        if key not in slots:
+            raise unknown_name("argument", key, slots, of=f"{name}()")
+        if key in bound:
+            raise DefinitionTypeError(f"{name}() got {key!r} twice", site=CallSite.nearest())
+        bound[key] = value
+    configuration = {key: value for key, value in bound.items() if key in node.model_fields}
+    for key, value in configuration.items():
+        if isinstance(value, Ref):
+            raise DefinitionTypeError(
+                f"{name}(): {key!r} is an option, the same for all rows, and cannot be a ref",
+                site=CallSite.nearest(),
+                hint="give a plain Python value",
+            )
+    inputs = {key: value for key, value in bound.items() if key not in configuration}
+    first = next(iter(node.interface().inputs))
+    return record(node(**configuration), {first: ref, **inputs})
+
+
+def call_operator(symbol: str, operands: tuple[Any, ...]) -> Any:
+    """Call what an operator means for its operands.
+
+    Raises:
+        DefinitionTypeError: It means nothing for them.
+    """
+    refs = [operand for operand in operands if isinstance(operand, Ref)]
+    left = operands[0] if isinstance(operands[0], Ref) else refs[0]
+    node = registry.find_operator(symbol, features.family(feature_of(left)))
+    if node is None and isinstance(operands[-1], Ref):
+        node = registry.find_operator(symbol, features.family(feature_of(operands[-1])))
+    if node is None:
+        raise _no_operator(symbol, operands)
+    names = list(node.interface().inputs)
+    if len(names) < len(operands):  # the last operand is configuration, as in list[0]
+        field = next(iter(node.model_fields))
+        return record(node(**{field: operands[-1]}), {names[0]: operands[0]})
+    return record(node(), dict(zip(names, operands, strict=False)))
+
+
+def constant(builder: GraphBuilder, literal: Any, beside: Feature | None = None, site: CallSite | None = None) -> Edge:
+    """Add a constant to a flow; returns its edge.
+
+    Raises:
+        DefinitionTypeError: Values of that Python type are no constants.
+    """
+    try:
+        feature = promotion.literal(literal, beside)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        feature = None
+    if feature is None:
+        raise DefinitionTypeError(
+            f"{literal!r:.80} of type {type(literal).__name__} is no constant",
+            site=site or CallSite.nearest(),
+            hint="constants are None, numbers, text, bytes, dates and times, and lists and dicts of them",
+        )
+    if features.is_class_label(feature) and isinstance(literal, str):
+        literal = feature.str2int(literal)
+    elif literal is not None and isinstance(literal, str) and features.is_class_label(beside):
+        raise unknown_name("label", literal, beside.names, of="the ClassLabel", site=site)
+    scalar = literal if isinstance(literal, pa.Scalar) else pa.scalar(literal, features.to_arrow(feature))
+    return builder.add(Kind.CONST, Constant(scalar), feature=feature, name="const", site=site)
+
+
+def _check_names(
+    shown: str, interface: Interface, inputs: Mapping[str, Any], site: CallSite | None
+) -> None:
+    if interface.variadic is None:
+        for name in inputs:
+            if name not in interface.inputs:
+                raise unknown_name("input", name, interface.inputs, of=shown, site=site)
+    missing = [
+        name
+        for name, declared in interface.inputs.items()
+        if not declared.optional and inputs.get(name, _MISSING) is _MISSING
+    ]
+    if missing:
+        takes = ", ".join(interface.inputs)
+        raise DefinitionTypeError(
+            f"{shown} needs the input {missing[0]!r}", site=site, hint=f"its inputs are: {takes}"
+        )
+
+
+def _refs_inside(value: Any, site: CallSite | None) -> Any:
+    """A literal that holds refs is what `collect` makes of it."""
+    if isinstance(value, (Mapping, list, tuple)):
+        if holds_refs(value):
+            from hyped_beam.nodes.pack import pack
+
+            return pack(value)
+    elif isinstance(value, (Configured, type)) or (callable(value) and not isinstance(value, Ref)):
+        raise DefinitionTypeError(
+            f"{value!r:.80} is no value of the flow",
+            site=site,
+            hint="call a method with (), and a node with .call(...)",
+        )
+    return value
+
+
+def holds_refs(value: Any) -> bool:
+    """Whether a literal is, or holds, a ref."""
+    if isinstance(value, Ref):
+        return True
+    if isinstance(value, Mapping):
+        return any(holds_refs(item) for item in value.values())
+    return isinstance(value, (list, tuple)) and any(holds_refs(item) for item in value)
+
+
+def _common_builder(shown: str, given: Mapping[str, Any], site: CallSite | None) -> GraphBuilder:
+    builders = {id(builder_of(value)): builder_of(value) for value in given.values() if isinstance(value, Ref)}
+    if not builders:
+        raise DefinitionTypeError(
+            f"{shown} needs at least one ref among its inputs",
+            site=site,
+            hint="start from flow.src_features",
+        )
+    if len(builders) > 1:
+        raise DefinitionError(
+            f"the inputs of {shown} come from different flows",
+            site=site,
+            hint="a ref can be used only in the flow whose src_features it was made from",
+        )
+    return next(iter(builders.values()))
+
+
+def _edges_of(
+    builder: GraphBuilder, shown: str, interface: Interface, given: Mapping[str, Any], site: CallSite | None
+) -> dict[str, Edge]:
+    beside = next(feature_of(value) for value in given.values() if isinstance(value, Ref))
+    edges = {}
+    for name, value in given.items():
+        if isinstance(value, Ref):
+            edges[name] = edge_of(value)
+        elif value is not None or not interface.inputs.get(name, Input(_any())).optional:
+            edges[name] = constant(builder, value, beside, site)
+    return edges
+
+
+def _any() -> Any:
+    from hyped_beam.types.annotations import pattern_of
+
+    return pattern_of(object)
+
+
+def _feature_at(builder: GraphBuilder, edge: Edge) -> Feature:
+    feature = builder.nodes[edge.node].feature
+    for name in edge.path:
+        feature = features.fields(feature)[name]
+    return feature
+
+
+def _check_pattern(
+    shown: str, name: str, interface: Interface, feature: Feature, site: CallSite | None
+) -> None:
+    declared = interface.inputs.get(name)
+    pattern = declared.pattern if declared else interface.variadic
+    if pattern is None or pattern.matches(feature) or features.family(feature) is Family.NULL:
+        return
+    raise DefinitionTypeError(
+        f"{shown} takes {pattern.description} as {name!r}, got {features.describe(feature):.120}",
+        site=site,
+        hint=_cast_hint(pattern.families, feature),
+    )
+
+
+def _cast_hint(accepted: frozenset[Family], feature: Feature) -> str | None:
+    family = features.family(feature)
+    if family is Family.STRUCT:
+        names = list(features.fields(feature))
+        fitting = [
+            name for name, inner in features.fields(feature).items() if features.family(inner) in accepted
+        ]
+        return f"give one of its fields: {', '.join(fitting or names)}"
+    if family is Family.LIST:
+        return "write ref[i] for one element, or use a method of lists"
+    castable = {Family.STRING: "string", Family.INTEGER: "int64", Family.FLOAT: "float64", Family.BOOLEAN: "bool"}
+    for target, dtype in castable.items():
+        if target in accepted and family in (*castable, Family.TIMESTAMP, Family.DATE, Family.BINARY, Family.DECIMAL):
+            return f'write .cast("{dtype}")'
+    return None
+
+
+def _infer(node: Any, interface: Interface, types: Mapping[str, Feature], site: CallSite | None) -> Feature:
+    compute = getattr(node, "output", None)
+    try:
+        return interface.infer(types) if compute is None else compute(**types)
+    except FlowError as error:
+        error.site = error.site or site
+        raise
+    except (TypeError, ValueError) as error:
+        raise DefinitionTypeError(f"{type(node).__name__}: {error}", site=site) from error
+
+
+def _meeting(builder: GraphBuilder, shown: str, edges: Mapping[str, Edge], site: CallSite | None) -> int:
+    used = {name: builder.scope_of(edge) for name, edge in edges.items()}
+    scope = meeting_scope(builder.scopes, used.values()) if used else DATASET
+    if scope is None:
+        parts = ", ".join(f"{name!r} has the rows of {builder.scopes[number].name}" for name, number in used.items())
+        raise DefinitionError(f"the inputs of {shown} belong to different rows: {parts}", site=site)
+    return scope
+
+
+def _promoted(
+    builder: GraphBuilder, node: Any, edges: Mapping[str, Edge], site: CallSite | None
+) -> dict[str, Edge]:
+    """The inputs, with those that are promoted to a common type cast to it."""
+    from hyped_beam.nodes.promote import Promote
+
+    names = [name for name in edges if node.promote is True or name in node.promote]
+    given = [_feature_at(builder, edges[name]) for name in names]
+    target: Feature | None = given[0] if given else None
+    for feature in given[1:]:
+        target = None if target is None else promotion.common(target, feature)
+    if given and target is None:
+        shown = " and ".join(dict.fromkeys(features.describe(feature) for feature in given))
+        raise DefinitionTypeError(
+            f"{type(node).__name__}: {shown} have no type in common",
+            site=site,
+            hint="cast one of them: ref.cast(...)",
+        )
+    promoted = dict(edges)
+    for name, feature in zip(names, given, strict=True):
+        if not features.same(feature, target):
+            operation = Promote()
+            promoted[name] = builder.add(
+                Kind.MAP,
+                operation,
+                feature=target,
+                name="promote",
+                inputs={"input": edges[name]},
+                scope=builder.scope_of(edges[name]),
+                site=site,
+                options=operation._options,  # noqa: SLF001
+            )
+    return promoted
+
+
+def _no_operator(symbol: str, operands: tuple[Any, ...]) -> DefinitionTypeError:
+    def shown(operand: Any) -> str:
+        return features.describe(feature_of(operand)) if isinstance(operand, Ref) else repr(operand)
+
+    between = " and ".join(f"{shown(operand):.80}" for operand in operands)
+    text = any(
+        isinstance(operand, Ref) and features.family(feature_of(operand)) is Family.STRING for operand in operands
+    )
+    return DefinitionTypeError(
+        f"{symbol!r} means nothing for {between}",
+        site=CallSite.nearest(),
+        hint='write .cast("float64") to compute with text' if text and symbol in "+-*/%//**" else None,
+    )

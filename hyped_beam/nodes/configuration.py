@@ -1,0 +1,115 @@
+"""The base of all nodes: a frozen pydantic model whose fields are the node's configuration."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Hashable
+from typing import Any, ClassVar
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from typing_extensions import Self
+
+from hyped_beam.errors import CallSite, DefinitionError, unknown_name
+from hyped_beam.nodes.interface import Interface
+from hyped_beam.nodes.options import DEFAULT_OPTIONS, Options
+
+
+class Configured(BaseModel):
+    """A node: its fields are its configuration, validated where it is written and frozen.
+
+    Attributes:
+        repeatable: Whether running it again on the same input gives the same and does no harm. A node
+            that is not is never merged with its equals, computed in advance or scanned again.
+        output_type: The Arrow type of the output; there while the node runs.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+        protected_namespaces=(),
+    )
+
+    repeatable: ClassVar[bool] = True
+    output_type: ClassVar[pa.DataType]
+    _options: Options = PrivateAttr(default=DEFAULT_OPTIONS)
+
+    def __init__(self, **configuration: Any) -> None:
+        try:
+            super().__init__(**configuration)
+        except ValidationError as error:
+            raise _wrong_configuration(type(self), configuration, error) from None
+
+    @classmethod
+    def interface(cls) -> Interface:
+        """What the node takes and gives."""
+        raise NotImplementedError
+
+    def options(self, **options: Any) -> Self:
+        """The same node, run in another way.
+
+        Args:
+            **options: Fields of `Options`: `name`, `batch_size`, `limits`.
+
+        Raises:
+            DefinitionError: There is no such option, or it has a wrong value.
+        """
+        try:
+            merged = Options(**{**self._options.model_dump(exclude_unset=True), **options})
+        except ValidationError as error:
+            raise _wrong_configuration(Options, options, error) from None
+        changed = self.model_copy()
+        object.__setattr__(changed, "__pydantic_private__", {"_options": merged})
+        return changed
+
+    def identity(self) -> Hashable:
+        """Equal for two nodes that compute the same."""
+        try:
+            return (type(self), self.model_dump_json())
+        except ValueError:
+            return (type(self), id(self))
+
+    def describe(self) -> str:
+        """Its configuration in a few characters."""
+        return ", ".join(
+            f"{name}={value!r:.40}" for name, value in self if name in self.model_fields_set
+        )
+
+    def runtime_copy(self, output_type: pa.DataType) -> Self:
+        """A copy that may be changed by `setup` and while it runs."""
+        running = copy.copy(self)
+        object.__setattr__(running, "__dict__", {**self.__dict__, "output_type": output_type})
+        object.__setattr__(running, "__pydantic_extra__", None)
+        running.__dict__["__running__"] = True
+        return running
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "__running__" in self.__dict__:
+            self.__dict__[name] = value
+        elif name.startswith("_"):
+            super().__setattr__(name, value)
+        else:
+            msg = f"{type(self).__name__} is frozen: {name!r} cannot be set outside `setup` and `process`"
+            raise DefinitionError(msg, site=CallSite.nearest(), hint="make a new node with other options")
+
+
+def _wrong_configuration(
+    node: type[BaseModel], given: dict[str, Any], error: ValidationError
+) -> DefinitionError:
+    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    field = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return unknown_name("option", field, node.model_fields, of=node.__name__)
+    if problem["type"] == "missing":
+        return DefinitionError(
+            f"{node.__name__} needs the option {field!r}",
+            site=CallSite.nearest(),
+            hint=f"{node.__name__}({field}=...)",
+        )
+    message = problem["msg"].removeprefix("Value error, ")
+    shown = f", got {given[field]!r:.80}" if field in given else ""
+    at = f" option {field!r}" if field else ""
+    return DefinitionError(f"{node.__name__}{at}: {message}{shown}", site=CallSite.nearest())

@@ -1,0 +1,162 @@
+"""The interface of a node, read from the signature of its `process`, `process_row` or `update`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import typing_extensions
+
+from hyped_beam.types import annotations, features
+from hyped_beam.types.features import Family, Feature
+from hyped_beam.types.patterns import Pattern
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a node.
+
+    Attributes:
+        pattern: The features that it takes.
+        optional: Whether it may be left out.
+        admits_null: Whether rows that are null there are given to `process_row`.
+    """
+
+    pattern: Pattern
+    optional: bool = False
+    admits_null: bool = False
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What a node takes and gives.
+
+    Attributes:
+        inputs: The inputs by name.
+        variadic: The pattern of inputs by any other name, where `**inputs` are taken.
+        output: The pattern of the one output, or those of several by name; None where `output` computes it.
+        record: The class that several outputs come in.
+        row_wise: Whether it works on the values of a row.
+        coroutine: Whether it is `async`.
+    """
+
+    inputs: Mapping[str, Input]
+    variadic: Pattern | None
+    output: Pattern | Mapping[str, Pattern] | None
+    record: type | None
+    row_wise: bool
+    coroutine: bool
+
+    def infer(self, given: Mapping[str, Feature]) -> Feature:
+        """The feature of the output, from those of the inputs.
+
+        Raises:
+            TypeError: The annotation of the output leaves it open.
+        """
+        if isinstance(self.output, Mapping):
+            return {name: self._infer_one(pattern, given) for name, pattern in self.output.items()}
+        if self.output is None:
+            msg = "the output has neither an annotation nor an `output` method"
+            raise TypeError(msg)
+        return self._infer_one(self.output, given)
+
+    def _infer_one(self, pattern: Pattern, given: Mapping[str, Feature]) -> Feature:
+        if pattern.dtype is not None or pattern.exact is not None:
+            return pattern.feature()
+        for name, declared in self.inputs.items():
+            if name in given and declared.pattern == pattern:
+                found = given[name]
+                is_number = Family.INTEGER in pattern.families and Family.STRING not in pattern.families
+                return features.value("int64") if is_number and features.is_class_label(found) else found
+        feature = pattern.feature()
+        if feature is None:
+            msg = f"the output is annotated as {pattern.description}: give one type, or write an `output` method"
+            raise TypeError(msg)
+        return feature
+
+
+def read_signature(
+    function: Callable[..., Any], *, row_wise: bool, skip: int = 1, names: Mapping[str, Any] | None = None
+) -> Interface:
+    """The interface that a function's signature says.
+
+    Args:
+        function: `process`, `process_row` or a plain function.
+        row_wise: Whether it works on the values of a row.
+        skip: How many parameters come before the inputs (`self`).
+        names: What annotations may name beside the globals of the function's module.
+
+    Raises:
+        TypeError: A parameter has no annotation, or one that is no feature pattern.
+    """
+    inputs = read_inputs(function, skip=skip, names=names)
+    variadic = next((inputs.pop(name).pattern for name in list(inputs) if name.startswith("**")), None)
+    output, record = read_output(function, names)
+    return Interface(inputs, variadic, output, record, row_wise, inspect.iscoroutinefunction(function))
+
+
+def read_inputs(
+    function: Callable[..., Any],
+    *,
+    skip: int = 1,
+    leave_out: Collection[str] = (),
+    names: Mapping[str, Any] | None = None,
+) -> dict[str, Input]:
+    """The inputs that the parameters of a function say; those of any other name stand under `**name`.
+
+    Args:
+        function: The function.
+        skip: How many parameters come before the inputs (`self`).
+        leave_out: Parameters that are no inputs.
+        names: What annotations may name beside the globals of the function's module.
+
+    Raises:
+        TypeError: A parameter has no annotation, or one that is no feature pattern.
+    """
+    hints = typing_extensions.get_type_hints(function, localns=names, include_extras=True)
+    inputs: dict[str, Input] = {}
+    for parameter in list(inspect.signature(function).parameters.values())[skip:]:
+        if parameter.name in leave_out:
+            continue
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            msg = f"{function.__qualname__}: inputs have names, so *{parameter.name} cannot be one"
+            raise TypeError(msg)
+        if parameter.name not in hints:
+            msg = f"{function.__qualname__}: parameter {parameter.name!r} has no annotation"
+            raise TypeError(msg)
+        annotation, admits_null = annotations.split_optional(hints[parameter.name])
+        variadic = parameter.kind is inspect.Parameter.VAR_KEYWORD
+        inputs[f"**{parameter.name}" if variadic else parameter.name] = Input(
+            _pattern(function, parameter.name, annotation),
+            optional=parameter.default is None,
+            admits_null=admits_null,
+        )
+    return inputs
+
+
+def _pattern(function: Callable[..., Any], name: str, annotation: Any) -> Pattern:
+    try:
+        return annotations.pattern_of(annotation)
+    except annotations.AnnotationError as error:
+        msg = f"{function.__qualname__}: {name}: {error}"
+        raise TypeError(msg) from None
+
+
+def read_output(
+    function: Callable[..., Any], names: Mapping[str, Any] | None = None
+) -> tuple[Pattern | dict[str, Pattern] | None, type | None]:
+    """The pattern of what a function returns, or those of several outputs with the class they come in.
+
+    Raises:
+        TypeError: The annotation is no feature pattern.
+    """
+    annotation = typing_extensions.get_type_hints(function, localns=names, include_extras=True).get("return")
+    if annotation is None:
+        return None, None
+    annotation, _ = annotations.split_optional(annotation)
+    if annotations.is_record(annotation):
+        hints = annotations.record_fields(annotation)
+        return {name: _pattern(function, name, hint) for name, hint in hints.items()}, annotation
+    return _pattern(function, "return", annotation), None

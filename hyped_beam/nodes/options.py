@@ -1,0 +1,42 @@
+"""How a node runs, as opposed to what it computes."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Limits(BaseModel):
+    """Bounds on the coroutines of a node.
+
+    Attributes:
+        concurrency: How many rows (for `async process`: batches) are in flight at once.
+        per_second: How many are started each second, at most.
+        timeout: Seconds after which one is given up.
+        retries: How often one that failed or timed out is tried again, waiting 0.1 s, 0.2 s, 0.4 s, ...
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    concurrency: int = Field(default=64, ge=1)
+    per_second: float | None = Field(default=None, gt=0)
+    timeout: float | None = Field(default=None, gt=0)
+    retries: int = Field(default=0, ge=0)
+
+
+class Options(BaseModel):
+    """How a node runs.
+
+    Attributes:
+        name: What to call it in plans, pictures and messages.
+        batch_size: The most rows that it is given at once.
+        limits: Bounds on its coroutines.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = None
+    batch_size: int | None = Field(default=None, ge=1)
+    limits: Limits = Limits()
+
+
+DEFAULT_OPTIONS = Options()

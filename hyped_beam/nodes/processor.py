@@ -1,0 +1,208 @@
+"""Processors: nodes that compute one row, or one column, from another."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Hashable
+from functools import lru_cache
+from typing import Any, ClassVar, overload
+
+from pydantic import PrivateAttr
+
+from hyped_beam.errors import CallSite, DefinitionTypeError
+from hyped_beam.ir.graph import Kind
+from hyped_beam.nodes import call as calls
+from hyped_beam.nodes import interface as interfaces
+from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.interface import Interface
+from hyped_beam.nodes.refs import Ref
+from hyped_beam.types.patterns import Pattern
+
+
+class Processor(Configured):
+    """A node that maps rows to rows. Subclass it and write `process` or `process_row`.
+
+    `process` gets Arrow columns and returns one of equal length, or a `NamedTuple` of several;
+    `process_row` gets the Python values of one row. Either may be `async`. Parameter names are input
+    names, a default of None makes an input optional, and annotations say which features are taken. Where
+    the output's type depends on the inputs or on the configuration, `def output(self, **inputs)`, given
+    their features, returns it. `setup` and `teardown` (either may be `async`) run before the first and
+    after the last batch, on a copy of the node that no other thread or node shares.
+
+    Attributes:
+        accepts_scalars: Whether inputs that are the same for all rows may come as `pyarrow.Scalar`; at
+            least one input is a column then.
+        promote: Whether all inputs (or those named) are cast to their common type first.
+        passes_inputs: Whether each field of the output is the input of that name, unchanged.
+
+    Example:
+        >>> import pyarrow.compute as pc
+        >>> from hyped_beam import Processor
+        >>> from hyped_beam.types.patterns import Int32Column, StringColumn
+        >>> class Commas(Processor):
+        ...     def process(self, text: StringColumn) -> Int32Column:
+        ...         return pc.count_substring(text, ",")
+    """
+
+    accepts_scalars: ClassVar[bool] = False
+    promote: ClassVar[bool | tuple[str, ...]] = False
+    passes_inputs: ClassVar[bool] = False
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **arguments: Any) -> None:
+        super().__pydantic_init_subclass__(**arguments)
+        if "process" in cls.__dict__ and "process_row" in cls.__dict__:
+            msg = f"{cls.__name__} has both `process` and `process_row`"
+            raise DefinitionTypeError(msg, site=CallSite.nearest(), hint="write one of them")
+
+    @classmethod
+    def interface(cls) -> Interface:
+        """What the node takes and gives, from its signature.
+
+        Raises:
+            DefinitionTypeError: It has no `process`, or a signature that says too little.
+        """
+        return _interface(cls)
+
+    def call(self, *args: Any, **inputs: Any) -> Ref:
+        """Add the node to the flow that its inputs belong to.
+
+        Args:
+            *args: The input, for a node that has just one.
+            **inputs: Refs or constants by the name of the input.
+
+        Returns:
+            A ref to the output.
+
+        Raises:
+            DefinitionError: The inputs are not what the node takes.
+        """
+        return calls.record(self, calls.bind_positional(self, args, inputs), kind=Kind.MAP)
+
+
+@lru_cache(maxsize=4096)
+def _interface(cls: type[Processor]) -> Interface:
+    function = getattr(cls, "process", None) or getattr(cls, "process_row", None)
+    if function is None:
+        raise DefinitionTypeError(
+            f"{cls.__name__} has neither `process` nor `process_row`", site=CallSite.nearest()
+        )
+    row_wise = not hasattr(cls, "process")
+    try:
+        read = interfaces.read_signature(function, row_wise=row_wise, names=vars(cls))
+    except (TypeError, NameError) as error:
+        raise DefinitionTypeError(str(error), site=_site_of(function)) from error
+    if read.output is None and not hasattr(cls, "output"):
+        raise DefinitionTypeError(
+            f"{cls.__name__}: the output has no type",
+            site=_site_of(function),
+            hint="annotate what `process` returns, or write an `output` method",
+        )
+    return read
+
+
+def _site_of(function: Callable[..., Any]) -> CallSite | None:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return CallSite(code.co_filename, code.co_firstlineno) if code else None
+
+
+class FunctionProcessor(Processor):
+    """A plain function as a node; what `@processor` makes.
+
+    It can still be called as a function.
+    """
+
+    _function: Any = PrivateAttr(default=None)
+
+    def identity(self) -> Hashable:
+        """Equal for one and the same function."""
+        return (type(self), id(self._function))
+
+    def __call__(self, *args: Any, **arguments: Any) -> Any:
+        return self._function(*args, **arguments)
+
+    def __reduce__(self) -> Any:
+        function = self._function
+        module = sys.modules.get(function.__module__)
+        running = self.__dict__.get("__running__")
+        if not running and function.__module__ != "__main__" and getattr(module, function.__name__, None) is self:
+            return _find_function, (function.__module__, function.__name__)
+        return _restore_function, (function, type(self).repeatable, self._options)
+
+
+def _find_function(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
+
+
+def _restore_function(function: Callable[..., Any], repeatable: bool, options: Any) -> FunctionProcessor:  # noqa: FBT001
+    return _make(function, repeatable=repeatable).options(**options.model_dump(exclude_unset=True))
+
+
+def _make(function: Callable[..., Any], *, repeatable: bool) -> FunctionProcessor:
+    try:
+        read = interfaces.read_signature(function, row_wise=True, skip=0)
+    except (TypeError, NameError) as error:
+        raise DefinitionTypeError(str(error), site=_site_of(function)) from error
+    if read.output is None:
+        raise DefinitionTypeError(
+            f"{function.__qualname__}: the output has no type",
+            site=_site_of(function),
+            hint="annotate what the function returns",
+        )
+    columns = [pattern for pattern in _annotated_patterns(function) if pattern is not None]
+    run = staticmethod(function)
+    namespace: dict[str, Any] = {
+        "__module__": function.__module__,
+        "__qualname__": function.__qualname__,
+        "__doc__": function.__doc__ or f"The function `{function.__qualname__}` as a node.",
+        "repeatable": repeatable,
+        ("process" if columns else "process_row"): run,
+    }
+    made: Any = type(function.__name__, (FunctionProcessor,), namespace)
+    read = interfaces.read_signature(function, row_wise=not columns, skip=0)
+    made.interface = classmethod(lambda _cls: read)
+    node = made()
+    object.__setattr__(node, "__pydantic_private__", {**node.__pydantic_private__, "_function": function})
+    return node  # type: ignore[no-any-return]  # a class made at run time
+
+
+def _annotated_patterns(function: Callable[..., Any]) -> list[Pattern | None]:
+    import typing_extensions
+
+    hints = typing_extensions.get_type_hints(function, include_extras=True)
+    return [
+        next((extra for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, Pattern)), None)
+        for hint in hints.values()
+    ]
+
+
+@overload
+def processor(function: Callable[..., Any]) -> FunctionProcessor: ...
+@overload
+def processor(*, repeatable: bool = True) -> Callable[[Callable[..., Any]], FunctionProcessor]: ...
+def processor(function: Callable[..., Any] | None = None, *, repeatable: bool = True) -> Any:
+    """Make a function a node.
+
+    A function whose annotations are Python types is called for each row; one annotated with columns
+    (`StringColumn`, ...) is called for each batch. It may be `async`.
+
+    Args:
+        function: The function; its parameters and annotations are the node's inputs and output.
+        repeatable: Whether running it again on the same input gives the same and does no harm.
+
+    Raises:
+        DefinitionTypeError: An annotation is missing or says nothing about features.
+
+    Example:
+        >>> from hyped_beam import processor
+        >>> @processor
+        ... def clean(text: str) -> str:
+        ...     return text.strip()
+        >>> clean("  a ")
+        'a'
+    """
+    if function is None:
+        return lambda decorated: _make(decorated, repeatable=repeatable)
+    return _make(function, repeatable=repeatable)

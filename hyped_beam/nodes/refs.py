@@ -1,0 +1,246 @@
+"""Refs: what `call` returns. A ref names a value of the flow and has the methods of its type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from hyped_beam.errors import CallSite, DefinitionTypeError, UnknownNameError, nearest_name
+from hyped_beam.ir.graph import Edge, GraphBuilder
+from hyped_beam.nodes import registry
+from hyped_beam.types import features
+from hyped_beam.types.features import Family, Feature
+
+
+class Ref:
+    """A value of a flow: the output of a node, or a field inside it.
+
+    On a struct `.x` is always the field `x`, and `["x"]` works for any name; so a ref has no public
+    attributes of its own. What it is, `feature_of(ref)` and `repr(ref)` say.
+    """
+
+    __slots__ = ("__builder", "__edge", "__feature")
+
+    def __init__(self, builder: GraphBuilder, edge: Edge, feature: Feature) -> None:
+        self.__builder = builder
+        self.__edge = edge
+        self.__feature = feature
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        family = features.family(self.__feature)
+        inner = features.fields(self.__feature)
+        if name in inner:
+            return Ref(self.__builder, Edge(self.__edge.node, (*self.__edge.path, name)), inner[name])
+        if family is not Family.STRUCT:
+            node = registry.methods_of(family).get(name)
+            if node is not None:
+                return BoundMethod(self, name, node)
+        raise _no_attribute(self, name)
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str) and features.fields(self.__feature):
+            inner = features.fields(self.__feature)
+            if key in inner:
+                return Ref(self.__builder, Edge(self.__edge.node, (*self.__edge.path, key)), inner[key])
+            raise _no_attribute(self, key)
+        if isinstance(key, slice):
+            if key.step not in (None, 1):
+                raise DefinitionTypeError("a slice has no step", site=CallSite.nearest())
+            return self.slice(key.start or 0, key.stop)
+        return _operate("[]", self, key)
+
+    def __dir__(self) -> list[str]:
+        family = features.family(self.__feature)
+        methods: Iterable[str] = () if family is Family.STRUCT else registry.methods_of(family)
+        names = {*features.fields(self.__feature), *methods}
+        return sorted(name for name in names if name.isidentifier())
+
+    def __repr__(self) -> str:
+        return f"<ref {self.__edge}: {features.describe(self.__feature)}>"
+
+    def __hash__(self) -> int:
+        return hash((id(self.__builder), self.__edge))
+
+    def __add__(self, other: Any) -> Any:
+        return _operate("+", self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return _operate("+", other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return _operate("-", self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _operate("-", other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return _operate("*", self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return _operate("*", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _operate("/", self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _operate("/", other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return _operate("//", self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return _operate("//", other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return _operate("%", self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return _operate("%", other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return _operate("**", self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return _operate("**", other, self)
+
+    def __and__(self, other: Any) -> Any:
+        return _operate("&", self, other)
+
+    def __rand__(self, other: Any) -> Any:
+        return _operate("&", other, self)
+
+    def __or__(self, other: Any) -> Any:
+        return _operate("|", self, other)
+
+    def __ror__(self, other: Any) -> Any:
+        return _operate("|", other, self)
+
+    def __xor__(self, other: Any) -> Any:
+        return _operate("^", self, other)
+
+    def __rxor__(self, other: Any) -> Any:
+        return _operate("^", other, self)
+
+    def __lt__(self, other: Any) -> Any:
+        return _operate("<", self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return _operate("<=", self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return _operate(">", self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return _operate(">=", self, other)
+
+    def __eq__(self, other: object) -> Any:
+        return _operate("==", self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return _operate("!=", self, other)
+
+    def __invert__(self) -> Any:
+        return _operate("~", self)
+
+    def __neg__(self) -> Any:
+        return _operate("neg", self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return _operate("abs", self)
+
+    def __round__(self, digits: int = 0) -> Any:
+        return self.round(digits)
+
+    def __floor__(self) -> Any:
+        return self.floor()
+
+    def __ceil__(self) -> Any:
+        return self.ceil()
+
+    def __bool__(self) -> NoReturn:
+        raise _not_now(self, "a ref has no truth value while the flow is written", "use & | ~ for and, or, not, and ops.if_else for if")
+
+    def __len__(self) -> NoReturn:
+        raise _not_now(self, "a ref has no len() while the flow is written", "write ref.length()")
+
+    def __iter__(self) -> NoReturn:
+        raise _not_now(self, "a ref cannot be looped over while the flow is written", "use the methods of lists, or a processor")
+
+    def __contains__(self, item: object) -> NoReturn:
+        raise _not_now(self, "`in` does not work on a ref", "write ref.contains(x), or ref.is_in([...])")
+
+    def __int__(self) -> NoReturn:
+        raise _not_now(self, "a ref has no value while the flow is written", 'write ref.cast("int64")')
+
+    def __float__(self) -> NoReturn:
+        raise _not_now(self, "a ref has no value while the flow is written", 'write ref.cast("float64")')
+
+    def __index__(self) -> NoReturn:
+        raise _not_now(self, "a ref is no index into a Python sequence", "use ref[...] on list refs")
+
+
+class BoundMethod:
+    """A method of a ref: calling it adds the node behind it to the flow."""
+
+    def __init__(self, ref: Ref, name: str, node: type[Any]) -> None:
+        self._ref = ref
+        self._name = name
+        self._node = node
+        self.__doc__ = node.__doc__
+
+    def __call__(self, *args: Any, **arguments: Any) -> Any:
+        from hyped_beam.nodes.call import call_method
+
+        return call_method(self._node, self._name, self._ref, args, arguments)
+
+    def __repr__(self) -> str:
+        return f"<method {self._name} of {self._ref!r}>"
+
+
+def builder_of(ref: Ref) -> GraphBuilder:
+    """The graph that a ref's flow records into."""
+    return ref._Ref__builder  # type: ignore[attr-defined, no-any-return]  # the name-mangled slot
+
+
+def edge_of(ref: Ref) -> Edge:
+    """The edge that a ref stands for."""
+    return ref._Ref__edge  # type: ignore[attr-defined, no-any-return]  # the name-mangled slot
+
+
+def feature_of(ref: Ref) -> Feature:
+    """The Hugging Face feature of a ref."""
+    return ref._Ref__feature  # type: ignore[attr-defined]  # the name-mangled slot
+
+
+def _operate(symbol: str, *operands: Any) -> Any:
+    from hyped_beam.nodes.call import call_operator
+
+    return call_operator(symbol, operands)
+
+
+def _not_now(ref: Ref, message: str, hint: str) -> DefinitionTypeError:
+    return DefinitionTypeError(f"{message}: {ref!r}", site=CallSite.nearest(), hint=hint)
+
+
+def _no_attribute(ref: Ref, name: str) -> UnknownNameError:
+    feature = feature_of(ref)
+    what = "field" if features.fields(feature) else "method"
+    owner = f"{features.describe(feature):.120}"
+    names = dir(ref) if what == "method" else list(features.fields(feature))
+    close = nearest_name(name, names)
+    if close:
+        hint = f"did you mean {close!r}?"
+    elif what == "field" and features.family(feature) is Family.STRUCT and name in _struct_functions():
+        hint = f"structs have no methods, so that every name can be a field: write ops.{name}(...)"
+    else:
+        hint = f"it has: {', '.join(names) or 'none'}"
+    return UnknownNameError(f"{owner} has no {what} {name!r}", site=CallSite.nearest(), hint=hint)
+
+
+def _struct_functions() -> Iterable[str]:
+    return registry.methods_of(Family.STRUCT)

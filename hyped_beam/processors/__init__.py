@@ -1,0 +1,1 @@
+"""The library of processors: one family of nodes a file."""

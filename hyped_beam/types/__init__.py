@@ -1,0 +1,1 @@
+"""Feature patterns, features as Arrow types, and promotion."""

@@ -1,0 +1,150 @@
+"""Arrow arrays: made from Python values, conformed to a type, and taken apart by a path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Columns: TypeAlias = Mapping[str, pa.Array]
+"""Several columns of equal length: a struct none of whose rows is null."""
+
+Value: TypeAlias = pa.Array | pa.Scalar | Columns
+"""What an edge carries for one batch; a scalar is the same in every row."""
+
+
+def from_values(values: Iterable[Any], arrow_type: pa.DataType) -> pa.Array:
+    """Python values as an Arrow array.
+
+    Raises:
+        pyarrow.ArrowException: A value does not fit the type.
+    """
+    if isinstance(arrow_type, pa.BaseExtensionType):
+        return pa.ExtensionArray.from_storage(arrow_type, from_values(values, arrow_type.storage_type))
+    return pa.array(values, arrow_type)
+
+
+def full(scalar: pa.Scalar, rows: int) -> pa.Array:
+    """An array that repeats a scalar."""
+    if isinstance(scalar.type, pa.BaseExtensionType):
+        storage = full(scalar.value, rows) if scalar.is_valid else pa.nulls(rows, scalar.type.storage_type)
+        return pa.ExtensionArray.from_storage(scalar.type, storage)
+    return pa.repeat(scalar, rows)
+
+
+def whole(value: Value, rows: int) -> pa.Array:
+    """A value as one array of `rows` rows."""
+    if isinstance(value, pa.Scalar):
+        return full(value, rows)
+    if isinstance(value, Mapping):
+        return struct_of({name: whole(column, rows) for name, column in value.items()}, rows)
+    return value
+
+
+def struct_of(columns: Columns, rows: int) -> pa.StructArray:
+    """Columns as one struct array."""
+    if not columns:
+        return pa.array([{}] * rows, pa.struct([]))
+    return pa.StructArray.from_arrays(list(columns.values()), list(columns))
+
+
+def columns_of(value: Value, rows: int) -> dict[str, pa.Array]:
+    """The fields of a struct value, each as an array; rows where the struct is null are null in all."""
+    if isinstance(value, Mapping):
+        return {name: whole(column, rows) for name, column in value.items()}
+    array = whole(value, rows)
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    return {name: pc.struct_field(array, name) for name in array.type.names}
+
+
+def at_path(value: Value, path: tuple[str, ...]) -> Value:
+    """The field that a path leads to; null where a struct on the way is null."""
+    for name in path:
+        if isinstance(value, Mapping):
+            value = value[name]
+        elif isinstance(value, pa.Scalar):
+            fields = value.value if isinstance(value.type, pa.BaseExtensionType) else value
+            kind = fields.type.field(name).type
+            value = fields[name] if fields.is_valid else pa.scalar(None, kind)
+        else:
+            array = value.storage if isinstance(value, pa.ExtensionArray) else value
+            value = pc.struct_field(array, name)
+    return value
+
+
+def conform(array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
+    """An array in a type that holds the same values.
+
+    Strings, lists, numbers and times may differ in width where no value is lost; nulls become any type.
+
+    Raises:
+        TypeError: The types are of different families.
+        pyarrow.ArrowInvalid: A value does not fit.
+    """
+    if array.type.equals(arrow_type):
+        return array
+    if isinstance(arrow_type, pa.BaseExtensionType):
+        return pa.ExtensionArray.from_storage(arrow_type, conform(array, arrow_type.storage_type))
+    if isinstance(array, pa.ExtensionArray):
+        return conform(array.storage, arrow_type)
+    if not _alike(array.type, arrow_type):
+        msg = f"returned {array.type}, where {arrow_type} is declared"
+        raise TypeError(msg)
+    return pc.cast(array, arrow_type, safe=True)
+
+
+def _alike(given: pa.DataType, wanted: pa.DataType) -> bool:
+    if given.equals(wanted) or pa.types.is_null(given):
+        return True
+    if pa.types.is_dictionary(given):
+        return _alike(given.value_type, wanted)
+    if _is_list(given) and _is_list(wanted):
+        return _alike(given.value_type, wanted.value_type)
+    if pa.types.is_struct(given) and pa.types.is_struct(wanted):
+        return given.names == wanted.names and all(
+            _alike(left.type, right.type) for left, right in zip(given, wanted, strict=True)
+        )
+    if pa.types.is_floating(wanted) and pa.types.is_integer(given):
+        return True
+    return any(check(given) and check(wanted) for check in _FAMILIES)
+
+
+def _is_list(arrow_type: pa.DataType) -> bool:
+    return (
+        pa.types.is_list(arrow_type)
+        or pa.types.is_large_list(arrow_type)
+        or pa.types.is_fixed_size_list(arrow_type)
+    )
+
+
+def _is_text(arrow_type: pa.DataType) -> bool:
+    return (
+        pa.types.is_string(arrow_type)
+        or pa.types.is_large_string(arrow_type)
+        or pa.types.is_string_view(arrow_type)
+    )
+
+
+def _is_bytes(arrow_type: pa.DataType) -> bool:
+    return (
+        pa.types.is_binary(arrow_type)
+        or pa.types.is_large_binary(arrow_type)
+        or pa.types.is_fixed_size_binary(arrow_type)
+        or pa.types.is_binary_view(arrow_type)
+    )
+
+
+_FAMILIES = (
+    _is_text,
+    _is_bytes,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_decimal,
+    pa.types.is_timestamp,
+    pa.types.is_date,
+    pa.types.is_time,
+    pa.types.is_duration,
+)

@@ -1,0 +1,215 @@
+"""Hugging Face features: their Arrow types, families, fields and names.
+
+A feature is whatever `datasets.Features` holds: a `Value`, a `ClassLabel`, a `List`, an `Image`, or a
+dict of features, which is a struct. `datasets` itself is imported when a feature is first made or
+looked at, never when this module is.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+
+Feature: TypeAlias = Any
+"""A Hugging Face feature; `datasets` has no common base class for them."""
+
+
+class Family(enum.Enum):
+    """Which methods and operators a feature has."""
+
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    FLOAT = "float"
+    DECIMAL = "decimal"
+    STRING = "string"
+    BINARY = "binary"
+    TIMESTAMP = "timestamp"
+    DATE = "date"
+    TIME = "time"
+    DURATION = "duration"
+    LIST = "list"
+    STRUCT = "struct"
+    NULL = "null"
+    OTHER = "other"
+
+
+@lru_cache(maxsize=512)
+def value(dtype: str) -> Feature:
+    """The `datasets.Value` of a dtype; equal dtypes give the same object."""
+    import datasets
+
+    return datasets.Value(dtype)
+
+
+def to_arrow(feature: Feature) -> pa.DataType:
+    """The Arrow type in which values of a feature are stored."""
+    from datasets.features.features import get_nested_type
+
+    return get_nested_type(feature)
+
+
+def from_arrow(arrow_type: pa.DataType) -> Feature:
+    """The plain feature of an Arrow type."""
+    from datasets.features.features import generate_from_arrow_type
+
+    if pa.types.is_dictionary(arrow_type):
+        arrow_type = arrow_type.value_type
+    if isinstance(arrow_type, pa.DataType) and arrow_type.num_fields == 0 and pa.types.is_primitive(arrow_type):
+        return value(generate_from_arrow_type(arrow_type).dtype)
+    return generate_from_arrow_type(arrow_type)
+
+
+def as_features(features: Any) -> Any:
+    """Whatever describes columns, as `datasets.Features`.
+
+    Args:
+        features: `Features`, a dict of features, an Arrow schema, or anything with `features` (a dataset,
+            a reader).
+
+    Raises:
+        TypeError: It describes no columns.
+    """
+    import datasets
+
+    if isinstance(features, pa.Schema):
+        return datasets.Features.from_arrow_schema(features)
+    if not isinstance(features, Mapping) and hasattr(features, "features"):
+        features = features.features
+    if isinstance(features, pa.StructType):
+        features = from_arrow(features)
+    if not isinstance(features, Mapping) or any(not isinstance(name, str) for name in features):
+        msg = f"not a mapping of column names to features: {features!r:.80}"
+        raise TypeError(msg)
+    return features if isinstance(features, datasets.Features) else datasets.Features(dict(features))
+
+
+def arrow_schema(feature: Mapping[str, Feature]) -> pa.Schema:
+    """The Arrow schema of columns, with the features as metadata under `huggingface`."""
+    return as_features(feature).arrow_schema
+
+
+def family(feature: Feature) -> Family:
+    """The family of a feature."""
+    if isinstance(feature, Mapping):
+        return Family.STRUCT
+    dtype = getattr(feature, "dtype", None)
+    if type(feature).__name__ == "Value" and isinstance(dtype, str):
+        return _family_of_dtype(dtype)
+    name = type(feature).__name__
+    if name == "ClassLabel":
+        return Family.INTEGER
+    if name in ("List", "LargeList", "Sequence"):
+        return Family.LIST
+    if name in ("Translation", "TranslationVariableLanguages"):
+        return Family.STRUCT
+    return Family.OTHER
+
+
+@lru_cache(maxsize=512)
+def _family_of_dtype(dtype: str) -> Family:
+    prefixes = {
+        "bool": Family.BOOLEAN,
+        "int": Family.INTEGER,
+        "uint": Family.INTEGER,
+        "float": Family.FLOAT,
+        "decimal": Family.DECIMAL,
+        "string": Family.STRING,
+        "large_string": Family.STRING,
+        "binary": Family.BINARY,
+        "large_binary": Family.BINARY,
+        "fixed_size_binary": Family.BINARY,
+        "timestamp": Family.TIMESTAMP,
+        "date": Family.DATE,
+        "time": Family.TIME,
+        "duration": Family.DURATION,
+        "null": Family.NULL,
+    }
+    longest = max((prefix for prefix in prefixes if dtype.startswith(prefix)), key=len, default=None)
+    return prefixes[longest] if longest else Family.OTHER
+
+
+def is_class_label(feature: Feature) -> bool:
+    """Whether a feature is a `datasets.ClassLabel`."""
+    return type(feature).__name__ == "ClassLabel"
+
+
+def fields(feature: Feature) -> Mapping[str, Feature]:
+    """The fields of a struct (also of a `Translation`, or an `Image`'s storage); empty for all else."""
+    if isinstance(feature, Mapping):
+        return feature
+    if hasattr(feature, "pa_type") or callable(feature):
+        storage = to_arrow(feature)
+        if pa.types.is_struct(storage):
+            return {field.name: from_arrow(field.type) for field in storage}
+    return {}
+
+
+def element(feature: Feature) -> Feature:
+    """The feature of a list's elements.
+
+    Raises:
+        TypeError: It is no list.
+    """
+    if family(feature) is not Family.LIST:
+        msg = f"{describe(feature)} has no elements"
+        raise TypeError(msg)
+    return feature.feature
+
+
+def list_of(feature: Feature, like: Feature | None = None) -> Feature:
+    """The list feature with elements of `feature`; a large list where `like` is one."""
+    import datasets
+
+    if type(like).__name__ == "LargeList":
+        return datasets.LargeList(feature)
+    return datasets.List(feature)
+
+
+def describe(feature: Feature) -> str:
+    """A feature in a few characters, for messages and plans."""
+    if isinstance(feature, Mapping):
+        return "{" + ", ".join(f"{name}: {describe(inner)}" for name, inner in feature.items()) + "}"
+    kind = type(feature).__name__
+    if kind == "Value":
+        return str(feature.dtype)
+    if kind == "ClassLabel":
+        names = ", ".join(feature.names[:3]) + (", ..." if len(feature.names) > 3 else "")  # noqa: PLR2004
+        return f"ClassLabel({names})"
+    if kind in ("List", "Sequence"):
+        length = f", {feature.length}" if feature.length >= 0 else ""
+        return f"list<{describe(feature.feature)}{length}>"
+    if kind == "LargeList":
+        return f"large_list<{describe(feature.feature)}>"
+    if kind.startswith("Array"):
+        return f"{kind}({feature.dtype}, {'x'.join(str(size) for size in feature.shape)})"
+    return kind
+
+
+def to_json(feature: Feature) -> Any:
+    """A feature as plain JSON values, in the form that `datasets` saves."""
+    import datasets
+
+    return json.loads(json.dumps(datasets.Features({"feature": feature}).to_dict()["feature"]))
+
+
+def from_json(saved: Any) -> Feature:
+    """The feature that `to_json` wrote down."""
+    import datasets
+
+    return datasets.Features.from_dict({"feature": saved})["feature"]
+
+
+def same(left: Feature, right: Feature) -> bool:
+    """Whether two features are equal, their metadata (label names, shapes, decoding) included."""
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return _same_fields(left, right)
+    return type(left) is type(right) and bool(left == right)
+
+
+def _same_fields(left: Mapping[str, Feature], right: Mapping[str, Feature]) -> bool:
+    return list(left) == list(right) and all(same(left[name], right[name]) for name in left)
