@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
+from typing_extensions import Self
 
+from hyped_beam.errors import NodeError
+from hyped_beam.execute.coroutines import CoroutineStep, background_loop, run_in_loop
 from hyped_beam.execute.failure import find_row, node_error, slice_inputs
 from hyped_beam.ir.graph import Edge
 from hyped_beam.nodes.aggregator import AggregatorRuntime
@@ -47,11 +55,18 @@ class BatchResult:
 
 
 class StageRunner:
-    """A stage program that runs; use it as a context manager, so that `setup` and `teardown` run.
+    """A stage program that runs; `setup` runs when it is opened, `teardown` when it is closed.
+
+    A program without coroutines runs in the thread that calls. With some, batches run in the event loop
+    of the process: a node starts when its inputs are there, several batches are in flight, and nodes that
+    are no coroutines run in one thread beside the loop.
 
     Args:
         program: The program.
     """
+
+    in_flight = 4
+    """How many batches of a program with coroutines are in flight."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -59,6 +74,67 @@ class StageRunner:
         self.aggregators = [
             AggregatorRuntime(step.operation, step.state_type, step.output_type) for step in program.aggregates
         ]
+        self.uses_loop = any(runtime.needs_loop for _, runtime in self.steps)
+        self._thread = ThreadPoolExecutor(1, "hyped-beam-stage") if self.uses_loop else None
+        self._coroutines: dict[int, CoroutineStep] = {}
+        self._opened: list[tuple[Step, ProcessorRuntime]] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Run `setup` of every node.
+
+        Raises:
+            NodeError: A node's `setup` raised.
+        """
+        try:
+            for step, runtime in self.steps:
+                self._run_hook("setup", step, runtime)
+                self._opened.append((step, runtime))
+                if runtime.coroutine:
+                    self._coroutines[step.node] = run_in_loop(_coroutine_step(step, runtime))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Run `teardown` of every node whose `setup` ran, last first.
+
+        Raises:
+            NodeError: A node's `teardown` raised; the others have run.
+        """
+        failures = []
+        while self._opened:
+            try:
+                self._run_hook("teardown", *self._opened.pop())
+            except NodeError as error:
+                failures.append(error)
+        if self._thread is not None:
+            self._thread.shutdown()
+        if failures:
+            raise failures[0]
+
+    def _run_hook(self, name: str, step: Step, runtime: ProcessorRuntime) -> None:
+        hook = runtime.hook(name)
+        if hook is None:
+            return
+        try:
+            if runtime.needs_loop:
+                run_in_loop(_call_hook(hook))
+            elif self._thread is not None:
+                self._thread.submit(hook).result()
+            else:
+                hook()
+        except Exception as error:
+            raise node_error(error, step, {}, None, None) from error
 
     def source_batch(self, batch: pa.RecordBatch, first_row: int | None = None) -> Batch:
         """A batch of the source as the program takes it."""
@@ -66,18 +142,78 @@ class StageRunner:
         return Batch({self.program.takes[0]: columns}, batch.num_rows, first_row)
 
     def run(self, batch: Batch) -> BatchResult:
-        """Run the program on one batch.
+        """Run the program on one batch; may be called from any thread.
 
         Raises:
             NodeError: A node raised.
         """
+        if self.uses_loop:
+            return run_in_loop(self.run_async(batch))
+        with self._lock:
+            return self._run_steps(batch)
+
+    def run_all(self, batches: Iterable[Batch]) -> Iterator[BatchResult]:
+        """Run the program on batches; results come in their order.
+
+        Raises:
+            NodeError: A node raised.
+        """
+        if not self.uses_loop:
+            yield from map(self.run, batches)
+            return
+        flying: deque[Future[BatchResult]] = deque()
+        try:
+            for batch in batches:
+                flying.append(asyncio.run_coroutine_threadsafe(self.run_async(batch), background_loop()))
+                if len(flying) >= self.in_flight:
+                    yield flying.popleft().result()
+            while flying:
+                yield flying.popleft().result()
+        finally:
+            for future in flying:
+                future.cancel()
+
+    def _run_steps(self, batch: Batch) -> BatchResult:
         batch.values.update(self.program.constants)
         for step, runtime in self.steps:
-            inputs = {name: resolve(batch, edge) for name, edge in step.inputs.items()}
-            batch.values[step.node] = run_step(step, runtime, inputs, batch)
+            batch.values[step.node] = run_step(step, runtime, step_inputs(step, batch), batch)
             for number in step.release:
                 batch.values.pop(number, None)
         return self.result(batch)
+
+    async def run_async(self, batch: Batch) -> BatchResult:
+        """Run the program on one batch in the event loop of the process.
+
+        Raises:
+            NodeError: A node raised; of several, the first in the order of the program.
+        """
+        batch.values.update(self.program.constants)
+        loop = asyncio.get_running_loop()
+        running: dict[int, asyncio.Task[None]] = {}
+
+        async def one(step: Step, runtime: ProcessorRuntime) -> None:
+            for edge in step.inputs.values():
+                if edge.node in running:
+                    await running[edge.node]
+            inputs = step_inputs(step, batch)
+            coroutine = self._coroutines.get(step.node)
+            if coroutine is not None:
+                batch.values[step.node] = await coroutine.run(inputs, batch.rows, batch.first_row)
+            else:
+                batch.values[step.node] = await loop.run_in_executor(
+                    self._thread, run_step, step, runtime, inputs, batch
+                )
+
+        for step, runtime in self.steps:
+            running[step.node] = loop.create_task(one(step, runtime))
+        try:
+            for task in running.values():
+                await task
+        finally:
+            for task in running.values():
+                task.cancel()
+            await asyncio.gather(*running.values(), return_exceptions=True)
+        return await loop.run_in_executor(self._thread, self.result, batch)
 
     def result(self, batch: Batch) -> BatchResult:
         """What leaves the stage, once all steps have run."""
@@ -89,11 +225,26 @@ class StageRunner:
         return BatchResult(outputs, states)
 
     def _state(self, step: AggregateStep, runtime: AggregatorRuntime, batch: Batch) -> pa.StructArray:
-        inputs = {name: resolve(batch, edge) for name, edge in step.inputs.items()}
+        inputs = step_inputs(step, batch)
         try:
             return runtime.update(inputs, Groups.whole(batch.rows))
         except Exception as error:
             raise node_error(error, step, inputs, None, batch.first_row) from error
+
+
+async def _call_hook(hook: Any) -> None:
+    result = hook()
+    if result is not None:
+        await result
+
+
+async def _coroutine_step(step: Step, runtime: ProcessorRuntime) -> CoroutineStep:
+    return CoroutineStep(step, runtime)  # in the loop, to which its semaphore belongs
+
+
+def step_inputs(step: Step | AggregateStep, batch: Batch) -> dict[str, Value]:
+    """The inputs of a step."""
+    return {name: resolve(batch, edge) for name, edge in step.inputs.items()}
 
 
 def resolve(batch: Batch, edge: Edge) -> Value:
@@ -129,7 +280,7 @@ def run_step(step: Step, runtime: ProcessorRuntime, inputs: Mapping[str, Value],
         )
         for start in range(0, batch.rows, size)
     ]
-    return concat_values(parts)
+    return arrays.concat_values(parts)
 
 
 def _run_slice(
@@ -142,16 +293,3 @@ def _run_slice(
     except Exception as error:
         row = find_row(runtime.run, inputs, rows) if step.operation.repeatable else None
         raise node_error(error, step, inputs, row, first_row) from error
-
-
-def concat_values(parts: list[Any]) -> Value:
-    """Values of consecutive rows as one."""
-    if isinstance(parts[0], Mapping):
-        return {name: concat_values([part[name] for part in parts]) for name in parts[0]}
-    return pa.concat_arrays(parts)
-
-
-def in_order(runner: StageRunner, batches: Iterable[Batch]) -> Iterator[BatchResult]:
-    """The results of batches, in their order."""
-    for batch in batches:
-        yield runner.run(batch)

@@ -1,5 +1,5 @@
 """Tools for testing nodes: run one, or a ref, on a few rows."""
 
-from hyped_beam.testing.rows import evaluate, flow_of
+from hyped_beam.testing.rows import aggregate, evaluate, flow_of
 
-__all__ = ["evaluate", "flow_of"]
+__all__ = ["aggregate", "evaluate", "flow_of"]

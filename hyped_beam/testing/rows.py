@@ -6,14 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from hyped_beam.dsl.aggregates import AggregateState
+from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of, plan_of
 from hyped_beam.execute.stage import Batch, StageRunner
-from hyped_beam.ir.graph import Graph, GraphBuilder, Kind, Sink
-from hyped_beam.ir.scope import SOURCE_ROWS
+from hyped_beam.ir.graph import GraphBuilder
 from hyped_beam.ir.verify import verify
-from hyped_beam.nodes.pack import pack
-from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of
+from hyped_beam.nodes.refs import Ref, builder_of
 from hyped_beam.nodes.registry import load_library
-from hyped_beam.plan.planner import make_plan
 from hyped_beam.types import features
 
 
@@ -43,35 +42,25 @@ def evaluate(ref: Ref, table: pa.Table | pa.RecordBatch) -> pa.Array:
         >>> evaluate(flow_of(table.schema).text.length(), table).to_pylist()
         [3, None]
     """
-    batch = pa.RecordBatch.from_struct_array(table.to_struct_array().combine_chunks()) if isinstance(
-        table, pa.Table
-    ) else table
-    builder = builder_of(ref).fork()
-    packed = pack({"value": Ref(builder, edge_of(ref), feature_of(ref))})
-    builder.add(
-        Kind.SINK,
-        Sink("value"),
-        feature=feature_of(packed),
-        name="value",
-        inputs={"input": edge_of(packed)},
-        scope=SOURCE_ROWS,
-    )
-    graph = _needed(builder.build())
-    verify(graph)
-    plan = make_plan(graph)
-    runner = StageRunner(plan.scan)
-    result = runner.run(Batch({graph.source.id: _columns(batch)}, batch.num_rows, 0))
-    return result.outputs["value"].column("value")
+    plan = plan_of(graph_of(builder_of(ref), Outputs(collect={"value": ref})))
+    verify(plan.graph)
+    rows = table.combine_chunks().to_batches() if isinstance(table, pa.Table) else [table]
+    batch = rows[0] if rows else pa.RecordBatch.from_pylist([], schema=table.schema)
+    with StageRunner(plan.scan) as runner:
+        return runner.run(runner.source_batch(batch, 0)).outputs[ROWS].column("value")
 
 
-def _columns(batch: pa.RecordBatch) -> dict[str, pa.Array]:
-    return dict(zip(batch.schema.names, batch.columns, strict=True))
+def aggregate(ref: Ref, table: pa.Table) -> Any:
+    """The value of an aggregate over the rows of a table, each of its batches computed apart.
 
-
-def _needed(graph: Graph) -> Graph:
-    needed: set[int] = {graph.source.id}
-    for node in reversed(list(graph.nodes.values())):
-        if node.kind is Kind.SINK or node.id in needed:
-            needed.add(node.id)
-            needed.update(edge.node for edge in node.inputs.values())
-    return graph.with_nodes(node for node in graph.nodes.values() if node.id in needed)
+    Args:
+        ref: A ref in the scope of the whole dataset.
+        table: The rows.
+    """
+    builder = builder_of(ref)
+    plan = plan_of(graph_of(builder, Outputs(aggregators={"value": ref})))
+    state = AggregateState(plan)
+    with StageRunner(plan.scan) as runner:
+        for batch in table.to_batches():
+            state.add(runner.run(runner.source_batch(batch)).states)
+    return state.value()["value"]

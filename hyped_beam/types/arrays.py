@@ -148,3 +148,12 @@ _FAMILIES = (
     pa.types.is_time,
     pa.types.is_duration,
 )
+
+
+def concat_values(parts: list[Any]) -> Value:
+    """Values of consecutive rows as one."""
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], Mapping):
+        return {name: concat_values([part[name] for part in parts]) for name in parts[0]}
+    return pa.concat_arrays(parts)

@@ -1,0 +1,343 @@
+"""`DataFlow`: records a flow, and applies it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hyped_beam.dsl import batches
+from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates
+from hyped_beam.dsl.keywords import checked_keywords
+from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of, plan_of
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, NodeError
+from hyped_beam.execute.stage import Batch, StageRunner
+from hyped_beam.ir.graph import Graph, GraphBuilder, Kind
+from hyped_beam.nodes.refs import Ref
+from hyped_beam.nodes.registry import load_entry_points, load_library
+from hyped_beam.plan.planner import Plan
+from hyped_beam.types import features as feature_types
+
+if TYPE_CHECKING:
+    import apache_beam as beam
+
+    from hyped_beam.dsl.job import Job
+
+
+class DataFlow:
+    """A data flow: a source of rows, and the nodes that are called on them.
+
+    Args:
+        features: The columns of the rows: `datasets.Features`, a dict of features, an Arrow schema, or
+            anything with features, such as a dataset or a reader.
+
+    Raises:
+        DefinitionError: They are no features.
+
+    Example:
+        >>> import datasets
+        >>> from hyped_beam import DataFlow
+        >>> ds = datasets.Dataset.from_dict({"text": ["to be", "or not to be"]})
+        >>> flow = DataFlow(features=ds.features)
+        >>> words = flow.src_features.text.split().length()
+        >>> counted, _ = flow.apply(ds, collect={"words": words})
+        >>> counted["words"][:]
+        [2, 4]
+    """
+
+    @checked_keywords
+    def __init__(self, features: Any) -> None:
+        load_library()
+        load_entry_points()
+        self._features = _read_features(features)
+        self._builder = GraphBuilder()
+        edge = self._builder.add_source(self._features, CallSite.nearest())
+        self._source = Ref(self._builder, edge, self._features)
+        self._outputs = Outputs()
+        self._plans: dict[int, Plan] = {}
+        self._running: StageRunner | None = None
+        self._state: AggregateState | None = None
+
+    @property
+    def features(self) -> Any:
+        """The columns of the source, as `datasets.Features`."""
+        return self._features
+
+    @property
+    def src_features(self) -> Any:
+        """The source's columns: `flow.src_features.text`, `flow.src_features["text"]`."""
+        return self._source
+
+    @checked_keywords
+    def build(self, collect: Any = None, aggregators: Any = None) -> tuple[DataFlow, LiveAggregates | None]:
+        """A flow whose outputs are fixed, pruned to what they need.
+
+        Args:
+            collect: A ref to a struct, or a nested mapping of refs: the columns of the output rows.
+            aggregators: A nested mapping of refs of the whole dataset.
+
+        Returns:
+            The flow, and a mapping that mirrors `aggregators`: what the flow's batches have added up to.
+            The mapping is None where no aggregates were asked for.
+
+        Raises:
+            DefinitionError: What was asked are no refs of this flow.
+        """
+        outputs = self._wanted(collect, aggregators)
+        built = DataFlow.__new__(DataFlow)
+        built._features = self._features
+        built._builder = self._builder
+        built._source = self._source
+        built._outputs = outputs
+        built._plans = {}
+        built._running = None
+        plan = built._plan(outputs)
+        built._state = AggregateState(plan) if outputs.aggregators else None
+        return built, LiveAggregates(built._state) if built._state else None
+
+    def _wanted(self, collect: Any, aggregators: Any) -> Outputs:
+        wanted = Outputs(collect, aggregators)
+        if wanted:
+            return wanted
+        if self._outputs:
+            return self._outputs
+        raise DefinitionTypeError(
+            "nothing was asked for",
+            site=CallSite.nearest(),
+            hint='say what: collect={"name": ref}, or aggregators={"name": ref}',
+        )
+
+    def _plan(self, outputs: Outputs) -> Plan:
+        """The plan for some outputs; a flow whose outputs are fixed has one."""
+        if outputs is not self._outputs:
+            return plan_of(graph_of(self._builder, outputs))
+        if id(outputs) not in self._plans:
+            self._plans[id(outputs)] = plan_of(graph_of(self._builder, outputs))
+        return self._plans[id(outputs)]
+
+    @checked_keywords
+    def batch_process(self, batch: Any, index: Sequence[int] | None = None, collect: Any = None) -> Any:
+        """Run the flow on one batch, in this process.
+
+        Args:
+            batch: A dict of lists, a `pyarrow.Table` or a `pyarrow.RecordBatch`; columns that the flow does
+                not read may be missing.
+            index: The numbers of the batch's rows, for messages.
+            collect: What to compute, for a flow whose outputs are not fixed by `build`.
+
+        Returns:
+            The output rows, in the form in which the batch came.
+
+        Raises:
+            InputError: The batch is not what the flow takes.
+            NodeError: A node raised on a row.
+        """
+        if collect is not None or not self._outputs:
+            outputs = self._wanted(collect, None)
+            plan = self._plan(outputs)
+            with StageRunner(plan.scan) as runner:
+                return self._run_batch(plan, runner, batch, index)
+        return self._run_batch(self._plan(self._outputs), self._runner(), batch, index)
+
+    @checked_keywords
+    async def abatch_process(self, batch: Any, index: Sequence[int] | None = None) -> Any:
+        """The async twin of `batch_process`, for a flow whose outputs are fixed by `build`.
+
+        Calls made at the same time are in flight together; coroutines of the flow's nodes interleave.
+
+        Args:
+            batch: As for `batch_process`.
+            index: As for `batch_process`.
+
+        Returns:
+            The output rows, in the form in which the batch came.
+        """
+        if not self._outputs:
+            self._wanted(None, None)
+        return await asyncio.to_thread(self.batch_process, batch, index)
+
+    def _run_batch(self, plan: Plan, runner: StageRunner, given: Any, index: Sequence[int] | None) -> Any:
+        source = plan.graph.source
+        batch = batches.to_record_batch(given, source.feature)
+        if index is not None and len(index) != batch.num_rows:
+            raise DefinitionTypeError(
+                f"index= has {len(index)} numbers for {batch.num_rows} rows", site=CallSite.nearest()
+            )
+        columns = {name: batch.column(name) for name in batch.schema.names}
+        try:
+            result = runner.run(Batch({source.id: columns}, batch.num_rows, 0))
+        except NodeError as error:
+            raise _renumbered(error, index) from error.__cause__
+        if self._state is not None:
+            self._state.add(result.states)
+        return batches.like(result.outputs[ROWS], given) if ROWS in result.outputs else None
+
+    def _runner(self) -> StageRunner:
+        """The executor of a flow whose outputs are fixed; it stays open until the flow goes."""
+        if self._running is None:
+            runner = StageRunner(self._plan(self._outputs).scan)
+            runner.open()
+            weakref.finalize(self, runner.close)
+            self._running = runner
+        return self._running
+
+    @checked_keywords
+    def preview(self, data: Any, collect: Any = None, n: int = 5) -> Any:
+        """The output for the first rows of a dataset, as a table that shows itself in a notebook.
+
+        Args:
+            data: A dataset, an iterable dataset, or a batch.
+            collect: What to compute; may be left out for a flow whose outputs are fixed by `build`.
+            n: How many rows.
+
+        Returns:
+            A `pandas.DataFrame` with a row for each of the first `n`.
+        """
+        from hyped_beam.dsl.preview import first_rows, frame_of
+
+        plan = self._plan(Outputs(self._wanted(collect, None).collect))
+        with StageRunner(plan.scan) as runner:
+            batch = first_rows(data, n, plan.graph.source.feature)
+            result = runner.run(runner.source_batch(batch, 0))
+        return frame_of(result.outputs[ROWS])
+
+    @checked_keywords
+    def apply(
+        self,
+        data: Any,
+        collect: Any = None,
+        aggregators: Any = None,
+        batch_size: int | None = None,
+        num_proc: int | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+    ) -> tuple[Any, Any]:
+        """Run the flow over a dataset.
+
+        A `Dataset` is computed now, as a Beam job on this machine, and written to Arrow files; an
+        `IterableDataset` lazily, as it is read. Rows keep their order.
+
+        Args:
+            data: A `datasets.Dataset`, `DatasetDict`, `IterableDataset` or `IterableDatasetDict`.
+            collect: A ref to a struct, or a nested mapping of refs: the columns of the result. May be left
+                out for a flow whose outputs are fixed by `build`.
+            aggregators: A nested mapping of refs of the whole dataset.
+            batch_size: The most rows that a node is given at once.
+            num_proc: How many processes compute; for an iterable they are its loader's.
+            cache_dir: Where the Arrow files of the result are; a folder in the `datasets` cache by default.
+
+        Returns:
+            A dataset of the kind that was given (None where no rows were asked for), and the aggregates:
+            None where none were asked for, a dict for a `Dataset`, a live mapping for an iterable, and
+            one of these per split for a dict of datasets.
+
+        Raises:
+            DefinitionError: What was asked are no refs of this flow, or an argument is wrong.
+            InputError: The data is not what the flow takes.
+            NodeError: A node raised on a row.
+        """
+        from hyped_beam.dsl.applying import apply_to
+
+        plan = self._plan(self._wanted(collect, aggregators))
+        return apply_to(data, plan, batch_size=batch_size, num_proc=num_proc, cache_dir=cache_dir)
+
+    @checked_keywords
+    def explain(self, collect: Any = None, aggregators: Any = None) -> str:
+        """What would run: the graph after all passes, and the plan, as text.
+
+        Args:
+            collect: As for `apply`.
+            aggregators: As for `apply`.
+        """
+        from hyped_beam.plan.text import plan_text
+
+        return plan_text(self._plan(self._wanted(collect, aggregators)))
+
+    @checked_keywords
+    def plot(
+        self, ax: Any = None, save: str | os.PathLike[str] | None = None, collect: Any = None, aggregators: Any = None
+    ) -> Any:
+        """Draw the flow.
+
+        Args:
+            ax: The matplotlib axes to draw on; new ones by default.
+            save: A file to save the picture to as well: `.svg`, `.png` or `.pdf`.
+            collect: As for `apply`: draw what it needs instead of the whole flow.
+            aggregators: As for `apply`.
+
+        Returns:
+            The matplotlib axes; a notebook shows them.
+        """
+        from hyped_beam.dsl.plot import draw
+
+        return draw(self._drawn(collect, aggregators), ax=ax, path=save)
+
+    def _drawn(self, collect: Any, aggregators: Any) -> Graph:
+        outputs = Outputs(collect, aggregators) or self._outputs
+        if outputs:
+            return plan_of(graph_of(self._builder, outputs)).graph
+        return self._builder.build()
+
+    def _repr_html_(self) -> str:
+        from hyped_beam.dsl.plot import svg
+
+        return svg(self._drawn(None, None))
+
+    @checked_keywords
+    def job(self, source: Any) -> Job:
+        """A Beam job that reads a source and writes files.
+
+        Args:
+            source: A reader, a path, a URI or a dataset.
+
+        Example:
+            >>> from hyped_beam.io.readers.parquet import ParquetReader
+            >>> from hyped_beam.io.writers.json import JsonDatasetWriter
+            >>> reader = ParquetReader("examples/data/mail.parquet")
+            >>> flow = DataFlow(features=reader)
+            >>> src = flow.src_features
+            >>> job = flow.job(source=reader).write(collect={"id": src.id}, to=JsonDatasetWriter("out/"))
+        """
+        from hyped_beam.dsl.job import Job
+
+        return Job(self._builder, self._features, source)
+
+    @checked_keywords
+    def as_transform(self, collect: Any = None) -> beam.PTransform:
+        """The flow as a Beam transform, for somebody's own pipeline.
+
+        Args:
+            collect: As for `apply`.
+
+        Returns:
+            A `PTransform` from a PCollection of `pyarrow.RecordBatch` to one of `pyarrow.RecordBatch`, or
+            from one of Beam rows to one of Beam rows.
+        """
+        from hyped_beam.dsl.transform import FlowTransform
+
+        return FlowTransform(self._plan(Outputs(self._wanted(collect, None).collect)))
+
+    def __repr__(self) -> str:
+        nodes = sum(node.kind not in (Kind.SOURCE, Kind.CONST) for node in self._builder)
+        return f"DataFlow({feature_types.describe(self._features)}, {nodes} nodes)"
+
+
+def _read_features(given: Any) -> Any:
+    try:
+        return feature_types.as_features(given)
+    except (TypeError, ValueError) as error:
+        raise DefinitionError(
+            f"features= takes the columns of a dataset: {error}",
+            site=CallSite.nearest(),
+            hint="write DataFlow(features=ds.features)",
+        ) from None
+
+
+def _renumbered(error: NodeError, index: Sequence[int] | None) -> NodeError:
+    """The same error with the caller's number of the row."""
+    if index is None or error.row is None:
+        return error
+    return NodeError.from_json({**error.to_json(), "row": int(index[error.row])})
+
+

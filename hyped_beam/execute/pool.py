@@ -1,0 +1,184 @@
+"""The process pool: light worker processes that do the tasks of a job, in whatever order they finish."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from typing import Any, Protocol
+
+import cloudpickle
+
+from hyped_beam.errors import JobError
+
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "from hyped_beam.execute.worker import main; main(int(sys.argv[1]))"
+)
+STOP_SECONDS = 5
+
+
+class OpenJob(Protocol):
+    """A job that does tasks."""
+
+    def run(self, task: Any) -> Any:
+        """The result of one task."""
+
+    def close(self) -> None:
+        """Let go of what `open` took."""
+
+
+class Job(Protocol):
+    """What is sent to each worker, once."""
+
+    def open(self) -> OpenJob:
+        """Make it ready to do tasks."""
+
+
+class Worker:
+    """One worker process and the connection to it.
+
+    Args:
+        cores: How many cores its libraries may use.
+    """
+
+    def __init__(self, cores: int) -> None:
+        self.connection, theirs = Pipe()
+        environment = {**os.environ}
+        for variable in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS"):
+            environment.setdefault(variable, str(cores))
+        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and program
+            [sys.executable, "-c", _START, str(theirs.fileno()), json.dumps(sys.path)],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env=environment,
+        )
+        theirs.close()
+        self.loaded: str | None = None
+        self.busy = 0
+
+    def send(self, key: str, job: bytes, task: Any) -> None:
+        """Give it a task, and the job first where it does not have it."""
+        if self.loaded != key:
+            self.connection.send_bytes(pickle.dumps(("load", key, job)))
+            self.loaded = key
+        self.connection.send_bytes(pickle.dumps(("run", key, task)))
+        self.busy += 1
+
+    def end(self) -> None:
+        """End the process."""
+        self.connection.close()
+        try:
+            self.process.wait(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def death(self) -> JobError:
+        """The error for a worker that has gone."""
+        code = self.process.wait()
+        if code < 0:
+            name = signal.Signals(-code).name
+            hint = "the system may have run out of memory: use fewer processes" if name == "SIGKILL" else None
+            return JobError(f"a worker process was ended by {name}", hint=hint)
+        return JobError(f"a worker process ended with status {code}")
+
+
+class ProcessPool:
+    """Some worker processes, which live on between jobs.
+
+    Args:
+        processes: How many.
+    """
+
+    def __init__(self, processes: int) -> None:
+        cores = max(1, (os.cpu_count() or 1) // processes)
+        self.workers = [Worker(cores) for _ in range(processes)]
+        self._lock = threading.Lock()
+        self._jobs = 0
+
+    def run(self, job: Job, tasks: Iterable[Any]) -> Iterator[Any]:
+        """The results of tasks, in the order in which they finish.
+
+        The job travels by cloudpickle, so that classes of the main script and of notebooks go with it.
+
+        Raises:
+            JobError: A worker process ended.
+            Exception: What a task raised.
+        """
+        with self._lock:
+            self._jobs += 1
+            key = f"{id(self)}-{self._jobs}"
+            try:
+                yield from self._run(key, cloudpickle.dumps(job), deque(tasks))
+            except BaseException:
+                self.close()  # tasks of a failed job are still under way in the others
+                raise
+
+    def _run(self, key: str, job: bytes, waiting: deque[Any]) -> Iterator[Any]:
+        while waiting or any(worker.busy for worker in self.workers):
+            for worker in self.workers:
+                while waiting and worker.busy == 0:
+                    self._send(worker, key, job, waiting.popleft())
+            for worker in self._answering():
+                yield self._answer(worker)
+
+    def _send(self, worker: Worker, key: str, job: bytes, task: Any) -> None:
+        try:
+            worker.send(key, job, task)
+        except (BrokenPipeError, ConnectionResetError):
+            raise worker.death() from None
+
+    def _answering(self) -> list[Worker]:
+        busy: dict[Any, Worker] = {worker.connection: worker for worker in self.workers if worker.busy}
+        ready: list[Connection] = wait(list(busy))  # type: ignore[assignment]  # connections were given
+        return [busy[connection] for connection in ready]
+
+    def _answer(self, worker: Worker) -> Any:
+        try:
+            kind, _, payload = pickle.loads(worker.connection.recv_bytes())  # noqa: S301 - from our own worker
+        except (EOFError, ConnectionResetError):
+            raise worker.death() from None
+        worker.busy -= 1
+        if kind == "failed":
+            raise payload
+        return payload
+
+    def close(self) -> None:
+        """End all workers; a closed pool takes no more jobs."""
+        while self.workers:
+            self.workers.pop().end()
+
+
+_shared: ProcessPool | None = None
+
+
+def shared_pool(processes: int) -> ProcessPool:
+    """The pool of this process; it is made anew when another number of processes is asked for."""
+    global _shared  # noqa: PLW0603 - worker processes are a resource of the process
+    if _shared is None or len(_shared.workers) != processes:
+        close_shared_pool()
+        _shared = ProcessPool(processes)
+    return _shared
+
+
+@atexit.register
+def close_shared_pool() -> None:
+    """End the workers of the shared pool, if there is one."""
+    global _shared  # noqa: PLW0603 - worker processes are a resource of the process
+    if _shared is not None:
+        _shared.close()
+        _shared = None

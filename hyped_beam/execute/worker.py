@@ -1,0 +1,64 @@
+"""A worker process of the pool: loads a job once, then does its tasks until its parent goes away.
+
+It is started by a program of its own, so that it imports neither Beam nor the user's main script. What
+travels to and from it are pickles of a running job; nothing of it is saved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+from hyped_beam.errors import FlowError, JobError
+
+
+def main(descriptor: int) -> None:
+    """Serve tasks from a connection until it is closed.
+
+    Args:
+        descriptor: The file descriptor of the connection to the parent.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    connection = Connection(descriptor)
+    key, job = None, None
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            kind, wanted, payload = pickle.loads(connection.recv_bytes())  # noqa: S301 - from our own parent
+            try:
+                if kind == "load":
+                    _close(job)
+                    key, job = wanted, None
+                    job = pickle.loads(payload).open()  # noqa: S301 - from our own parent
+                    continue
+                if job is None or key != wanted:
+                    continue  # its load failed, and that was reported
+                answer = ("done", wanted, job.run(payload))
+            except Exception as error:  # noqa: BLE001 - whatever a job raises goes to the parent
+                answer = ("failed", wanted, _portable(error))
+            connection.send_bytes(_dump(answer))
+    with contextlib.suppress(Exception):
+        _close(job)
+    os._exit(0)  # no thread of a node may hold the process
+
+
+def _close(job: Any) -> None:
+    if job is not None:
+        job.close()
+
+
+def _dump(answer: tuple[str, Any, Any]) -> bytes:
+    try:
+        return pickle.dumps(answer)
+    except Exception as error:  # noqa: BLE001 - pickle raises whatever the object's methods do
+        return pickle.dumps(("failed", answer[1], JobError(f"a result cannot be sent between processes: {error}")))
+
+
+def _portable(error: Exception) -> Exception:
+    if isinstance(error, FlowError):
+        return error
+    return JobError(f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}")
