@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from hyped_beam.dsl.outputs import AGGREGATES
+from hyped_beam.errors import DefinitionError
 from hyped_beam.execute.stage import Batch, StageRunner
 from hyped_beam.execute.states import StateMerger, States, StateTree
 from hyped_beam.plan.planner import Plan
@@ -27,6 +29,7 @@ class AggregateState:
         self.merger = StateMerger(plan.scan.aggregates)
         self.tree = StateTree(self.merger)
         self.parts = 0
+        self._process = os.getpid()
         self._lock = threading.Lock()
 
     def add(self, states: States) -> None:
@@ -34,6 +37,19 @@ class AggregateState:
         with self._lock:
             self.tree.add((0, self.parts), states)
             self.parts += 1
+
+    def restore(self, tree: StateTree, parts: int) -> None:
+        """Go on from what so many batches had added up to."""
+        with self._lock:
+            self.tree = tree
+            self.parts = parts
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"plan": self.plan}
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        self.__init__(saved["plan"])  # type: ignore[misc]  # a copy in another process starts anew
+        self._process = -1
 
     def clear(self) -> None:
         """Forget all batches."""
@@ -45,8 +61,14 @@ class AggregateState:
         """The values, nested as they were asked for.
 
         Raises:
+            DefinitionError: This is another process, such as a loader's worker, than the one that it was made in.
             NodeError: An aggregator raised.
         """
+        if self._process != os.getpid():
+            raise DefinitionError(
+                "aggregates are known only in the process that made them, this is a worker of it",
+                hint="read them in the main process, of a dataset that is iterated over there",
+            )
         with self._lock:
             states = self.tree.total() if self.tree.nodes else empty_states(self.plan)
         return finish(self.plan, states)

@@ -1,0 +1,92 @@
+"""Applying a flow to datasets: to each kind in its own way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates
+from hyped_beam.dsl.batches import unknown_column
+from hyped_beam.errors import CallSite, DefinitionTypeError, InputError
+from hyped_beam.lowering.range_job import with_batch_size
+from hyped_beam.plan.planner import Plan
+from hyped_beam.types import features
+
+
+def apply_to(
+    data: Any,
+    plan: Plan,
+    *,
+    batch_size: int | None,
+    num_proc: int | None,
+    cache_dir: str | os.PathLike[str] | None,
+) -> tuple[Any, Any]:
+    """The result of a plan on a dataset, and its aggregates.
+
+    Raises:
+        DefinitionTypeError: It is no dataset.
+        InputError: It has not the columns that the plan reads.
+    """
+    import datasets
+
+    _check_positive(batch_size=batch_size, num_proc=num_proc)
+    if isinstance(data, (datasets.DatasetDict, datasets.IterableDatasetDict)):
+        results = {
+            name: apply_to(split, plan, batch_size=batch_size, num_proc=num_proc, cache_dir=cache_dir)
+            for name, split in data.items()
+        }
+        rows = None if not plan.scan.outputs else type(data)({name: made for name, (made, _) in results.items()})
+        aggregates = None if plan.finish is None else {name: found for name, (_, found) in results.items()}
+        return rows, aggregates
+    if isinstance(data, datasets.Dataset):
+        from hyped_beam.dsl.dataset import apply_now
+
+        _check_columns(data.features, plan)
+        bounded = replace(plan, scan=with_batch_size(plan.scan, batch_size))
+        return apply_now(data, bounded, num_proc or 1, cache_dir)
+    if isinstance(data, datasets.IterableDataset):
+        return _apply_lazily(data, plan, batch_size)
+    raise DefinitionTypeError(
+        f"apply() takes a Dataset, DatasetDict, IterableDataset or IterableDatasetDict, got {type(data).__name__}",
+        site=CallSite.nearest(),
+        hint="for one batch use flow.batch_process, for files flow.job",
+    )
+
+
+def _apply_lazily(data: Any, plan: Plan, batch_size: int | None) -> tuple[Any, Any]:
+    from hyped_beam.dsl.lazy import apply_lazily, refuse_only_aggregates
+
+    refuse_only_aggregates(plan)
+    if data.features is not None:
+        _check_columns(data.features, plan)
+    state = AggregateState(plan) if plan.finish is not None else None
+    return apply_lazily(data, plan, batch_size, state), LiveAggregates(state) if state else None
+
+
+def _check_positive(**numbers: int | None) -> None:
+    for name, number in numbers.items():
+        if number is not None and (not isinstance(number, int) or number < 1):
+            raise DefinitionTypeError(
+                f"{name}= is a number of at least 1, got {number!r}", site=CallSite.nearest()
+            )
+
+
+def _check_columns(given: Mapping[str, Any], plan: Plan) -> None:
+    wanted = plan.graph.source.feature
+    for name, feature in wanted.items():
+        if name not in given:
+            raise unknown_column(name, given, wanted)
+        if not features.same(given[name], feature) and not _alike(given[name], feature):
+            raise InputError(
+                f"column {name!r} is {features.describe(given[name])}, "
+                f"the flow was made for {features.describe(feature)}",
+                site=CallSite.nearest(),
+                hint="make the flow with DataFlow(features=ds.features), or cast the dataset's column",
+            )
+
+
+def _alike(given: Any, wanted: Any) -> bool:
+    """Whether values of one feature can be stored as the other without loss of meaning."""
+    return features.family(given) is features.family(wanted) and features.to_arrow(given) == features.to_arrow(wanted)

@@ -1,0 +1,103 @@
+"""A flow applied to a `Dataset`: a Beam job on this machine, whose Arrow files become the new dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from datasets import Dataset, DatasetInfo, config
+from datasets.table import ConcatenationTable, MemoryMappedTable, concat_tables
+
+from hyped_beam.dsl.outputs import AGGREGATES, ROWS
+from hyped_beam.io.readers.arrow import ArrowReader
+from hyped_beam.io.writers.arrow import ArrowDatasetWriter
+from hyped_beam.launch.bounded import run_bounded
+from hyped_beam.plan.planner import Plan
+from hyped_beam.types import features
+
+
+def apply_now(
+    data: Dataset, plan: Plan, processes: int, cache_dir: str | os.PathLike[str] | None
+) -> tuple[Dataset | None, dict[str, Any] | None]:
+    """The result of a plan on a dataset, and its aggregates.
+
+    Args:
+        data: The dataset.
+        plan: The plan.
+        processes: How many processes compute.
+        cache_dir: Where the Arrow files of the result are.
+    """
+    folder = _result_folder(data, cache_dir) if plan.scan.outputs else None
+    with tempfile.TemporaryDirectory(prefix="hyped-beam-") as scratch:
+        reader = _reader_of(data, plan, Path(scratch))
+        writers = {output.name: ArrowDatasetWriter(folder) for output in plan.scan.outputs} if folder else {}
+        result = run_bounded(plan, reader, writers, processes=processes, runner="direct", work=Path(scratch))
+    aggregates = None if plan.finish is None else result.values[AGGREGATES]
+    if folder is None:
+        return None, aggregates
+    (output,) = plan.scan.outputs
+    return _dataset_of(result.shards[ROWS], output.schema, data), aggregates
+
+
+def _result_folder(data: Dataset, cache_dir: str | os.PathLike[str] | None) -> str:
+    base = Path(cache_dir) if cache_dir is not None else Path(config.HF_DATASETS_CACHE) / "hyped_beam"
+    return str(base / f"{data._fingerprint}-{uuid.uuid4().hex[:12]}")
+
+
+def _reader_of(data: Dataset, plan: Plan, scratch: Path) -> ArrowReader:
+    """A reader of a dataset: of its own files where its rows are just theirs, else of a copy of what is read."""
+    described = dict(plan.graph.source.feature)
+    files = _own_files(data)
+    if files is None:
+        files = [str(scratch / "rows.arrow")]
+        _spool(data, list(described), files[0])
+    return ArrowReader(files, features=features.as_features(described))
+
+
+def _own_files(data: Dataset) -> list[str] | None:
+    """The Arrow files that hold the dataset's rows, all of them and in order; None where there are no such."""
+    if data._indices is not None or len(data) == 0:
+        return None
+    table = data._data
+    blocks = [table]
+    if isinstance(table, ConcatenationTable):
+        if any(len(row) != 1 for row in table.blocks):
+            return None
+        blocks = [row[0] for row in table.blocks]
+    if not all(isinstance(block, MemoryMappedTable) and not block.replays for block in blocks):
+        return None
+    paths = [str(block.path) for block in blocks]
+    return paths if all(os.path.exists(path) for path in paths) else None
+
+
+def _spool(data: Dataset, columns: list[str], path: str) -> None:
+    selected = data.select_columns(columns)
+    schema = selected.features.arrow_schema
+    with pa.OSFile(path, "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+        if selected._indices is None:
+            for batch in selected.data.table.cast(schema).to_batches(max_chunksize=65_536):
+                writer.write_batch(batch)
+            return
+        for table in selected.with_format("arrow").iter(batch_size=16_384):
+            writer.write_table(table.cast(schema))
+
+
+def _dataset_of(shards: list[str], schema: pa.Schema, origin: Dataset) -> Dataset:
+    info = DatasetInfo(features=features.as_features(schema))
+    if not shards:
+        return Dataset(_in_memory(schema), info=info, split=origin.split)
+    tables = [MemoryMappedTable.from_file(path) for path in shards]
+    table = tables[0] if len(tables) == 1 else concat_tables(tables)
+    fingerprint = hashlib.blake2b("".join(shards).encode(), digest_size=8).hexdigest()
+    return Dataset(table, info=info, split=origin.split, fingerprint=fingerprint)
+
+
+def _in_memory(schema: pa.Schema) -> Any:
+    from datasets.table import InMemoryTable
+
+    return InMemoryTable(schema.empty_table())

@@ -1,0 +1,86 @@
+"""Runner profiles: what one needs to know to run somewhere, read from `runners/NAME/profile.toml`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hyped_beam.errors import CallSite, unknown_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Something that a runner cannot do.
+
+    Attributes:
+        feature: What.
+        reason: What happens instead.
+        since: The version of Beam it was seen with.
+    """
+
+    feature: str
+    reason: str
+    since: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A place to run.
+
+    Attributes:
+        name: Its name.
+        description: One line.
+        runner: The dotted path of the Beam runner's class.
+        options: Beam's options and their defaults.
+        limits: What the runner cannot do.
+    """
+
+    name: str
+    description: str
+    runner: str
+    options: Mapping[str, Any]
+    limits: tuple[Limit, ...]
+
+    def make_runner(self) -> Any:
+        """A new Beam runner."""
+        module, _, name = self.runner.rpartition(".")
+        return getattr(importlib.import_module(module), name)()
+
+
+def profiles_folder() -> Path:
+    """The folder of profiles: in the wheel, or beside the package in a checkout."""
+    package = Path(__file__).parent.parent
+    inside = package / "_runners"
+    return inside if inside.is_dir() else package.parent / "runners"
+
+
+@lru_cache(maxsize=32)
+def load_profile(name: str) -> Profile:
+    """The profile of a runner.
+
+    Raises:
+        UnknownNameError: There is none of that name.
+    """
+    folder = profiles_folder()
+    file = folder / name / "profile.toml"
+    if not file.is_file():
+        known = [entry.parent.name for entry in folder.glob("*/profile.toml")]
+        raise unknown_name("runner", name, known, of="hyped_beam", site=CallSite.nearest())
+    described = tomllib.loads(file.read_text(encoding="utf-8"))
+    return Profile(
+        name=described["name"],
+        description=described["description"],
+        runner=described["runner"],
+        options=described.get("options", {}),
+        limits=tuple(Limit(**limit) for limit in described.get("limits", ())),
+    )

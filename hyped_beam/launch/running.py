@@ -1,0 +1,68 @@
+"""Running a pipeline with a profile, and saying what failed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from hyped_beam.errors import JobError
+from hyped_beam.launch.profiles import Profile
+from hyped_beam.lowering.failure import find_failure
+
+if TYPE_CHECKING:
+    import apache_beam as beam
+
+
+def run_pipeline(
+    fill: Callable[[beam.Pipeline], None], profile: Profile, options: Mapping[str, Any] | None = None
+) -> None:
+    """Run a pipeline until it is done.
+
+    Args:
+        fill: Puts the transforms into the pipeline.
+        profile: Where to run.
+        options: Beam's options, over those of the profile.
+
+    Raises:
+        NodeError: A node raised.
+        JobError: The job failed for another reason.
+    """
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    merged = {**profile.options, **(options or {})}
+    with quiet_workers():
+        pipeline = beam.Pipeline(runner=profile.make_runner(), options=PipelineOptions([], **merged))
+        fill(pipeline)
+        try:
+            result = pipeline.run()
+            result.wait_until_finish()
+        except Exception as error:
+            raise _failure(error) from None
+
+
+def _failure(error: Exception) -> Exception:
+    ours = find_failure(str(error))
+    if ours is not None:
+        return ours
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    return JobError(f"the job failed: {lines[-1] if lines else type(error).__name__}"[:500])
+
+
+@contextlib.contextmanager
+def quiet_workers() -> Iterator[None]:
+    """A context in which Beam's workers do not log the traceback of what is reported anyway."""
+    loggers = [
+        logging.getLogger(name)
+        for name in ("apache_beam.runners.worker", "apache_beam.runners.portability", "apache_beam.typehints")
+    ]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

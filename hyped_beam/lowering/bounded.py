@@ -1,0 +1,182 @@
+"""A bounded scan as a Beam pipeline: cut ranges, do each, gather what they report, finish."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import cloudpickle
+import pyarrow as pa
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.timestamp import MIN_TIMESTAMP
+from apache_beam.utils.windowed_value import WindowedValue
+
+from hyped_beam.errors import FlowError, JobError
+from hyped_beam.execute.pool import shared_pool
+from hyped_beam.execute.stage import Batch, StageRunner
+from hyped_beam.execute.states import StateMerger
+from hyped_beam.io import commit
+from hyped_beam.io.readers.base import Range
+from hyped_beam.lowering.failure import StageFailedError, as_text
+from hyped_beam.lowering.range_job import OpenRangeJob, RangeJob, RangeResult
+from hyped_beam.lowering.states import AccumulatorCoder, CombineRanges
+from hyped_beam.plan.program import AggregateStep, Program
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What is done once, when all ranges are done.
+
+    Attributes:
+        aggregates: The aggregators whose states the ranges report.
+        program: What is computed from their values; None where there are none.
+        values_path: The file that the values are written to, as an Arrow stream of one row.
+    """
+
+    aggregates: tuple[AggregateStep, ...]
+    program: Program | None
+    values_path: str | None
+
+
+class CutRanges(beam.DoFn):
+    """The ranges of the source, cut where the job runs.
+
+    Args:
+        reader: The pickled reader.
+        skip: The numbers of ranges that are done already.
+    """
+
+    def __init__(self, job: bytes, skip: frozenset[int]) -> None:
+        self.job = job
+        self.skip = skip
+
+    def process(self, element: Any) -> Iterator[str]:
+        del element
+        job: RangeJob = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
+        for cut in job.reader.ranges():
+            if cut.number not in self.skip:
+                yield cut.to_json()
+
+
+class DoRanges(beam.DoFn):
+    """Does ranges: in this process, or in a pool of light ones underneath.
+
+    Args:
+        job: The pickled `RangeJob`; a pickle of a running job, never saved.
+        processes: How many processes; 1 for this one.
+    """
+
+    def __init__(self, job: bytes, processes: int) -> None:
+        self.job = job
+        self.processes = processes
+        self._open: OpenRangeJob | None = None
+        self._waiting: list[Range] = []
+
+    def setup(self) -> None:
+        if self.processes == 1:
+            with raising_text():
+                self._open = self._load().open()
+
+    def _load(self) -> RangeJob:
+        return pickle.loads(self.job)  # type: ignore[no-any-return]  # noqa: S301 - made by this job's driver
+
+    def start_bundle(self) -> None:
+        self._waiting = []
+
+    def process(self, element: str) -> Iterator[tuple[None, tuple[int, str, bytes]]]:
+        task = Range.from_json(element)
+        if self._open is None:
+            self._waiting.append(task)
+            return
+        with raising_text():
+            yield None, _report(self._open.run(task))
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        if not self._waiting:
+            return
+        with raising_text():
+            for result in shared_pool(self.processes).run(self._load(), self._waiting):
+                yield WindowedValue((None, _report(result)), MIN_TIMESTAMP, [GlobalWindow()])
+        self._waiting = []
+
+    def teardown(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+class FinishJob(beam.DoFn):
+    """The last step: values of the aggregates, and the manifest of every output.
+
+    Args:
+        job: The pickled pair of destinations and `Finish`.
+        combine: What gathered the reports.
+    """
+
+    def __init__(self, job: bytes, combine: CombineRanges) -> None:
+        self.job = job
+        self.combine = combine
+
+    def process(self, element: tuple[None, bytes]) -> Iterator[int]:
+        destinations, finish = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
+        with raising_text():
+            records, tree = AccumulatorCoder(self.combine).decode(element[1])
+            if finish.program is not None:
+                _write_values(finish, StateMerger(finish.aggregates).finish(tree.total()))
+            commit.finish(destinations, [commit.RangeRecord.from_json(records[number]) for number in sorted(records)])
+        yield len(records)
+
+
+def _write_values(finish: Finish, values: list[pa.Array]) -> None:
+    assert finish.program is not None  # noqa: S101 - the caller's condition
+    with StageRunner(finish.program) as runner:
+        outputs = runner.run(Batch(dict(zip(finish.program.takes, values, strict=True)), 1, None)).outputs
+    (row,) = outputs.values()
+    with pa.OSFile(str(finish.values_path), "wb") as file, pa.ipc.new_stream(file, row.schema) as writer:
+        writer.write_batch(row)
+
+
+def _report(result: RangeResult) -> tuple[int, str, bytes]:
+    return result.number, result.record, result.states
+
+
+class raising_text:  # noqa: N801 - used as a statement
+    """A context in which errors of ours become exceptions whose text survives the runner."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, FlowError):
+            raise StageFailedError(as_text(error)) from error
+        if isinstance(error, OSError):
+            raise StageFailedError(as_text(JobError(f"{type(error).__name__}: {error}"))) from error
+
+
+def build(pipeline: beam.Pipeline, job: RangeJob, finish: Finish, processes: int, skip: frozenset[int]) -> None:
+    """Put a bounded scan into a pipeline.
+
+    Args:
+        pipeline: The pipeline.
+        job: The scan.
+        finish: What is done once it is done.
+        processes: How many processes do the ranges of a bundle.
+        skip: The numbers of ranges that are done already.
+    """
+    pickled = cloudpickle.dumps(job)
+    combine = CombineRanges(cloudpickle.dumps(finish.aggregates))
+    _ = (
+        pipeline
+        | "Start" >> beam.Impulse()
+        | "CutRanges" >> beam.ParDo(CutRanges(pickled, skip))
+        | "SpreadRanges" >> beam.Reshuffle()
+        | "DoRanges" >> beam.ParDo(DoRanges(pickled, processes or (os.cpu_count() or 1)))
+        | "CombineRanges" >> beam.CombinePerKey(combine)
+        | "Finish" >> beam.ParDo(FinishJob(cloudpickle.dumps((job.destinations, finish)), combine))
+    )
+
+
