@@ -1,1 +1,1 @@
-"""Readers and writers: ranges in, batches out; batches in, files out."""
+"""Readers (ranges in, batches out), writers (batches in, files out), and the commit of what was written."""

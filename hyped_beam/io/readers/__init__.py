@@ -1,1 +1,1 @@
-"""Readers: what the rows of a flow come from."""
+"""Readers: each file holds one format."""

@@ -1,1 +1,1 @@
-"""Writers: the files that rows go to."""
+"""Writers: each file holds one format."""

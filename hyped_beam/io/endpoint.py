@@ -1,0 +1,52 @@
+"""The base of readers and writers: a frozen pydantic model whose fields are the configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from typing_extensions import Self
+
+from hyped_beam.errors import CallSite, DefinitionError, unknown_name
+
+
+class Endpoint(BaseModel):
+    """One end of a job: its fields are its configuration, validated where it is written and frozen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, populate_by_name=True)
+
+    def __init__(self, **configuration: Any) -> None:
+        try:
+            super().__init__(**configuration)
+        except ValidationError as error:
+            raise _wrong_option(type(self), error) from None
+        except DefinitionError as error:
+            error.site = error.site or CallSite.nearest()
+            raise
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as plain JSON values; `from_json` takes them."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> Self:
+        """The reader or writer that `to_json` wrote down.
+
+        Raises:
+            DefinitionError: An option is unknown, missing or of a wrong value.
+        """
+        return cls(**saved)
+
+
+def _wrong_option(endpoint: type[Endpoint], error: ValidationError) -> DefinitionError:
+    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    option = str(problem["loc"][0]) if problem["loc"] else ""
+    known = [field.alias or name for name, field in endpoint.model_fields.items()]
+    if problem["type"] == "extra_forbidden":
+        return unknown_name("option", option, known, of=endpoint.__name__)
+    if problem["type"] == "missing":
+        message = f"{endpoint.__name__} needs the option {option!r}"
+        return DefinitionError(message, site=CallSite.nearest(), hint=f"{endpoint.__name__}({option}=...)")
+    reason = problem["msg"].removeprefix("Value error, ")
+    message = f"{endpoint.__name__} option {option!r}: {reason}, got {problem['input']!r:.80}"
+    return DefinitionError(message, site=CallSite.nearest())

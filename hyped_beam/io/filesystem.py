@@ -1,0 +1,274 @@
+"""Where files are: the few operations that readers, writers and the commit need of a file system.
+
+A file system may be local or remote; all that is asked of it is that a file can appear whole at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+import xxhash
+
+from hyped_beam.errors import DefinitionError
+
+TEMPORARY_SUFFIX = ".tmp"
+# Small writes are gathered; larger ones go to the system as they come.
+BUFFER_BYTES = 1 << 18
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """What a file system says about a file or folder.
+
+    Attributes:
+        path: Where it is.
+        is_folder: Whether it is a folder.
+        size: Bytes; 0 for a folder.
+        modified: Nanoseconds since 1970.
+    """
+
+    path: str
+    is_folder: bool
+    size: int = 0
+    modified: int = 0
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rstrip("/").rsplit("/", 1)[-1]
+
+
+class PendingFile(ABC):
+    """A file that is being written: `publish` makes it appear whole, `discard` leaves nothing.
+
+    It is what pyarrow takes as a Python file. Bytes are counted and checksummed on their way; XXH3 costs
+    a fiftieth of SHA-256 and is lost in the noise of writing.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.closed = False
+        self._hash = xxhash.xxh3_128()
+
+    def write(self, data: Any) -> int:
+        """Append bytes, a buffer or a memory view."""
+        view = memoryview(data)
+        self._hash.update(view)
+        self._append(view)
+        self.size += view.nbytes
+        return view.nbytes
+
+    @property
+    def checksum(self) -> str:
+        """Of the bytes written so far, as the command `xxh128sum` prints it."""
+        return "xxh128:" + self._hash.hexdigest()
+
+    def flush(self) -> None:
+        """Nothing: only `publish` makes a file visible."""
+
+    def close(self) -> None:
+        """Nothing: pyarrow closes what it wraps before the file is known to be complete."""
+
+    def writable(self) -> bool:
+        """That it is."""
+        return True
+
+    def readable(self) -> bool:
+        """That it is not."""
+        return False
+
+    def seekable(self) -> bool:
+        """That it is not."""
+        return False
+
+    def tell(self) -> int:
+        """The number of bytes written."""
+        return self.size
+
+    @abstractmethod
+    def _append(self, view: memoryview) -> None: ...
+
+    @abstractmethod
+    def publish(self) -> None:
+        """Make the file appear, whole, in place of one that is there."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Leave nothing behind; after `publish` nothing happens."""
+
+
+class FileSystem(ABC):
+    """What is asked of a place that holds files. Paths are absolute, their parts separated by `/`."""
+
+    @abstractmethod
+    def info(self, path: str) -> FileInfo | None:
+        """What is there, or None."""
+
+    @abstractmethod
+    def children(self, folder: str) -> list[FileInfo]:
+        """What a folder holds, sorted by name; nothing where there is no folder."""
+
+    @abstractmethod
+    def open_input(self, path: str) -> Any:
+        """The file as a `pyarrow.NativeFile` with random access."""
+
+    @abstractmethod
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a small file, or None where there is none."""
+
+    @abstractmethod
+    def create(self, path: str) -> PendingFile:
+        """Begin a file; its folder is made where it is missing."""
+
+    @abstractmethod
+    def delete(self, path: str) -> None:
+        """Remove a file, or a folder with all that it holds; nothing where there is none."""
+
+    @abstractmethod
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those it lies in."""
+
+    def write(self, path: str, data: bytes) -> None:
+        """Make a small file appear whole."""
+        pending = self.create(path)
+        try:
+            pending.write(data)
+            pending.publish()
+        finally:
+            pending.discard()
+
+    def walk(self, folder: str) -> Iterator[FileInfo]:
+        """The files under a folder, sorted by path; hidden ones (`.` or `_` first) and theirs are left out."""
+        for child in self.children(folder):
+            if child.name.startswith((".", "_")):
+                continue
+            if child.is_folder:
+                yield from self.walk(child.path)
+            else:
+                yield child
+
+
+class LocalFileSystem(FileSystem):
+    """Files of this machine, or of one that is mounted."""
+
+    def info(self, path: str) -> FileInfo | None:
+        """What is there, or None."""
+        try:
+            status = Path(path).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if stat.S_ISDIR(status.st_mode):
+            return FileInfo(path, is_folder=True)
+        return FileInfo(path, is_folder=False, size=status.st_size, modified=status.st_mtime_ns)
+
+    def children(self, folder: str) -> list[FileInfo]:
+        """What a folder holds, sorted by name."""
+        try:
+            names = sorted(entry.name for entry in Path(folder).iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        found = [self.info(f"{folder.rstrip('/')}/{name}") for name in names]
+        return [child for child in found if child is not None]
+
+    def open_input(self, path: str) -> Any:
+        """The file as a `pyarrow.NativeFile`."""
+        return pa.OSFile(path)
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a small file, or None where there is none."""
+        try:
+            return Path(path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def create(self, path: str) -> PendingFile:
+        """Begin a file beside its place."""
+        return LocalPendingFile(path)
+
+    def delete(self, path: str) -> None:
+        """Remove a file, or a folder with all that it holds."""
+        if Path(path).is_dir() and not Path(path).is_symlink():
+            shutil.rmtree(path)
+        else:
+            Path(path).unlink(missing_ok=True)
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those it lies in."""
+        Path(path).mkdir(parents=True, exist_ok=True)
+
+
+class LocalPendingFile(PendingFile):
+    """A local file, written beside its place under a name of its own and renamed.
+
+    It is not forced to disk: a process may die at any moment and leaves no torn file, and what a machine
+    loses that stops is noticed when the job is resumed, for the record of each range knows its sizes.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = Path(path)
+        name = f".{self._path.name}.{uuid.uuid4().hex[:12]}{TEMPORARY_SUFFIX}"
+        self._temporary: Path | None = self._path.with_name(name)
+        self._file = self._open(self._temporary)
+
+    def _open(self, temporary: Path) -> BinaryIO:
+        try:
+            return temporary.open("xb", buffering=BUFFER_BYTES)
+        except FileNotFoundError:
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            return temporary.open("xb", buffering=BUFFER_BYTES)
+
+    def _append(self, view: memoryview) -> None:
+        self._file.write(view)
+
+    def publish(self) -> None:
+        """Rename it into its place."""
+        if self._temporary is not None:
+            self._file.close()
+            self._temporary.replace(self._path)
+            self._temporary = None
+
+    def discard(self) -> None:
+        """Remove the temporary file."""
+        if self._temporary is not None:
+            with contextlib.suppress(OSError):  # a full disk fails again where the last bytes are flushed
+                self._file.close()
+            self._temporary.unlink(missing_ok=True)
+            self._temporary = None
+
+
+LOCAL = LocalFileSystem()
+
+
+def locate(uri: str) -> tuple[FileSystem, str]:
+    """The file system of a path or URI, and the path on it.
+
+    Args:
+        uri: A path, relative to the working directory or absolute, or a `file://` URI.
+
+    Raises:
+        DefinitionError: There is no file system for the scheme.
+    """
+    scheme, separator, _ = uri.partition("://")
+    if not separator:
+        return LOCAL, os.path.abspath(os.path.expanduser(uri))  # noqa: PTH100, PTH111 - Path would keep `..`
+    if scheme == "file":
+        return LOCAL, unquote(urlsplit(uri).path)
+    message = f"there is no file system for {scheme!r}, in {uri!r}"
+    raise DefinitionError(message, hint="give a local path or a file:// URI")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one of a `PendingFile` that was left behind."""
+    return name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)

@@ -1,0 +1,117 @@
+"""From the paths, globs and folders that a user gave to files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hyped_beam.errors import InputError, nearest_name
+from hyped_beam.io.filesystem import FileInfo, FileSystem, locate
+
+GLOB = re.compile(r"[*?\[]")
+
+
+def as_path(given: Any) -> str:
+    """A path or URI as a string.
+
+    Raises:
+        ValueError: It is none.
+        DefinitionError: There is no file system for its scheme.
+    """
+    if not isinstance(given, str | os.PathLike) or not os.fspath(given):
+        raise ValueError("not a path")
+    path = os.fspath(given)
+    if not isinstance(path, str):
+        raise ValueError("not a path of text")  # noqa: TRY004 - pydantic takes ValueErrors
+    locate(path)
+    return path
+
+
+def as_paths(given: Any) -> tuple[str, ...]:
+    """One path or several as a tuple of strings; see `as_path`."""
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+        return tuple(as_path(path) for path in given)
+    return (as_path(given),)
+
+
+def find_files(paths: Sequence[str], suffixes: tuple[str, ...]) -> list[FileInfo]:
+    """The files that paths mean, each once; those of one glob or folder are sorted.
+
+    Args:
+        paths: Files, globs (`*`, `?`, `[...]`, and `**` for any folders) and folders.
+        suffixes: What the files of a folder are told by.
+
+    Raises:
+        InputError: A path, glob or folder matches nothing.
+    """
+    found: dict[str, FileInfo] = {}
+    for given in paths:
+        for file in _match(given, suffixes):
+            found.setdefault(file.path, file)
+    return list(found.values())
+
+
+def _match(given: str, suffixes: tuple[str, ...]) -> list[FileInfo]:
+    filesystem, path = locate(given)
+    info = filesystem.info(path)
+    if info is not None and not info.is_folder:
+        return [info]
+    if info is not None:
+        files = [file for file in filesystem.walk(path) if file.name.lower().endswith(suffixes)]
+        if not files:
+            hint = f"files of a folder are told by their names: {', '.join(suffixes)}"
+            raise InputError(f"there are no {suffixes[0]} files in the folder {given!r}", hint=hint)
+        return files
+    files = _glob(filesystem, path) if GLOB.search(path) else []
+    if not files:
+        kind = "no file matches" if GLOB.search(path) else "there is no file or folder"
+        raise InputError(f"{kind} {given!r}", hint=_nearest(filesystem, path))
+    return files
+
+
+def _glob(filesystem: FileSystem, path: str) -> list[FileInfo]:
+    parts = path.split("/")
+    fixed = next(index for index, part in enumerate(parts) if GLOB.search(part))
+    root = "/".join(parts[:fixed]) or "/"
+    pattern = re.compile(_as_regex("/".join(parts[fixed:])))
+    start = len(root.rstrip("/")) + 1
+    deep = len(parts) - fixed > 1
+    candidates = filesystem.walk(root) if deep else iter(filesystem.children(root))
+    return [file for file in candidates if not file.is_folder and pattern.fullmatch(file.path[start:])]
+
+
+def _as_regex(pattern: str) -> str:
+    """A glob as a regular expression; names that begin with a dot are matched only by a dot."""
+    pieces = []
+    for token in re.findall(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|[^*?\[]+|\[", pattern):
+        if token == "**/":
+            pieces.append(r"(?:[^/.][^/]*/)*")
+        elif token == "**":
+            pieces.append(r"[^.].*")
+        elif token == "*":
+            pieces.append(r"[^/]*" if pieces and not pieces[-1].endswith(("/", "/)*")) else r"(?!\.)[^/]*")
+        elif token == "?":
+            pieces.append(r"[^/]")
+        elif token.startswith("[") and len(token) > 1:
+            pieces.append("[^" + token[2:] if token[1] == "!" else token)
+        else:
+            pieces.append(re.escape(token))
+    return "".join(pieces)
+
+
+def _nearest(filesystem: FileSystem, path: str) -> str:
+    """What to look at instead: the nearest name in the first folder of the path that exists."""
+    missing, folder = path, path
+    while folder != "/" and (GLOB.search(folder) or not filesystem.children(folder)):
+        missing, folder = folder, folder.rpartition("/")[0] or "/"
+    names = [child.name for child in filesystem.children(folder) if not child.name.startswith(".")]
+    wanted = missing.rpartition("/")[2]
+    close = nearest_name(wanted, names)
+    if close is not None:
+        return f"did you mean {folder.rstrip('/')}/{close}?"
+    if not names:
+        return f"{folder} is empty"
+    more = ", ..." if len(names) > 5 else ""  # noqa: PLR2004 - a line's worth of names
+    return f"{folder} holds {', '.join(names[:5])}{more}"

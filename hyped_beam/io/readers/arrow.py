@@ -1,0 +1,84 @@
+"""Arrow IPC files as a source: streams as `datasets` writes them, and the file format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import pyarrow as pa
+
+from hyped_beam.io.filesystem import FileInfo, locate
+from hyped_beam.io.readers.base import BATCH_BYTES, Block, Piece, batch_of, joined, rows_per_batch, scan_cuts
+from hyped_beam.io.readers.files import FileReader, damaged
+from hyped_beam.io.readers.mapped import MappedFile, opened
+
+# A stored batch larger than this may be cut in the middle.
+LARGEST_BLOCK_BYTES = BATCH_BYTES
+
+
+class ArrowReader(FileReader):
+    """Rows of Arrow IPC files, memory-mapped: nothing is copied that is stored in batches large enough.
+
+    Example:
+        >>> import datasets, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> datasets.Dataset.from_dict({"text": ["a", "b"]}).save_to_disk(folder.name)
+        >>> reader = ArrowReader(folder.name)
+        >>> [batch.to_pylist() for part in reader.ranges() for batch in reader.read(part, ["text"])]
+        [[{'text': 'a'}, {'text': 'b'}]]
+    """
+
+    suffixes: ClassVar[tuple[str, ...]] = (".arrow", ".feather", ".ipc")
+    kind: ClassVar[str] = "Arrow"
+
+    def schema_of(self, file: FileInfo) -> pa.Schema:
+        """The Arrow schema of one file."""
+        return opened(file).schema
+
+    def blocks_of(self, file: FileInfo) -> list[Block]:
+        """One block for each stored batch, several for a large one, one for a whole compressed file."""
+        mapped = opened(file)
+        if mapped.compressed:
+            return [Block(0, None, file.size, None)]
+        blocks = []
+        start = 0
+        for batch in mapped.batches:
+            step = rows_per_batch(batch.num_rows, batch.nbytes)
+            for first in range(0, batch.num_rows, step):
+                rows = min(step, batch.num_rows - first)
+                size = batch.nbytes * rows // batch.num_rows
+                blocks.append(Block(start + first, start + first + rows, size, rows))
+            start += batch.num_rows
+        return blocks
+
+    def read_piece(self, piece: Piece, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The scan batches of rows from-to."""
+        filesystem, path = locate(piece.path)
+        info = filesystem.info(path)
+        if info is None:
+            raise damaged(piece.path, self.kind, FileNotFoundError("it is gone"))
+        mapped = opened(info)
+        if mapped.compressed:
+            yield from _decompressed(mapped, columns)
+            return
+        stored = mapped.rows(piece.start, mapped.num_rows if piece.stop is None else piece.stop)
+        try:
+            sizes = [(batch.num_rows, batch.nbytes) for batch in stored]
+            for first, stop, rows in scan_cuts(sizes):
+                batch = joined([_select(held, columns) for held in stored[first:stop]])
+                for start in range(0, batch.num_rows, rows):
+                    yield batch.slice(start, rows)
+        finally:
+            mapped.release(stored)
+
+
+def _decompressed(mapped: MappedFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    for batch in mapped.stored():
+        rows = rows_per_batch(batch.num_rows, batch.nbytes)
+        chosen = _select(batch, columns)
+        for start in range(0, batch.num_rows, rows):
+            yield chosen.slice(start, rows)
+
+
+def _select(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+    return batch_of([batch.column(name) for name in columns], columns, batch.num_rows)

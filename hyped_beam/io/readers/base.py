@@ -1,0 +1,233 @@
+"""What a reader is: it cuts a source into ranges, and reads a range as scan batches.
+
+Both cuts follow from the files alone, never from workers, runners or the columns that are asked for, so
+that whatever is computed batch by batch comes out the same everywhere.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+from typing_extensions import Self
+
+from hyped_beam.io.endpoint import Endpoint
+
+RANGE_BYTES = 64 << 20
+# A source smaller than this many full ranges is cut finer, so that two or four workers share it evenly.
+RANGES_OF_SMALL_SOURCE = 16
+SMALLEST_RANGE_BYTES = 4 << 20
+
+BATCH_ROWS = 65_536
+BATCH_BYTES = 8 << 20
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of one file.
+
+    Attributes:
+        path: The file.
+        start: The first unit; units are the format's own: rows, row groups, bytes.
+        stop: One past the last unit; None means to the end of the file.
+    """
+
+    path: str
+    start: int
+    stop: int | None
+
+    def __str__(self) -> str:
+        return f"{self.path}[{self.start}:{'' if self.stop is None else self.stop}]"
+
+
+@dataclass(frozen=True)
+class Range:
+    """A part of a source that is read, retried and committed as one.
+
+    Attributes:
+        number: Its place in the source's order, from 0.
+        pieces: What it holds, in order; small files share a range.
+        rows: How many rows that is, or None where only reading tells.
+        first_row: The number of its first row in the whole source, or None where only reading tells.
+    """
+
+    number: int
+    pieces: tuple[Piece, ...]
+    rows: int | None = None
+    first_row: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The range as plain JSON values; `from_json` takes them."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> Self:
+        """The range that `to_json` wrote down."""
+        pieces = tuple(Piece(**piece) for piece in saved["pieces"])
+        return cls(**{**saved, "pieces": pieces})
+
+    def __str__(self) -> str:
+        shown = ", ".join(str(piece) for piece in self.pieces[:2])
+        return f"range {self.number} ({shown}{', ...' if len(self.pieces) > 2 else ''})"  # noqa: PLR2004
+
+
+@dataclass(frozen=True)
+class Block:
+    """The least part of a file at which it can be cut.
+
+    Attributes:
+        start: Its first unit.
+        stop: One past its last unit.
+        size: Bytes.
+        rows: Rows, or None where only reading tells.
+    """
+
+    start: int
+    stop: int | None
+    size: int
+    rows: int | None
+
+
+class Reader(Endpoint):
+    """A source of rows."""
+
+    @property
+    @abstractmethod
+    def features(self) -> Any:
+        """The `datasets.Features` of the rows.
+
+        Raises:
+            InputError: The source is missing, damaged or contradicts itself.
+        """
+
+    @abstractmethod
+    def ranges(self) -> list[Range]:
+        """The source cut into ranges, in its order; none for a source without rows.
+
+        Raises:
+            InputError: The source is missing, damaged or contradicts itself.
+        """
+
+    @abstractmethod
+    def read(self, part: Range, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The scan batches of a range.
+
+        Args:
+            part: One of `ranges()`.
+            columns: Which columns, in which order; without any the batches have only a number of rows.
+
+        Yields:
+            Batches of at most 65,536 rows and some 8 MB over all columns of the source, in source order.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Equal for two readers only where they would read the same rows in the same ranges."""
+
+
+def pack(files: Iterable[tuple[str, Sequence[Block]]]) -> list[Range]:
+    """Blocks put together into ranges of some 64 MB, in order; blocks without rows are left out."""
+    blocks = [(path, block) for path, held in files for block in held if block.rows != 0]
+    target = sum(block.size for _, block in blocks) // RANGES_OF_SMALL_SOURCE
+    target = min(max(target, SMALLEST_RANGE_BYTES), RANGE_BYTES)
+    ranges: list[Range] = []
+    held: list[tuple[str, Block]] = []
+    first_row: int | None = 0
+    for path, block in blocks:
+        if held and sum_of_sizes(held) + block.size > target:
+            ranges.append(_range(len(ranges), held, first_row))
+            first_row = _after(ranges[-1])
+            held = []
+        held.append((path, block))
+    if held:
+        ranges.append(_range(len(ranges), held, first_row))
+    return ranges
+
+
+def sum_of_sizes(held: Sequence[tuple[str, Block]]) -> int:
+    """The bytes of blocks."""
+    return sum(block.size for _, block in held)
+
+
+def _after(part: Range) -> int | None:
+    if part.first_row is None or part.rows is None:
+        return None
+    return part.first_row + part.rows
+
+
+def _range(number: int, held: Sequence[tuple[str, Block]], first_row: int | None) -> Range:
+    pieces: list[Piece] = []
+    for path, block in held:
+        if pieces and pieces[-1].path == path and pieces[-1].stop == block.start:
+            pieces[-1] = Piece(path, pieces[-1].start, block.stop)
+        else:
+            pieces.append(Piece(path, block.start, block.stop))
+    counts = [block.rows for _, block in held]
+    known = [count for count in counts if count is not None]
+    rows = sum(known) if len(known) == len(counts) else None
+    return Range(number, tuple(pieces), rows, first_row)
+
+
+def rows_per_batch(rows: int, size: int) -> int:
+    """How many rows of a block make a scan batch: the block is cut evenly."""
+    parts = max(-(-rows // BATCH_ROWS), -(-size // BATCH_BYTES), 1)
+    return max(-(-rows // min(parts, max(rows, 1))), 1)
+
+
+def scan_cuts(sizes: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """How consecutive blocks become scan batches: small ones are put together, large ones cut evenly.
+
+    Args:
+        sizes: Rows and bytes of each block.
+
+    Yields:
+        The first block, one past the last, and the rows of each batch made of them (the last has the rest).
+    """
+    first = index = rows = size = 0
+    for index, (more_rows, more_size) in enumerate(sizes):
+        large = more_rows > BATCH_ROWS or more_size > BATCH_BYTES
+        full = rows + more_rows > BATCH_ROWS or size + more_size > BATCH_BYTES
+        if (large or full) and rows:
+            yield first, index, rows
+        if large or full:
+            first, rows, size = index, 0, 0
+        if large:
+            yield index, index + 1, rows_per_batch(more_rows, more_size)
+            first = index + 1
+        else:
+            rows, size = rows + more_rows, size + more_size
+    if rows:
+        yield first, index + 1, rows
+
+
+def recut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """Batches of exactly `rows` rows, the last of what is left; nothing is copied where it already fits."""
+    held: list[pa.RecordBatch] = []
+    missing = rows
+    for batch in batches:
+        rest = batch
+        while rest.num_rows >= missing:
+            held.append(rest.slice(0, missing))
+            yield joined(held)
+            rest, held, missing = rest.slice(missing), [], rows
+        if rest.num_rows:
+            held.append(rest)
+            missing -= rest.num_rows
+    if held:
+        yield joined(held)
+
+
+def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """Batches as one."""
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+def batch_of(columns: Sequence[pa.Array], names: Sequence[str], rows: int) -> pa.RecordBatch:
+    """A record batch, which without columns still has its number of rows."""
+    if columns:
+        return pa.RecordBatch.from_arrays(list(columns), list(names))
+    empty = pa.struct([])
+    return pa.RecordBatch.from_struct_array(pa.Array.from_buffers(empty, rows, [None], children=[]))

@@ -1,0 +1,99 @@
+"""Parquet files as a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from hyped_beam.io.filesystem import FileInfo, locate
+from hyped_beam.io.readers.base import Block, Piece, batch_of, recut, rows_per_batch, scan_cuts
+from hyped_beam.io.readers.files import FileReader, damaged
+
+
+class ParquetReader(FileReader):
+    """Rows of Parquet files; only the columns that somebody needs are read.
+
+    Example:
+        >>> import pyarrow as pa, pyarrow.parquet as pq, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> pq.write_table(pa.table({"text": ["a", "b"], "n": [1, 2]}), folder.name + "/mail.parquet")
+        >>> reader = ParquetReader(folder.name)
+        >>> [batch.to_pylist() for part in reader.ranges() for batch in reader.read(part, ["n"])]
+        [[{'n': 1}, {'n': 2}]]
+    """
+
+    suffixes: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
+    kind: ClassVar[str] = "Parquet"
+
+    def schema_of(self, file: FileInfo) -> pa.Schema:
+        """The Arrow schema of one file."""
+        return footer(file).schema.to_arrow_schema()
+
+    def blocks_of(self, file: FileInfo) -> list[Block]:
+        """One block for each row group."""
+        metadata = footer(file)
+        groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
+        return [
+            Block(index, index + 1, stored_bytes(group), group.num_rows) for index, group in enumerate(groups)
+        ]
+
+    def read_piece(self, piece: Piece, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The scan batches of some row groups."""
+        import pyarrow.parquet as pq
+
+        filesystem, path = locate(piece.path)
+        info = filesystem.info(path)
+        if info is None:
+            raise damaged(piece.path, self.kind, FileNotFoundError("it is gone"))
+        metadata = footer(info)
+        groups = [metadata.row_group(index) for index in range(piece.start, piece.stop or metadata.num_row_groups)]
+        sizes = [(group.num_rows, group.total_byte_size) for group in groups]
+        with filesystem.open_input(path) as source:
+            # Reading ahead would hold whole ranges in memory.
+            file = pq.ParquetFile(source, metadata=metadata, pre_buffer=False)
+            for first, stop, rows in scan_cuts(sizes):
+                chosen = list(range(piece.start + first, piece.start + stop))
+                total = sum(count for count, _ in sizes[first:stop])
+                try:
+                    yield from _batches(file, chosen, total, rows, columns)
+                except (pa.ArrowException, OSError) as error:
+                    raise damaged(piece.path, self.kind, error) from error
+
+
+def _batches(file: Any, groups: list[int], total: int, rows: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    if not columns:
+        for start in range(0, total, rows):
+            yield batch_of([], [], min(rows, total - start))
+        return
+    stored = file.iter_batches(batch_size=rows, row_groups=groups, columns=list(columns))
+    for batch in recut(stored, rows):
+        yield pa.RecordBatch.from_arrays([batch.column(name) for name in columns], list(columns))
+
+
+def stored_bytes(group: Any) -> int:
+    """How much of its file a row group takes."""
+    return sum(group.column(index).total_compressed_size for index in range(group.num_columns))
+
+
+def footer(file: FileInfo) -> Any:
+    """The `pyarrow.parquet.FileMetaData` of a file, read once per process while the file stays as it is.
+
+    Raises:
+        InputError: It is not a Parquet file, or is damaged.
+    """
+    return _footer(file.path, file.size, file.modified)
+
+
+@lru_cache(maxsize=128)
+def _footer(path: str, size: int, modified: int) -> Any:  # noqa: ARG001 - another size is another file
+    import pyarrow.parquet as pq
+
+    filesystem, where = locate(path)
+    try:
+        with filesystem.open_input(where) as source:
+            return pq.read_metadata(source)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path, "Parquet", error) from error

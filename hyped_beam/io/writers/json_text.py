@@ -1,0 +1,160 @@
+"""Columns as JSON text, by Arrow kernels: no Python per row, except for binary values."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hyped_beam.errors import CallSite, DefinitionTypeError
+
+# Kernels join strings with 32-bit offsets, and a character may become six.
+PART_BYTES = 64 << 20
+NULL = "null"
+SHORT_ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
+FIRST_PRINTABLE = 0x20
+TIME_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+
+
+def lines(batch: pa.RecordBatch) -> Iterator[pa.Buffer]:
+    """The rows of a batch as lines of JSON, in as few pieces as possible."""
+    parts = max(-(-batch.nbytes // PART_BYTES), 1)
+    rows = max(-(-batch.num_rows // parts), 1)
+    for start in range(0, batch.num_rows, rows):
+        part = batch.slice(start, rows)
+        yield _characters(_object(part.columns, part.schema.names, part.num_rows, end="}\n"))
+
+
+def check_holds(schema: pa.Schema) -> None:
+    """Refuse types that have no form in JSON.
+
+    Raises:
+        DefinitionTypeError: There is such a column.
+    """
+    for field in schema:
+        try:
+            text_of(pa.nulls(0, field.type))
+        except NotImplementedError:
+            message = f"JSON cannot hold column {field.name!r}, which is {field.type}"
+            hint = "drop it, cast it, or write Arrow or Parquet"
+            raise DefinitionTypeError(message, site=CallSite.nearest(), hint=hint) from None
+
+
+def text_of(array: pa.Array) -> pa.Array:
+    """Each value as JSON, as an array of strings without nulls.
+
+    Raises:
+        NotImplementedError: Values of the type have no form in JSON.
+    """
+    if isinstance(array, pa.ExtensionArray):
+        return text_of(array.storage)
+    if pa.types.is_dictionary(array.type):
+        return text_of(array.cast(array.type.value_type))
+    if pa.types.is_null(array.type):
+        return pa.repeat(pa.scalar(NULL), len(array))
+    text = _nested(array) if pa.types.is_nested(array.type) else _plain(array)
+    return text if text.null_count == 0 else pc.fill_null(text, NULL)
+
+
+def _nested(array: pa.Array) -> pa.Array:
+    if pa.types.is_struct(array.type):
+        fields = [array.field(index) for index in range(array.type.num_fields)]
+        text = _object(fields, array.type.names, len(array), end="}")
+    elif pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        text = pc.binary_join_element_wise("[", _joined_elements(array), "]", "")
+    elif pa.types.is_fixed_size_list(array.type):
+        return _nested(array.cast(pa.list_(array.type.value_type)))
+    else:
+        raise NotImplementedError(str(array.type))
+    return text if array.null_count == 0 else pc.if_else(array.is_valid(), text, None)
+
+
+def _object(fields: Sequence[pa.Array], names: Sequence[str], rows: int, end: str) -> pa.Array:
+    if not fields:
+        return pa.repeat(pa.scalar("{" + end), rows)
+    parts: list[Any] = []
+    for name, field in zip(names, fields, strict=True):
+        parts.append(("," if parts else "{") + json.dumps(name, ensure_ascii=False) + ":")
+        parts.append(text_of(field))
+    return pc.binary_join_element_wise(*parts, end, "")
+
+
+def _joined_elements(array: pa.Array) -> pa.Array:
+    """The elements of each list, with commas between."""
+    offsets = array.offsets
+    first, last = offsets[0].as_py(), offsets[-1].as_py()
+    elements = text_of(array.values.slice(first, last - first))
+    starts = pc.subtract(offsets, pa.scalar(first, offsets.type)).cast(pa.int32())
+    return pc.binary_join(pa.ListArray.from_arrays(starts, elements), ",")
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    kind = array.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return _quoted(_escaped(array.cast(pa.string())))
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return array.cast(pa.string())
+    if pa.types.is_floating(kind):
+        return _float_text(array)
+    if pa.types.is_timestamp(kind):
+        return _quoted(_timestamp_text(array))
+    if pa.types.is_duration(kind):
+        return array.cast(pa.int64()).cast(pa.string())
+    if pa.types.is_decimal(kind) or pa.types.is_date(kind) or pa.types.is_time(kind):
+        return _quoted(array.cast(pa.string()))
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        encoded = [value if value is None else base64.b64encode(value) for value in array.to_pylist()]
+        return _quoted(pa.array(encoded, pa.binary()).cast(pa.string()))
+    raise NotImplementedError(str(kind))
+
+
+def _quoted(text: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise('"', text, '"', "")
+
+
+def _escaped(text: pa.Array) -> pa.Array:
+    for character, escape in SHORT_ESCAPES:
+        if bool((_bytes(text) == ord(character)).any()):
+            text = pc.replace_substring(text, character, escape)
+    if bool((_bytes(text) < FIRST_PRINTABLE).any()):
+        for code in range(FIRST_PRINTABLE):
+            text = pc.replace_substring(text, chr(code), f"\\u{code:04x}")
+    return text
+
+
+def _bytes(text: pa.Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.frombuffer(_characters(text), np.uint8)
+
+
+def _characters(text: pa.StringArray) -> pa.Buffer:
+    """The characters of all values, one after the other, as they lie in memory."""
+    _, offsets, characters = text.buffers()
+    if len(text) == 0 or characters is None:
+        return pa.py_buffer(b"")
+    bounds = np.frombuffer(offsets, np.int32)
+    first, last = int(bounds[text.offset]), int(bounds[text.offset + len(text)])
+    return characters.slice(first, last - first)
+
+
+def _float_text(array: pa.Array) -> pa.Array:
+    """Shortest digits that give the number back; whole numbers keep a `.0`, so that they are read as floats."""
+    if pa.types.is_float16(array.type):
+        array = array.cast(pa.float32())
+    text = pc.if_else(pc.is_finite(array), array.cast(pa.string()), None)
+    whole = pc.equal(pc.trunc(array), array)
+    if not pc.any(whole).as_py():
+        return text
+    bare = pc.and_(whole, pc.invert(pc.match_substring_regex(text, "[.e]")))
+    return pc.if_else(bare, pc.binary_join_element_wise(text, ".0", ""), text)
+
+
+def _timestamp_text(array: pa.Array) -> pa.Array:
+    if array.type.tz is None:
+        return pc.replace_substring(array.cast(pa.string()), " ", "T")
+    utc = array.cast(pa.timestamp(array.type.unit)).cast(pa.string())
+    return pc.binary_join_element_wise(pc.replace_substring(utc, " ", "T"), "Z", "")
