@@ -13,7 +13,9 @@ from hyped_beam.errors import CallSite, DefinitionError, unknown_name
 class Endpoint(BaseModel):
     """One end of a job: its fields are its configuration, validated where it is written and frozen."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, populate_by_name=True
+    )
 
     def __init__(self, **configuration: Any) -> None:
         try:

@@ -74,10 +74,10 @@ class PendingFile(ABC):
         """Of the bytes written so far, as the command `xxh128sum` prints it."""
         return "xxh128:" + self._hash.hexdigest()
 
-    def flush(self) -> None:
+    def flush(self) -> None:  # noqa: B027 - part of what pyarrow calls
         """Nothing: only `publish` makes a file visible."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - part of what pyarrow calls
         """Nothing: pyarrow closes what it wraps before the file is known to be complete."""
 
     def writable(self) -> bool:
@@ -149,7 +149,7 @@ class FileSystem(ABC):
             pending.discard()
 
     def walk(self, folder: str) -> Iterator[FileInfo]:
-        """The files under a folder, sorted by path; hidden ones (`.` or `_` first) and theirs are left out."""
+        """The files under a folder, sorted by path, without those hidden by a leading `.` or `_`."""
         for child in self.children(folder):
             if child.name.startswith((".", "_")):
                 continue
@@ -230,7 +230,8 @@ class LocalPendingFile(PendingFile):
             return temporary.open("xb", buffering=BUFFER_BYTES)
 
     def _append(self, view: memoryview) -> None:
-        self._file.write(view)
+        if self._temporary is not None:  # pyarrow ends what it has begun also after a `discard`
+            self._file.write(view)
 
     def publish(self) -> None:
         """Rename it into its place."""

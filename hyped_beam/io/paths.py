@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from hyped_beam.errors import InputError, nearest_name
 from hyped_beam.io.filesystem import FileInfo, FileSystem, locate
+
+Path: TypeAlias = str | os.PathLike[str]
+"""A path or URI."""
+
+Paths: TypeAlias = Path | Sequence[Path]
+"""One path or several."""
 
 GLOB = re.compile(r"[*?\[]")
 
@@ -77,7 +83,7 @@ def _glob(filesystem: FileSystem, path: str) -> list[FileInfo]:
     root = "/".join(parts[:fixed]) or "/"
     pattern = re.compile(_as_regex("/".join(parts[fixed:])))
     start = len(root.rstrip("/")) + 1
-    deep = len(parts) - fixed > 1
+    deep = len(parts) - fixed > 1 or "**" in parts[fixed]
     candidates = filesystem.walk(root) if deep else iter(filesystem.children(root))
     return [file for file in candidates if not file.is_folder and pattern.fullmatch(file.path[start:])]
 
@@ -85,19 +91,19 @@ def _glob(filesystem: FileSystem, path: str) -> list[FileInfo]:
 def _as_regex(pattern: str) -> str:
     """A glob as a regular expression; names that begin with a dot are matched only by a dot."""
     pieces = []
-    for token in re.findall(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|[^*?\[]+|\[", pattern):
-        if token == "**/":
+    for piece in re.findall(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|[^*?\[]+|\[", pattern):
+        if piece == "**/":
             pieces.append(r"(?:[^/.][^/]*/)*")
-        elif token == "**":
+        elif piece == "**":
             pieces.append(r"[^.].*")
-        elif token == "*":
+        elif piece == "*":
             pieces.append(r"[^/]*" if pieces and not pieces[-1].endswith(("/", "/)*")) else r"(?!\.)[^/]*")
-        elif token == "?":
+        elif piece == "?":
             pieces.append(r"[^/]")
-        elif token.startswith("[") and len(token) > 1:
-            pieces.append("[^" + token[2:] if token[1] == "!" else token)
+        elif piece.startswith("[") and len(piece) > 1:
+            pieces.append("[^" + piece[2:] if piece[1] == "!" else piece)
         else:
-            pieces.append(re.escape(token))
+            pieces.append(re.escape(piece))
     return "".join(pieces)
 
 

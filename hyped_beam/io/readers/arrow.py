@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from hyped_beam.io.filesystem import FileInfo, locate
-from hyped_beam.io.readers.base import BATCH_BYTES, Block, Piece, batch_of, joined, rows_per_batch, scan_cuts
+from hyped_beam.io.paths import Paths
+from hyped_beam.io.readers.base import Block, Piece, batch_of, joined, rows_per_batch, scan_cuts
 from hyped_beam.io.readers.files import FileReader, damaged
 from hyped_beam.io.readers.mapped import MappedFile, opened
-
-# A stored batch larger than this may be cut in the middle.
-LARGEST_BLOCK_BYTES = BATCH_BYTES
 
 
 class ArrowReader(FileReader):
@@ -30,6 +28,9 @@ class ArrowReader(FileReader):
 
     suffixes: ClassVar[tuple[str, ...]] = (".arrow", ".feather", ".ipc")
     kind: ClassVar[str] = "Arrow"
+
+    def __init__(self, paths: Paths, features: Any = None, **options: Any) -> None:
+        super().__init__(paths, features, **options)
 
     def schema_of(self, file: FileInfo) -> pa.Schema:
         """The Arrow schema of one file."""
@@ -59,7 +60,10 @@ class ArrowReader(FileReader):
             raise damaged(piece.path, self.kind, FileNotFoundError("it is gone"))
         mapped = opened(info)
         if mapped.compressed:
-            yield from _decompressed(mapped, columns)
+            try:
+                yield from _decompressed(mapped, columns)
+            except (pa.ArrowException, OSError) as error:
+                raise damaged(piece.path, self.kind, error) from error
             return
         stored = mapped.rows(piece.start, mapped.num_rows if piece.stop is None else piece.stop)
         try:

@@ -6,6 +6,7 @@ that whatever is computed batch by batch comes out the same everywhere.
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -59,15 +60,16 @@ class Range:
     rows: int | None = None
     first_row: int | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """The range as plain JSON values; `from_json` takes them."""
-        return asdict(self)
+    def to_json(self) -> str:
+        """The range as JSON text; `from_json` takes it."""
+        return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, saved: dict[str, Any]) -> Self:
+    def from_json(cls, text: str) -> Self:
         """The range that `to_json` wrote down."""
-        pieces = tuple(Piece(**piece) for piece in saved["pieces"])
-        return cls(**{**saved, "pieces": pieces})
+        saved = json.loads(text)
+        pieces = tuple(Piece(**piece) for piece in saved.pop("pieces"))
+        return cls(pieces=pieces, **saved)
 
     def __str__(self) -> str:
         shown = ", ".join(str(piece) for piece in self.pieces[:2])
@@ -94,6 +96,9 @@ class Block:
 class Reader(Endpoint):
     """A source of rows."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
     @property
     @abstractmethod
     def features(self) -> Any:
@@ -105,7 +110,7 @@ class Reader(Endpoint):
 
     @abstractmethod
     def ranges(self) -> list[Range]:
-        """The source cut into ranges, in its order; none for a source without rows.
+        """The source cut into ranges, in its order; a source without rows is one range without pieces.
 
         Raises:
             InputError: The source is missing, damaged or contradicts itself.
@@ -135,21 +140,18 @@ def pack(files: Iterable[tuple[str, Sequence[Block]]]) -> list[Range]:
     target = min(max(target, SMALLEST_RANGE_BYTES), RANGE_BYTES)
     ranges: list[Range] = []
     held: list[tuple[str, Block]] = []
+    size = 0
     first_row: int | None = 0
     for path, block in blocks:
-        if held and sum_of_sizes(held) + block.size > target:
+        if held and size + block.size > target:
             ranges.append(_range(len(ranges), held, first_row))
             first_row = _after(ranges[-1])
-            held = []
+            held, size = [], 0
         held.append((path, block))
-    if held:
+        size += block.size
+    if held or not ranges:
         ranges.append(_range(len(ranges), held, first_row))
     return ranges
-
-
-def sum_of_sizes(held: Sequence[tuple[str, Block]]) -> int:
-    """The bytes of blocks."""
-    return sum(block.size for _, block in held)
 
 
 def _after(part: Range) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -15,7 +14,7 @@ from pydantic import Field, field_serializer, field_validator
 
 from hyped_beam.errors import InputError, nearest_name
 from hyped_beam.io.filesystem import FileInfo
-from hyped_beam.io.paths import as_paths, find_files
+from hyped_beam.io.paths import Paths, as_paths, find_files
 from hyped_beam.io.readers.base import Block, Piece, Range, Reader, batch_of, pack
 from hyped_beam.types import features as features_of
 from hyped_beam.types.arrays import conform
@@ -39,14 +38,9 @@ class FileReader(Reader):
     paths: tuple[str, ...] = Field(min_length=1)
     declared: Any = Field(default=None, alias="features")
 
-    def __init__(
-        self,
-        paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-        features: Any = None,
-        **options: Any,
-    ) -> None:
-        given = {} if features is None else {"features": features}
-        super().__init__(paths=paths, **given, **options)
+    def __init__(self, paths: Paths, features: Any = None, **options: Any) -> None:
+        given = options if features is None else {**options, "features": features}
+        super().__init__(paths=paths, **given)
 
     @field_validator("paths", mode="before")
     @classmethod
@@ -67,7 +61,7 @@ class FileReader(Reader):
 
     @field_serializer("declared", when_used="json")
     def _save_features(self, declared: Any) -> Any:
-        return None if declared is None else features_of.to_json(dict(declared))
+        return None if declared is None else declared.to_dict()
 
     # ------------------------------------------------------------------------------ what formats supply
 
@@ -151,13 +145,15 @@ class FileReader(Reader):
         return "xxh128:" + xxhash.xxh3_128(told.encode()).hexdigest()
 
     def __str__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(repr, self.paths[:2]))}{', ...' if len(self.paths) > 2 else ''})"  # noqa: PLR2004, E501
+        more = ", ..." if len(self.paths) > 2 else ""  # noqa: PLR2004 - a line's worth of paths
+        return f"{type(self).__name__}({', '.join(map(repr, self.paths[:2]))}{more})"
 
 
 def damaged(path: str, kind: str, error: Exception) -> InputError:
     """The error for a file that cannot be read as what it should be."""
     reason = " ".join(str(error).split())[:200]
-    return InputError(f"{path} cannot be read as {kind}: {reason}", hint="the file may be cut short or be another format")
+    hint = "the file may be cut short or be another format"
+    return InputError(f"{path} cannot be read as {kind}: {reason}", hint=hint)
 
 
 def _is_saved(features: Mapping[str, Any]) -> bool:
@@ -186,8 +182,8 @@ def _check_agree(first: FileInfo, schema: pa.Schema, features: Any, file: FileIn
             raise InputError(message, hint="declare the columns that all files have: features=...")
         if not features_of.same(features[name], found[name]):
             message = (
-                f"the files disagree on column {name!r}: {features_of.describe(features[name])} in {first.path}, "
-                f"{features_of.describe(found[name])} in {file.path}"
+                f"the files disagree on column {name!r}: {features_of.describe(features[name])} "
+                f"in {first.path}, {features_of.describe(found[name])} in {file.path}"
             )
             raise InputError(message, hint=f"declare what it is: features={{{name!r}: ...}}")
 
@@ -201,7 +197,7 @@ def _check_holds(file: FileInfo, schema: pa.Schema, declared: Mapping[str, Any])
         try:
             conform(pa.nulls(0, found), wanted)
         except (TypeError, pa.ArrowException):
-            message = f"column {name!r} of {file.path} is {found}, which is not {features_of.describe(feature)}"
+            message = f"column {name!r} of {file.path} is {found}, not {features_of.describe(feature)}"
             raise InputError(message, hint="declare what the file holds, and convert with cast") from None
 
 

@@ -93,7 +93,7 @@ class MappedFile:
                     yield start, start + buffer.size
 
     def _lies_within(self, batch: pa.RecordBatch) -> bool:
-        return all(0 <= start and stop <= self._buffer.size for start, stop in self._spans(batch))
+        return all(start >= 0 and stop <= self._buffer.size for start, stop in self._spans(batch))
 
 
 def opened(file: FileInfo) -> MappedFile:

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from hyped_beam.io.filesystem import FileInfo, locate
-from hyped_beam.io.readers.base import Block, Piece, batch_of, recut, rows_per_batch, scan_cuts
+from hyped_beam.io.paths import Paths
+from hyped_beam.io.readers.base import Block, Piece, batch_of, recut, scan_cuts
 from hyped_beam.io.readers.files import FileReader, damaged
 
 
@@ -27,6 +28,9 @@ class ParquetReader(FileReader):
 
     suffixes: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
     kind: ClassVar[str] = "Parquet"
+
+    def __init__(self, paths: Paths, features: Any = None, **options: Any) -> None:
+        super().__init__(paths, features, **options)
 
     def schema_of(self, file: FileInfo) -> pa.Schema:
         """The Arrow schema of one file."""
@@ -49,21 +53,24 @@ class ParquetReader(FileReader):
         if info is None:
             raise damaged(piece.path, self.kind, FileNotFoundError("it is gone"))
         metadata = footer(info)
-        groups = [metadata.row_group(index) for index in range(piece.start, piece.stop or metadata.num_row_groups)]
+        stop = metadata.num_row_groups if piece.stop is None else piece.stop
+        groups = [metadata.row_group(index) for index in range(piece.start, stop)]
         sizes = [(group.num_rows, group.total_byte_size) for group in groups]
         with filesystem.open_input(path) as source:
             # Reading ahead would hold whole ranges in memory.
             file = pq.ParquetFile(source, metadata=metadata, pre_buffer=False)
-            for first, stop, rows in scan_cuts(sizes):
-                chosen = list(range(piece.start + first, piece.start + stop))
-                total = sum(count for count, _ in sizes[first:stop])
+            for first, end, rows in scan_cuts(sizes):
+                chosen = list(range(piece.start + first, piece.start + end))
+                total = sum(count for count, _ in sizes[first:end])
                 try:
                     yield from _batches(file, chosen, total, rows, columns)
                 except (pa.ArrowException, OSError) as error:
                     raise damaged(piece.path, self.kind, error) from error
 
 
-def _batches(file: Any, groups: list[int], total: int, rows: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _batches(
+    file: Any, groups: list[int], total: int, rows: int, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
     if not columns:
         for start in range(0, total, rows):
             yield batch_of([], [], min(rows, total - start))

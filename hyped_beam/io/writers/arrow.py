@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from hyped_beam.io.filesystem import PendingFile
+from hyped_beam.io.paths import Path
 from hyped_beam.io.writers.base import ShardWriter, Writer
 
 
@@ -19,7 +20,10 @@ class ArrowDatasetWriter(Writer):
         path: The folder.
     """
 
-    suffix: ClassVar[str] = ".arrow"  # type: ignore[assignment]  # the same for all of them
+    suffix: ClassVar[str] = ".arrow"
+
+    def __init__(self, path: Path, **options: Any) -> None:
+        super().__init__(path, **options)
 
     def open_shard(self, file: PendingFile, schema: pa.Schema) -> ShardWriter:
         """Begin a shard."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 from pydantic import field_validator
 
 from hyped_beam.io.endpoint import Endpoint
 from hyped_beam.io.filesystem import PendingFile
-from hyped_beam.io.paths import as_path
+from hyped_beam.io.paths import Path, as_path
 
 
 class ShardWriter(ABC):
@@ -31,6 +30,8 @@ class Writer(Endpoint):
 
     Args:
         path: The folder. It must be missing, empty, or the output of an earlier job.
+        overwrite: What is done with the output of an earlier job: "error" refuses it, "replace" removes it,
+            "resume" keeps the ranges that are done.
 
     Raises:
         DefinitionError: An option has a wrong value.
@@ -40,8 +41,9 @@ class Writer(Endpoint):
     """Whether a file without rows still tells its columns: an output without any row gets one."""
 
     path: str
+    overwrite: Literal["error", "replace", "resume"] = "error"
 
-    def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:
+    def __init__(self, path: Path, **options: Any) -> None:
         super().__init__(path=path, **options)
 
     @field_validator("path", mode="before")
@@ -63,7 +65,7 @@ class Writer(Endpoint):
             schema: Of its rows, with their features as metadata under `huggingface`.
         """
 
-    def check(self, schema: pa.Schema) -> None:  # noqa: B027 - most formats take everything
+    def check(self, schema: pa.Schema) -> None:
         """Refuse columns that the format cannot hold.
 
         Raises:

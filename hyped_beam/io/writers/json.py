@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 
 from hyped_beam.io.filesystem import PendingFile
+from hyped_beam.io.paths import Path
 from hyped_beam.io.writers.base import ShardWriter, Writer
 from hyped_beam.io.writers.json_text import check_holds, lines
 
@@ -15,7 +16,7 @@ ENDINGS: dict[str | None, str] = {None: "", "gzip": ".gz", "zstd": ".zst", "bz2"
 
 
 class JsonDatasetWriter(Writer):
-    """Shards as JSON lines, which `load_dataset("json", ...)` reads back; given `features=` it gives the same rows.
+    """Shards as JSON lines; `load_dataset("json", ..., features=...)` gives the same rows back.
 
     JSON has fewer types than Arrow. Times, dates and timestamps are ISO 8601 strings (UTC with `Z` where
     there is a zone), durations integers of their unit, decimals strings, binary values base64 strings,
@@ -30,12 +31,15 @@ class JsonDatasetWriter(Writer):
 
     compression: Compression | None = None
 
+    def __init__(self, path: Path, *, compression: Compression | None = None, **options: Any) -> None:
+        super().__init__(path, compression=compression, **options)
+
     @property
     def suffix(self) -> str:
         """How the names of the files end."""
         return ".jsonl" + ENDINGS[self.compression]
 
-    def open_shard(self, file: PendingFile, schema: pa.Schema) -> ShardWriter:
+    def open_shard(self, file: PendingFile, schema: pa.Schema) -> ShardWriter:  # noqa: ARG002 - each line tells
         """Begin a shard."""
         return _JsonShard(file, self.compression)
 

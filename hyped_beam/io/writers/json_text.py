@@ -142,7 +142,7 @@ def _characters(text: pa.StringArray) -> pa.Buffer:
 
 
 def _float_text(array: pa.Array) -> pa.Array:
-    """Shortest digits that give the number back; whole numbers keep a `.0`, so that they are read as floats."""
+    """The shortest digits that give the number back; whole numbers keep a `.0`, to be read as floats."""
     if pa.types.is_float16(array.type):
         array = array.cast(pa.float32())
     text = pc.if_else(pc.is_finite(array), array.cast(pa.string()), None)

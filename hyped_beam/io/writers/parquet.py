@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
 from hyped_beam.errors import CallSite, DefinitionTypeError
 from hyped_beam.io.filesystem import PendingFile
+from hyped_beam.io.paths import Path
 from hyped_beam.io.writers.base import ShardWriter, Writer
+
+Compression = Literal["snappy", "zstd", "gzip", "brotli", "lz4", "none"]
 
 # A row group is held in memory until it is written, and is the least that a reader of one column reads.
 ROW_GROUP_ROWS = 1 << 20
@@ -23,9 +26,12 @@ class ParquetDatasetWriter(Writer):
         compression: How pages are compressed.
     """
 
-    suffix: ClassVar[str] = ".parquet"  # type: ignore[assignment]  # the same for all of them
+    suffix: ClassVar[str] = ".parquet"
 
-    compression: Literal["snappy", "zstd", "gzip", "brotli", "lz4", "none"] = "snappy"
+    compression: Compression = "snappy"
+
+    def __init__(self, path: Path, *, compression: Compression = "snappy", **options: Any) -> None:
+        super().__init__(path, compression=compression, **options)
 
     def open_shard(self, file: PendingFile, schema: pa.Schema) -> ShardWriter:
         """Begin a shard."""
@@ -36,7 +42,8 @@ class ParquetDatasetWriter(Writer):
         for field in schema:
             if _has_empty_struct(field.type):
                 message = f"Parquet cannot hold column {field.name!r}: a struct in it has no fields"
-                raise DefinitionTypeError(message, site=CallSite.nearest(), hint="drop it, or write Arrow or JSON")
+                hint = "drop it, or write Arrow or JSON"
+                raise DefinitionTypeError(message, site=CallSite.nearest(), hint=hint)
 
 
 class _ParquetShard(ShardWriter):
