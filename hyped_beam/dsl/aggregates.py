@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import pickle
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import cloudpickle
 import pyarrow as pa
 
 from hyped_beam.dsl.outputs import AGGREGATES
 from hyped_beam.errors import DefinitionError
 from hyped_beam.execute.stage import Batch, StageRunner
-from hyped_beam.execute.states import StateMerger, States, StateTree
+from hyped_beam.execute.states import StateMerger, States, StateTree, from_bytes, to_bytes
 from hyped_beam.plan.planner import Plan
 from hyped_beam.types.arrays import Value
 
 
+@dataclass
+class Shard:
+    """What the batches of one shard have added up to.
+
+    Attributes:
+        tree: Their states.
+        parts: Their number.
+    """
+
+    tree: StateTree
+    parts: int = 0
+
+
 class AggregateState:
-    """What the batches so far have added up to.
+    """What the batches of the latest iteration have added up to, shard by shard.
 
     Args:
         plan: The plan whose aggregates they are.
@@ -27,35 +44,45 @@ class AggregateState:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.merger = StateMerger(plan.scan.aggregates)
-        self.tree = StateTree(self.merger)
-        self.parts = 0
+        self._shards: dict[int, Shard] = {}
+        self._iteration: object = None
         self._process = os.getpid()
         self._lock = threading.Lock()
 
-    def add(self, states: States) -> None:
-        """Add the states of the next batch."""
+    def add(self, states: States, shard: int = 0) -> None:
+        """Add the states of the next batch of a shard."""
         with self._lock:
-            self.tree.add((0, self.parts), states)
-            self.parts += 1
+            into = self._shards.setdefault(shard, Shard(StateTree(self.merger)))
+            into.tree.add((0, into.parts), states)
+            into.parts += 1
 
-    def restore(self, tree: StateTree, parts: int) -> None:
-        """Go on from what so many batches had added up to."""
+    def begin(self, iteration: object, shard: int, saved: str | None) -> None:
+        """Start with a shard: of the iteration that is under way, or of a new one, which starts anew.
+
+        Args:
+            iteration: What the shards of one iteration have in common.
+            shard: The number of the shard in it; one that has been started already starts a new iteration.
+            saved: What `save` wrote down, to go on from there.
+        """
         with self._lock:
-            self.tree = tree
-            self.parts = parts
+            if iteration is not self._iteration or shard in self._shards:
+                self._shards = {}
+                self._iteration = iteration
+            self._shards[shard] = self._restored(saved)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"plan": self.plan}
+    def _restored(self, saved: str | None) -> Shard:
+        tree = StateTree(self.merger)
+        if saved is None:
+            return Shard(tree)
+        parts, encoded = saved.split(" ")
+        tree.add_batch(from_bytes(base64.b64decode(encoded)))
+        return Shard(tree, int(parts))
 
-    def __setstate__(self, saved: dict[str, Any]) -> None:
-        self.__init__(saved["plan"])  # type: ignore[misc]  # a copy in another process starts anew
-        self._process = -1
-
-    def clear(self) -> None:
-        """Forget all batches."""
+    def save(self, shard: int) -> str:
+        """What the batches of a shard have added up to, as text."""
         with self._lock:
-            self.tree = StateTree(self.merger)
-            self.parts = 0
+            held = self._shards[shard]
+            return f"{held.parts} " + base64.b64encode(to_bytes(held.tree.to_batch())).decode()
 
     def value(self) -> dict[str, Any]:
         """The values, nested as they were asked for.
@@ -70,8 +97,19 @@ class AggregateState:
                 hint="read them in the main process, of a dataset that is iterated over there",
             )
         with self._lock:
-            states = self.tree.total() if self.tree.nodes else empty_states(self.plan)
+            totals = [self._shards[shard].tree.total() for shard in sorted(self._shards) if self._shards[shard].parts]
+            states = self.merger.merge(totals) if totals else empty_states(self.plan)
         return finish(self.plan, states)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _elsewhere, (cloudpickle.dumps(self.plan),)
+
+
+def _elsewhere(plan: bytes) -> AggregateState:
+    """The state in another process, which adds up what is computed there, but is not the one asked about."""
+    state = AggregateState(pickle.loads(plan))  # noqa: S301 - made by the loader's own parent
+    state._process = -1  # noqa: SLF001 - of the same class
+    return state
 
 
 def empty_states(plan: Plan) -> States:

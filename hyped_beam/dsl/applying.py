@@ -10,7 +10,6 @@ from typing import Any
 from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates
 from hyped_beam.dsl.batches import unknown_column
 from hyped_beam.errors import CallSite, DefinitionTypeError, InputError
-from hyped_beam.lowering.range_job import with_batch_size
 from hyped_beam.plan.planner import Plan
 from hyped_beam.types import features
 
@@ -44,7 +43,7 @@ def apply_to(
         from hyped_beam.dsl.dataset import apply_now
 
         _check_columns(data.features, plan)
-        bounded = replace(plan, scan=with_batch_size(plan.scan, batch_size))
+        bounded = replace(plan, scan=plan.scan.with_batch_size(batch_size))
         return apply_now(data, bounded, num_proc or 1, cache_dir)
     if isinstance(data, datasets.IterableDataset):
         return _apply_lazily(data, plan, batch_size)

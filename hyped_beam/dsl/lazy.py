@@ -6,13 +6,15 @@ its `map` has one batch in flight, and may skip a batch when it resumes.
 
 from __future__ import annotations
 
-import base64
 import itertools
 import os
+import pickle
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import cloudpickle
 import pyarrow as pa
 from datasets import IterableDataset
 from datasets.iterable_dataset import _BaseExamplesIterable, _batch_to_examples
@@ -21,8 +23,7 @@ from hyped_beam.dsl.aggregates import AggregateState
 from hyped_beam.dsl.batches import to_record_batch
 from hyped_beam.dsl.outputs import ROWS
 from hyped_beam.errors import CallSite, DefinitionError
-from hyped_beam.execute.stage import Batch, BatchResult, StageRunner
-from hyped_beam.execute.states import StateTree, from_bytes, to_bytes
+from hyped_beam.execute.stage import Batch, StageRunner
 from hyped_beam.plan.planner import Plan
 from hyped_beam.plan.program import Program
 
@@ -91,10 +92,12 @@ class StageIterable(_BaseExamplesIterable):
         super().__init__()
         self.ex_iterable = ex_iterable
         self.runner = runner
-        self.program = runner.program
         self.columns = columns
         self.batch_size = batch_size
         self.state = state
+        self.iteration = object()
+        self.shard = 0
+        self._splits: dict[int, object] = {}
 
     @property
     def iter_arrow(self) -> Callable[[], Iterator[tuple[Any, pa.Table]]]:
@@ -109,15 +112,14 @@ class StageIterable(_BaseExamplesIterable):
     @property
     def features(self) -> Any:
         """Its columns."""
-        (output,) = self.program.outputs
+        (output,) = self.runner.program.outputs
         return _features(output.schema)
 
     def _init_state_dict(self) -> dict[str, Any]:
         self._state_dict: dict[str, Any] = {
             "examples_iterable": self.ex_iterable._init_state_dict(),
-            "previous_state": None,
-            "row": 0,
-            "aggregates": None,
+            "before": {"previous_state": None, "row": 0, "aggregates": None},
+            "rows_of_batch": 0,
             "type": type(self).__name__,
         }
         return self._state_dict
@@ -126,38 +128,49 @@ class StageIterable(_BaseExamplesIterable):
         from datasets.formatting.formatting import PythonFormatter
 
         formatter = PythonFormatter()
-        for key, table in self._iter_arrow():
+        saved = self._state_dict
+        skipped = saved["rows_of_batch"] if saved else 0
+        for key, table, behind in self._results():
             for number, row in enumerate(_batch_to_examples(formatter.format_batch(table))):
+                if number < skipped:
+                    continue
+                if saved:
+                    saved["rows_of_batch"] = number + 1
+                    if number + 1 == len(table):
+                        saved["before"], saved["rows_of_batch"] = behind, 0
                 yield f"{key}_{number}", row
+            skipped = 0
 
     def _iter_arrow(self) -> Iterator[tuple[Any, pa.Table]]:
-        saved = self._state_dict
-        row = 0
+        for key, table, behind in self._results():
+            if self._state_dict:
+                self._state_dict["before"] = behind
+            yield key, table
+
+    def _results(self) -> Iterator[tuple[Any, pa.Table, dict[str, Any] | None]]:
+        """For each batch: its key, its rows, and the state from which one goes on behind it."""
+        saved = self._state_dict["before"] if self._state_dict else None
         if saved and saved["previous_state"]:
             self.ex_iterable.load_state_dict(saved["previous_state"])
-            row = saved["row"]
         if self.state is not None:
-            self._restore_aggregates(saved["aggregates"] if saved else None)
-        before: list[tuple[Any, int, Any]] = []  # for each batch in flight: its key, and the state behind it
-
-        def batches() -> Iterator[Batch]:
-            nonlocal row
-            for key, batch in self._input():
-                behind = self.ex_iterable.state_dict() if saved else None
-                values = {self.program.takes[0]: dict(zip(batch.schema.names, batch.columns, strict=True))}
-                made = Batch(values, batch.num_rows, row)
-                row += batch.num_rows
-                before.append((key, row, behind))
-                yield made
-
-        for result in self.runner.get().run_all(batches()):
-            key, next_row, behind = before.pop(0)
+            self.state.begin(self.iteration, self.shard, saved["aggregates"] if saved else None)
+        flying: deque[tuple[Any, dict[str, Any]]] = deque()
+        for result in self.runner.get().run_all(self._batches(saved["row"] if saved else 0, flying)):
+            key, behind = flying.popleft()
             if self.state is not None:
-                self.state.add(result.states)
-            if saved:
-                saved["previous_state"], saved["row"] = behind, next_row
-                saved["aggregates"] = self._saved_aggregates()
-            yield key, pa.Table.from_batches([_rows(result)])
+                self.state.add(result.states, self.shard)
+                if self._state_dict:
+                    behind["aggregates"] = self.state.save(self.shard)
+            yield key, pa.Table.from_batches([result.outputs[ROWS]]), behind
+
+    def _batches(self, row: int, flying: deque[tuple[Any, dict[str, Any]]]) -> Iterator[Batch]:
+        """The batches that the stage takes; notes for each its key and the state behind it."""
+        source = self.runner.program.takes[0]
+        for key, batch in self._input():
+            state = self.ex_iterable.state_dict() if self._state_dict else None
+            flying.append((key, {"previous_state": state, "row": row + batch.num_rows, "aggregates": None}))
+            yield Batch({source: dict(zip(batch.schema.names, batch.columns, strict=True))}, batch.num_rows, row)
+            row += batch.num_rows
 
     def _input(self) -> Iterator[tuple[Any, pa.RecordBatch]]:
         """Batches of the columns that the stage reads."""
@@ -170,43 +183,28 @@ class StageIterable(_BaseExamplesIterable):
             lists = {name: [row.get(name) for _, row in taken] for name in self.columns}
             yield taken[0][0], to_record_batch(lists, self.columns)
 
-    def _saved_aggregates(self) -> str | None:
-        if self.state is None:
-            return None
-        return f"{self.state.parts} " + base64.b64encode(to_bytes(self.state.tree.to_batch())).decode()
-
-    def _restore_aggregates(self, saved: str | None) -> None:
-        assert self.state is not None  # noqa: S101 - the caller's condition
-        self.state.clear()
-        if saved:
-            parts, encoded = saved.split(" ")
-            tree = StateTree(self.state.merger)
-            tree.add_batch(from_bytes(base64.b64decode(encoded)))
-            self.state.restore(tree, int(parts))
-
-    def _on(self, ex_iterable: _BaseExamplesIterable) -> StageIterable:
-        return StageIterable(ex_iterable, self.runner, self.columns, self.batch_size, self.state)
-
     def shuffle_data_sources(self, generator: Any) -> StageIterable:
         """The same on shuffled shards."""
         return self._on(self.ex_iterable.shuffle_data_sources(generator))
 
     def shard_data_sources(self, num_shards: int, index: int, contiguous: bool = True) -> StageIterable:  # noqa: FBT001, FBT002 - the base's signature
-        """The same on some of the shards."""
-        return self._on(self.ex_iterable.shard_data_sources(num_shards, index, contiguous=contiguous))
+        """The same on some of the shards; those of one split add up their aggregates together."""
+        part = self._on(self.ex_iterable.shard_data_sources(num_shards, index, contiguous=contiguous))
+        part.iteration = self._splits.setdefault(num_shards, object())
+        part.shard = index
+        return part
 
     def reshard_data_sources(self) -> StageIterable:
         """The same on finer shards."""
         return self._on(self.ex_iterable.reshard_data_sources())
 
+    def _on(self, ex_iterable: _BaseExamplesIterable) -> StageIterable:
+        return StageIterable(ex_iterable, self.runner, self.columns, self.batch_size, self.state)
+
     @property
     def num_shards(self) -> int:
         """How many shards there are, and so how many loaders can share them."""
         return int(self.ex_iterable.num_shards)
-
-
-def _rows(result: BatchResult) -> pa.RecordBatch:
-    return result.outputs[ROWS]
 
 
 class LazyRunner:
@@ -226,12 +224,22 @@ class LazyRunner:
         if self._runner is None or self._process != os.getpid():
             runner = StageRunner(self.program)
             runner.open()
-            weakref.finalize(self, runner.close)
+            weakref.finalize(self, _close_in, os.getpid(), runner)
             self._runner, self._process = runner, os.getpid()
         return self._runner
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"program": self.program, "_runner": None, "_process": 0}
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore_runner, (cloudpickle.dumps(self.program),)  # loaders pickle; nodes may be of __main__
+
+
+def _close_in(process: int, runner: StageRunner) -> None:
+    """Close an executor in the process that opened it; a forked child must not."""
+    if process == os.getpid():
+        runner.close()
+
+
+def _restore_runner(program: bytes) -> LazyRunner:
+    return LazyRunner(pickle.loads(program))  # noqa: S301 - made by the loader's own parent
 
 
 def refuse_only_aggregates(plan: Plan) -> None:

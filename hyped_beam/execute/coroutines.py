@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import lru_cache
@@ -25,6 +26,10 @@ def background_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="hyped-beam-loop", daemon=True).start()
     return loop
+
+
+if hasattr(os, "register_at_fork"):  # a forked child, such as a loader's worker, has not the thread
+    os.register_at_fork(after_in_child=background_loop.cache_clear)
 
 
 def run_in_loop(coroutine: Coroutine[Any, Any, Result]) -> Result:

@@ -158,20 +158,28 @@ class StageRunner:
         Raises:
             NodeError: A node raised.
         """
-        if not self.uses_loop:
-            yield from map(self.run, batches)
-            return
         flying: deque[Future[BatchResult]] = deque()
         try:
             for batch in batches:
-                flying.append(asyncio.run_coroutine_threadsafe(self.run_async(batch), background_loop()))
-                if len(flying) >= self.in_flight:
+                flying.append(self.submit(batch))
+                if len(flying) >= self.in_flight or not self.uses_loop:
                     yield flying.popleft().result()
             while flying:
                 yield flying.popleft().result()
         finally:
             for future in flying:
                 future.cancel()
+
+    def submit(self, batch: Batch) -> Future[BatchResult]:
+        """Start the program on one batch; without coroutines it has run when this returns."""
+        if self.uses_loop:
+            return asyncio.run_coroutine_threadsafe(self.run_async(batch), background_loop())
+        done: Future[BatchResult] = Future()
+        try:
+            done.set_result(self.run(batch))
+        except Exception as error:  # noqa: BLE001 - raised where the result is taken
+            done.set_exception(error)
+        return done
 
     def _run_steps(self, batch: Batch) -> BatchResult:
         batch.values.update(self.program.constants)

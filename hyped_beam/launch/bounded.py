@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from hyped_beam.errors import DefinitionError
 from hyped_beam.io import commit
 from hyped_beam.io.commit import Destination
 from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.writers.base import Writer
 from hyped_beam.ir.text import graph_text
+from hyped_beam.launch.progress import watching
 from hyped_beam.launch.profiles import load_profile
 from hyped_beam.launch.running import run_pipeline
 from hyped_beam.plan.planner import Plan
@@ -29,11 +32,13 @@ class BoundedResult:
         rows: The number of rows of each output.
         shards: The files of each output, in the order of the source.
         values: The values of aggregates, by the name of the output.
+        seconds: How long it ran.
     """
 
     rows: Mapping[str, int]
     shards: Mapping[str, list[str]]
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any]
+    seconds: float
 
 
 def run_bounded(
@@ -44,8 +49,8 @@ def run_bounded(
     processes: int,
     runner: str,
     work: Path,
-    overwrite: str = "error",
     options: Mapping[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> BoundedResult:
     """Run a plan over a bounded source.
 
@@ -56,8 +61,8 @@ def run_bounded(
         processes: How many processes compute.
         runner: The name of a runner profile.
         work: A folder for what only this job needs.
-        overwrite: What to do with outputs that are there: "error", "replace" or "resume".
         options: Beam's options.
+        progress: Called with the number of ranges that are done and of all.
 
     Raises:
         InputError: An output folder holds something else.
@@ -67,6 +72,7 @@ def run_bounded(
     from hyped_beam.lowering.bounded import Finish, build
     from hyped_beam.lowering.range_job import RangeJob
 
+    started = time.monotonic()
     profile = load_profile(runner)
     destinations = tuple(
         Destination(name=output.name, writer=writers[output.name], schema=output.schema)
@@ -74,17 +80,30 @@ def run_bounded(
     )
     values_path = str(work / "aggregates.arrow") if plan.finish is not None else None
     fingerprint = _fingerprint(plan, reader)
+    overwrite = _overwrite(writers)
     commit.prepare(destinations, fingerprint, overwrite)
     finish = Finish(plan.scan.aggregates, plan.finish, values_path)
-    job = RangeJob(reader, plan.scan, destinations, _empty_batch(plan))
-    skip = frozenset(commit.done_ranges(destinations)) if overwrite == "resume" else frozenset()
-    run_pipeline(lambda pipeline: build(pipeline, job, finish, processes, skip), profile, options)
+    job = RangeJob(reader, plan.scan, destinations, _empty_batch(plan), resume=overwrite == "resume")
+    with watching(destinations, reader, progress):
+        run_pipeline(lambda pipeline: build(pipeline, job, finish, processes), profile, options)
     manifests = [commit.read_manifest(destination) for destination in destinations]
     return BoundedResult(
         rows={found.name: made.rows for found, made in zip(destinations, manifests, strict=True)},
         shards={found.name: made.paths for found, made in zip(destinations, manifests, strict=True)},
         values=_read_values(plan, values_path),
+        seconds=time.monotonic() - started,
     )
+
+
+def _overwrite(writers: Mapping[str, Writer]) -> str:
+    """What is done with earlier output; all outputs of a job are done together, so they must agree."""
+    wanted = {writer.overwrite for writer in writers.values()} or {"error"}
+    if len(wanted) > 1:
+        raise DefinitionError(
+            f"the outputs of a job say different things as overwrite=: {', '.join(sorted(wanted))}",
+            hint="give all writers of a job the same",
+        )
+    return wanted.pop()
 
 
 def _fingerprint(plan: Plan, reader: Reader) -> str:

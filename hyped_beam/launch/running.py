@@ -56,7 +56,7 @@ def quiet_workers() -> Iterator[None]:
     """A context in which Beam's workers do not log the traceback of what is reported anyway."""
     loggers = [
         logging.getLogger(name)
-        for name in ("apache_beam.runners.worker", "apache_beam.runners.portability", "apache_beam.typehints")
+        for name in ("apache_beam.runners", "apache_beam.typehints")
     ]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

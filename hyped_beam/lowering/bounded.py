@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from collections.abc import Iterator
@@ -46,20 +47,18 @@ class CutRanges(beam.DoFn):
     """The ranges of the source, cut where the job runs.
 
     Args:
-        reader: The pickled reader.
-        skip: The numbers of ranges that are done already.
+        job: The pickled `RangeJob`.
     """
 
-    def __init__(self, job: bytes, skip: frozenset[int]) -> None:
+    def __init__(self, job: bytes) -> None:
         self.job = job
-        self.skip = skip
 
     def process(self, element: Any) -> Iterator[str]:
         del element
         job: RangeJob = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
-        for cut in job.reader.ranges():
-            if cut.number not in self.skip:
-                yield cut.to_json()
+        # A source without rows is one empty range: its aggregates have values, its outputs columns.
+        for cut in job.reader.ranges() or [Range(0, (), rows=0, first_row=0)]:
+            yield json.dumps(cut.to_json())
 
 
 class DoRanges(beam.DoFn):
@@ -88,7 +87,7 @@ class DoRanges(beam.DoFn):
         self._waiting = []
 
     def process(self, element: str) -> Iterator[tuple[None, tuple[int, str, bytes]]]:
-        task = Range.from_json(element)
+        task = Range.from_json(json.loads(element))
         if self._open is None:
             self._waiting.append(task)
             return
@@ -157,7 +156,9 @@ class raising_text:  # noqa: N801 - used as a statement
             raise StageFailedError(as_text(JobError(f"{type(error).__name__}: {error}"))) from error
 
 
-def build(pipeline: beam.Pipeline, job: RangeJob, finish: Finish, processes: int, skip: frozenset[int]) -> None:
+def build(
+    pipeline: beam.Pipeline, job: RangeJob, finish: Finish, processes: int
+) -> None:
     """Put a bounded scan into a pipeline.
 
     Args:
@@ -165,14 +166,13 @@ def build(pipeline: beam.Pipeline, job: RangeJob, finish: Finish, processes: int
         job: The scan.
         finish: What is done once it is done.
         processes: How many processes do the ranges of a bundle.
-        skip: The numbers of ranges that are done already.
     """
     pickled = cloudpickle.dumps(job)
     combine = CombineRanges(cloudpickle.dumps(finish.aggregates))
     _ = (
         pipeline
         | "Start" >> beam.Impulse()
-        | "CutRanges" >> beam.ParDo(CutRanges(pickled, skip))
+        | "CutRanges" >> beam.ParDo(CutRanges(pickled))
         | "SpreadRanges" >> beam.Reshuffle()
         | "DoRanges" >> beam.ParDo(DoRanges(pickled, processes or (os.cpu_count() or 1)))
         | "CombineRanges" >> beam.CombinePerKey(combine)

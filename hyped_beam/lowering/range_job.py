@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import pyarrow as pa
 
-from hyped_beam.execute.stage import Batch, BatchResult, StageRunner
+from hyped_beam.execute.stage import Batch, StageRunner
 from hyped_beam.execute.states import StateMerger, States, StateTree, to_bytes
-from hyped_beam.io.commit import Destination, RangeCommit
+from hyped_beam.io.commit import Destination, RangeCommit, read_record, read_states
 from hyped_beam.io.readers.base import Range, Reader
-from hyped_beam.plan.program import Program, Step
+from hyped_beam.plan.program import Program
 
 
 @dataclass(frozen=True)
@@ -40,12 +38,14 @@ class RangeJob:
         program: The stage on them.
         destinations: Where the program's outputs go, by the name of the output.
         empty: A batch of no rows of the source, for a range that holds none.
+        resume: Whether ranges that are done already are left as they are.
     """
 
     reader: Reader
     program: Program
     destinations: tuple[Destination, ...]
     empty: pa.RecordBatch
+    resume: bool = False
 
     def open(self) -> OpenRangeJob:
         """Make it ready to run: nodes are set up."""
@@ -75,26 +75,23 @@ class OpenRangeJob:
         Raises:
             NodeError: A node raised; nothing of the range is left behind.
         """
-        started = time.perf_counter()
+        if self.job.resume and (done := read_record(self.job.destinations, task.number)) is not None:
+            states_done = read_states(self.job.destinations, done) or b""
+            return RangeResult(task.number, done.to_json(), states_done)
         commit = RangeCommit(self.job.destinations, task.number)
         states: list[States] = []
-        rows = 0
         try:
             for result in self._runner.run_all(self._batches(task)):
-                rows += self._write(commit, result)
+                for name, batch in result.outputs.items():
+                    commit.write(name, batch)
                 if result.states:
                     states.append(result.states)
             packed = self._pack(task.number, states)
-            record = commit.commit(packed)
+            record = commit.commit(packed or None)
         except BaseException:
             commit.abort()
             raise
         return RangeResult(task.number, record.to_json(), packed)
-
-    def _write(self, commit: RangeCommit, result: BatchResult) -> int:
-        for name, batch in result.outputs.items():
-            commit.write(name, batch)
-        return 0
 
     def _batches(self, task: Range) -> Iterator[Batch]:
         source = self.job.program.takes[0]
@@ -114,20 +111,3 @@ class OpenRangeJob:
         tree = StateTree(self._merger)
         tree.add((0, number), self._merger.merge(states))
         return to_bytes(tree.to_batch())
-
-
-def with_batch_size(program: Program, batch_size: int | None) -> Program:
-    """The same program, with a bound on the rows that its nodes are given at once.
-
-    Nodes with a bound of their own keep it.
-    """
-    if batch_size is None:
-        return program
-
-    def bounded(step: Step) -> Step:
-        options: Any = step.options
-        if options.batch_size is not None:
-            return step
-        return replace(step, options=options.model_copy(update={"batch_size": batch_size}))
-
-    return replace(program, steps=tuple(bounded(step) for step in program.steps))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -94,3 +94,18 @@ class Program:
     steps: tuple[Step, ...] = ()
     outputs: tuple[Output, ...] = ()
     aggregates: tuple[AggregateStep, ...] = ()
+
+    def with_batch_size(self, batch_size: int | None) -> Program:
+        """The same program, with a bound on the rows that its nodes are given at once.
+
+        Nodes with a bound of their own keep it.
+        """
+        if batch_size is None:
+            return self
+        steps = (
+            step
+            if step.options.batch_size is not None
+            else replace(step, options=step.options.model_copy(update={"batch_size": batch_size}))
+            for step in self.steps
+        )
+        return replace(self, steps=tuple(steps))

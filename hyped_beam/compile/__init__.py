@@ -1,0 +1,1 @@
+"""The command line: `python -m hyped_beam.compile TARGET`."""

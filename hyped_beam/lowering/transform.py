@@ -1,0 +1,124 @@
+"""A stage inside somebody else's pipeline: record batches or rows in, the same out."""
+
+from __future__ import annotations
+
+import pickle
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
+
+from hyped_beam.execute.stage import Batch, BatchResult, StageRunner
+
+BUNDLE_ROWS = 8192
+"""The most rows of a bundle that are computed as one batch."""
+
+
+class _Stage(beam.DoFn):
+    """A stage that is open for as long as its worker keeps the DoFn.
+
+    Args:
+        program: The pickled program.
+        output: The name of the output that is passed on.
+    """
+
+    def __init__(self, program: bytes, output: str) -> None:
+        self.program = program
+        self.output = output
+        self._runner: StageRunner | None = None
+
+    def setup(self) -> None:
+        self._runner = StageRunner(pickle.loads(self.program))  # noqa: S301 - made by the pipeline's author
+        self._runner.open()
+
+    @property
+    def runner(self) -> StageRunner:
+        """The open executor."""
+        assert self._runner is not None, "setup() runs first"  # noqa: S101 - Beam's promise
+        return self._runner
+
+    def teardown(self) -> None:
+        if self._runner is not None:
+            self._runner.close()
+
+
+class OnRecordBatches(_Stage):
+    """A stage on record batches, several of a bundle in flight where nodes are coroutines."""
+
+    def start_bundle(self) -> None:
+        self._flying: deque[tuple[Future[BatchResult], Timestamp, Any]] = deque()
+
+    def process(
+        self,
+        element: pa.RecordBatch,
+        timestamp: Any = beam.DoFn.TimestampParam,
+        window: Any = beam.DoFn.WindowParam,
+    ) -> Iterator[pa.RecordBatch]:
+        program = self.runner.program
+        columns = {name: element.column(name) for name in program.columns}
+        batch = Batch({program.takes[0]: columns}, element.num_rows)
+        self._flying.append((self.runner.submit(batch), timestamp, window))
+        if not self.runner.uses_loop or len(self._flying) >= self.runner.in_flight:
+            yield self._landed()
+
+    def _landed(self) -> WindowedValue:
+        future, timestamp, window = self._flying.popleft()
+        return WindowedValue(future.result().outputs[self.output], timestamp, [window])
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        while self._flying:
+            yield self._landed()
+
+
+class OnRows(_Stage):
+    """A stage on Beam rows, computed as batches of the rows of a bundle.
+
+    Args:
+        program: The pickled program.
+        output: The name of the output that is passed on.
+        schema: The columns that the program reads.
+    """
+
+    def __init__(self, program: bytes, output: str, schema: pa.Schema) -> None:
+        super().__init__(program, output)
+        self.schema = schema
+
+    def start_bundle(self) -> None:
+        self._rows: list[Any] = []
+        self._places: list[tuple[Any, Any]] = []
+
+    def process(
+        self, element: Any, timestamp: Any = beam.DoFn.TimestampParam, window: Any = beam.DoFn.WindowParam
+    ) -> Iterator[WindowedValue]:
+        self._rows.append(element)
+        self._places.append((timestamp, window))
+        if len(self._rows) >= BUNDLE_ROWS:
+            yield from self._compute()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        if self._rows:
+            yield from self._compute()
+
+    def _compute(self) -> Iterator[WindowedValue]:
+        rows, places = self._rows, self._places
+        self._rows, self._places = [], []
+        program = self.runner.program
+        columns = {
+            field.name: pa.array([_python(getattr(row, field.name)) for row in rows], field.type)
+            for field in self.schema
+        }
+        made = self.runner.run(Batch({program.takes[0]: columns}, len(rows))).outputs[self.output]
+        for values, (timestamp, window) in zip(made.to_pylist(), places, strict=True):
+            yield WindowedValue(beam.Row(**values), timestamp, [window])
+
+
+def _python(value: Any) -> Any:
+    """A nested Beam row as the dict that Arrow takes."""
+    if hasattr(value, "_asdict"):
+        return {name: _python(inner) for name, inner in value._asdict().items()}
+    return value
