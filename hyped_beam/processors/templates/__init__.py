@@ -1,0 +1,1 @@
+"""Templates: text made from the fields of each row."""

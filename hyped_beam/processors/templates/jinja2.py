@@ -1,0 +1,201 @@
+"""Text from templates in the language of Jinja."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import field_validator
+
+from hyped_beam.nodes.processor import Processor
+from hyped_beam.nodes.registry import register
+from hyped_beam.nodes.runtime import RowError
+from hyped_beam.processors.templates import fields, kernels
+from hyped_beam.processors.templates.environment import ROW, environment
+from hyped_beam.types.features import Feature, value
+from hyped_beam.types.patterns import StringColumn, StructColumn
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+class Rendered(NamedTuple):
+    """The output of a template.
+
+    Attributes:
+        rendered: The text of each row.
+    """
+
+    rendered: StringColumn
+
+
+class RenderError(ValueError):
+    """A template that raised on a row."""
+
+
+@register
+class Jinja2(Processor):
+    """A text for each row, from a Jinja template in which the row is called `inputs`.
+
+    `features` is a struct; in the template its fields are `inputs.name` or `inputs["name"]`, also where
+    a field is called as a method of dicts is. Values are Python values: a null field is `None` (and prints
+    so), a label is its number. A row whose struct is null gives null.
+
+    Templates run in a sandbox: they reach the values of the row and nothing else, load no other
+    templates, change nothing, and give the same each time (no `random`). Names and fields that do not
+    exist are errors. A `range` has at most 100,000 numbers; nested loops are not bounded further.
+    As in Jinja, nothing is escaped for HTML unless asked, and one newline at the template's end is dropped.
+
+    A template of text, fields and the filters `lower`, `upper`, `capitalize`, `trim`, `replace`, `length`,
+    `string` and `default` runs as Arrow kernels, some ten to hundred times faster than any other.
+
+    Attributes:
+        template: The template.
+
+    Raises:
+        DefinitionError: The template does not parse, does what it may not, or uses a field that
+            `features` does not have.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> from hyped_beam.processors.templates.jinja2 import Jinja2
+        >>> from hyped_beam.testing import evaluate, flow_of
+        >>> table = pa.table({"text": ["a", "b"], "n": [1, 2]})
+        >>> source = flow_of(table.schema)
+        >>> prompt = Jinja2(template="{{ inputs.n }}. {{ inputs.text|upper }}").call(features=source)
+        >>> evaluate(prompt.rendered, table).to_pylist()
+        ['1. A', '2. B']
+    """
+
+    template: str
+
+    @field_validator("template")
+    @classmethod
+    def _is_template(cls, given: str) -> str:
+        _compiled(given)
+        return given
+
+    def output(self, features: Feature) -> Feature:
+        """One text per row, if the row has the fields that the template uses."""
+        fields.check(_compiled(self.template).uses, features)
+        return {"rendered": value("string")}
+
+    def setup(self) -> None:
+        """Compile the template."""
+        self._compiled = _compiled(self.template)
+        self._renderer = Renderer(self._compiled.code)
+
+    def process(self, features: StructColumn) -> Rendered:
+        """Render all rows."""
+        if not features.null_count:
+            return Rendered(self._render(features, range(len(features))))
+        valid = features.is_valid()
+        numbers = [number for number, is_valid in enumerate(valid.to_pylist()) if is_valid]
+        texts = self._render(features.filter(valid), numbers)
+        return Rendered(pc.replace_with_mask(pa.nulls(len(features), texts.type), valid, texts))
+
+    def _render(self, rows: pa.StructArray, numbers: Iterable[int]) -> pa.Array:
+        if isinstance(rows, pa.ExtensionArray):
+            rows = rows.storage
+        pieces = self._compiled.pieces
+        if pieces is not None:
+            try:
+                return kernels.render(pieces, rows)
+            except kernels.NoKernelError:
+                pass
+        return render_rows(self._renderer, rows, numbers, self._compiled.uses.columns)
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    uses: fields.Uses
+    pieces: list[kernels.Piece] | None
+    code: jinja2.Template
+
+
+@lru_cache(maxsize=256)
+def _compiled(template: str) -> _Compiled:
+    tree = fields.parse(template)
+    return _Compiled(fields.uses_of(tree), kernels.pieces_of(tree), environment().from_string(template))
+
+
+def render_rows(
+    renderer: Renderer, rows: pa.StructArray, numbers: Iterable[int], columns: set[str] | None
+) -> pa.Array:
+    """Render rows one by one.
+
+    Args:
+        renderer: What renders one.
+        rows: The rows, none of which is null.
+        numbers: What number each has in the batch.
+        columns: The fields that are needed; None for all.
+
+    Raises:
+        RowError: The template raised on a row.
+    """
+    names = rows.type.names
+    if columns is not None and columns <= set(names):  # else it calls a method of the row
+        names = [name for name in names if name in columns]
+    values = [pc.struct_field(rows, name).to_pylist() for name in names]
+    texts = []
+    for number, row in zip(numbers, zip(*values, strict=True) if names else [()] * len(rows), strict=True):
+        try:
+            texts.append(renderer(dict(zip(names, row, strict=True))))
+        except Exception as error:
+            raise RowError(number) from error
+    return pa.array(texts, pa.string())
+
+
+class Renderer:
+    """Renders one row after the other in one context.
+
+    `Template.render` makes a new context each time, which takes longer than most templates.
+
+    Args:
+        template: The compiled template.
+    """
+
+    def __init__(self, template: jinja2.Template) -> None:
+        self.template = template
+        self._run: Callable[[Any], Iterable[str]] = template.root_render_func
+        self._renew()
+
+    def _renew(self) -> None:
+        self._context = self.template.new_context({ROW: None})
+        self._names: dict[str, Any] = self._context.parent
+
+    def __call__(self, row: Mapping[str, Any]) -> str:
+        """The text of a row.
+
+        Raises:
+            RenderError: The template raised.
+        """
+        self._names[ROW] = row
+        try:
+            text = "".join(self._run(self._context))
+        except Exception as error:
+            self._renew()
+            raise RenderError(f"{_message(error)}{self._place(error)}") from error
+        if self._context.vars:  # what this row has set must not be seen by the next
+            self._renew()
+        return text
+
+    def _place(self, error: BaseException) -> str:
+        lines = [
+            self.template.get_corresponding_lineno(frame.lineno)
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename == "<template>" and frame.lineno is not None
+        ]
+        return f" (line {lines[0]} of the template)" if lines else ""
+
+
+def _message(error: Exception) -> str:
+    kind = type(error).__name__
+    if kind == "UndefinedError":
+        return str(error).replace("'dict object'", "the row or a struct in it")
+    return f"{kind}: {error}"
