@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,8 +14,13 @@ from hyped_beam.types.patterns import AnyColumn
 class Promote(Processor):
     """The same values in a wider type; the type is the one that the graph gives its output."""
 
-    accepts_scalars = True
+    accepts_scalars: ClassVar[bool] = True
 
-    def process(self, input: AnyColumn) -> AnyColumn:  # noqa: A002 - the name plans show for a sole input
-        # int64 to float64 rounds above 2**53, as it does in Python and polars
-        return pc.cast(input, self.output_type, safe=pa.types.is_timestamp(self.output_type))
+    def process(self, input: AnyColumn) -> AnyColumn:  # noqa: D102 - what the class says
+        # int64 to float64 rounds above 2**53, as it does in Python's float() and in polars
+        return pc.cast(input, self.output_type, safe=not _holds_floats(self.output_type))
+
+
+def _holds_floats(arrow_type: pa.DataType) -> bool:
+    children = [arrow_type.field(number).type for number in range(arrow_type.num_fields)]
+    return pa.types.is_floating(arrow_type) or any(_holds_floats(child) for child in children)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,15 +16,20 @@ from hyped_beam.types.features import Family, Feature
 _INTEGERS = ("int8", "int16", "int32", "int64")
 _UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 _UNITS = ("s", "ms", "us", "ns")
+_DECIMAL, _WIDEST_DECIMAL = 38, 76
+_INTEGER_DIGITS = {
+    "int8": 3, "uint8": 3, "int16": 5, "uint16": 5, "int32": 10, "uint32": 10, "int64": 19, "uint64": 20,
+}  # fmt: skip
 
 
 def common(left: Feature, right: Feature) -> Feature | None:
     """The smallest feature that holds the values of both, or None where there is none.
 
     Numbers widen as in polars: int32 with int64 is int64, integers with floats are float64 (float32 only
-    where the integer has at most 16 bits), signed with unsigned of 64 bits is refused (None), because no integer type
-    holds both. A `ClassLabel` meets other integers as int64. Times take the finer unit; time zones must be
-    equal. Lists and structs widen inside; null goes with everything.
+    where the integer has at most 16 bits), signed with unsigned of 64 bits is refused (None), because no
+    integer type holds both. Decimals keep all digits. A `ClassLabel` meets other integers as int64, but no
+    `ClassLabel` with other names. Times take the finer unit; time zones must be equal. Lists and structs
+    widen inside; null goes with everything.
     """
     if features.same(left, right):
         return left
@@ -36,19 +42,43 @@ def common(left: Feature, right: Feature) -> Feature | None:
         return None if inner is None else features.list_of(inner, like=large)
     if isinstance(left, Mapping) and isinstance(right, Mapping):
         return _common_struct(left, right)
-    numeric = (Family.INTEGER, Family.FLOAT)
-    if families[0] in numeric and families[1] in numeric:
+    if features.is_class_label(left) and features.is_class_label(right):
+        return None
+    return _common_scalar(families, left, right)
+
+
+def _common_scalar(families: tuple[Family, Family], left: Feature, right: Feature) -> Feature | None:
+    both = set(families)
+    if both <= {Family.INTEGER, Family.FLOAT}:
         return _common_number(_number(left), _number(right))
-    if families[0] is families[1]:
-        return _common_in_family(families[0], left, right)
-    if set(families) == {Family.TIMESTAMP, Family.DATE}:
+    if both <= {Family.DECIMAL, Family.INTEGER}:
+        return _common_decimal(left, right)
+    if both == {Family.DECIMAL, Family.FLOAT}:
+        return features.value("float64")
+    if both == {Family.TIMESTAMP, Family.DATE}:
         stamp = left if families[0] is Family.TIMESTAMP else right
         return stamp if features.to_arrow(stamp).tz is None else None
-    if Family.DECIMAL in families and Family.INTEGER in families:
-        return left if families[0] is Family.DECIMAL else right
-    if Family.DECIMAL in families and Family.FLOAT in families:
-        return features.value("float64")
-    return None
+    return _common_in_family(families[0], left, right) if len(both) == 1 else None
+
+
+def hint(left: Feature, right: Feature) -> str:
+    """How to mend that two features have nothing in common."""
+    given = (left, right)
+    families = {features.family(feature) for feature in given}
+    labels = [feature for feature in given if features.is_class_label(feature)]
+    if labels and (len(labels) == 2 or Family.STRING in families):  # noqa: PLR2004 - both
+        return 'compare the names of the labels: write .cast("string") on the ClassLabel'
+    if Family.TIMESTAMP in families and families <= {Family.TIMESTAMP, Family.DATE}:
+        return "one has a time zone, the other has none or another: cast one to the type of the other"
+    if families == {Family.INTEGER}:
+        return 'no integer type holds both: write .cast("int64") on the unsigned one, or .cast("float64")'
+    if Family.BOOLEAN in families and families & {Family.INTEGER, Family.FLOAT}:
+        return 'write .cast("int64") on the boolean'
+    if Family.STRING in families and families & {Family.INTEGER, Family.FLOAT, Family.DECIMAL}:
+        return 'write .cast("float64") on the text, or .cast("string") on the number'
+    if Family.STRING in families and families & {Family.TIMESTAMP, Family.DATE}:
+        return "give a datetime or a date, or write .cast(...) on the text"
+    return "cast one of them: ref.cast(...)"
 
 
 def _number(feature: Feature) -> str:
@@ -76,6 +106,25 @@ def _common_number(left: str, right: str) -> Feature | None:
         return features.value(max(both, key=lambda name: int(name[5:])))
     small = {"int8", "int16", "uint8", "uint16", "float32", "float16"}
     return features.value("float32" if set(both) <= small else "float64")
+
+
+def _common_decimal(left: Feature, right: Feature) -> Feature | None:
+    """The decimal with the places of both before and after the point, where 76 digits are enough."""
+    shapes = [_decimal_shape(feature) for feature in (left, right)]
+    before, after = max(shape[0] for shape in shapes), max(shape[1] for shape in shapes)
+    if before + after > _WIDEST_DECIMAL:
+        return None
+    wide = any(str(feature.dtype).startswith("decimal256") for feature in (left, right))
+    if wide or before + after > _DECIMAL:
+        return features.from_arrow(pa.decimal256(before + after, after))
+    return features.from_arrow(pa.decimal128(before + after, after))
+
+
+def _decimal_shape(feature: Feature) -> tuple[int, int]:
+    if features.family(feature) is Family.INTEGER:
+        return _INTEGER_DIGITS[_number(feature)], 0
+    arrow_type = features.to_arrow(feature)
+    return arrow_type.precision - arrow_type.scale, arrow_type.scale
 
 
 def _common_in_family(family: Family, left: Feature, right: Feature) -> Feature | None:
@@ -112,16 +161,37 @@ def literal(value: Any, beside: Feature | None = None) -> Feature | None:
     return _fit(value, plain, beside)
 
 
+def encoded(value: Any, feature: Feature) -> Any:
+    """A literal with the names of labels replaced by their numbers."""
+    if isinstance(value, str) and features.is_class_label(feature):
+        return feature.str2int(value)
+    if isinstance(value, Mapping):
+        inner = features.fields(feature)
+        return {str(name): encoded(item, inner[str(name)]) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [encoded(item, features.element(feature)) for item in value]
+    return value
+
+
+def unknown_label(value: Any, beside: Feature | None) -> str | None:
+    """The first text in a literal beside a `ClassLabel` that is none of its names."""
+    if beside is None or not features.is_class_label(beside):
+        return None
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return next((item for item in items if isinstance(item, str) and item not in beside.names), None)
+
+
 def _literal_list(value: list[Any] | tuple[Any, ...], beside: Feature | None) -> Feature | None:
+    """A list beside a list is one like it; beside anything else, its elements are like that."""
     is_list = beside is not None and features.family(beside) is Family.LIST
     inner: Feature | None = features.value("null")
     for item in value:
-        found = literal(item, features.element(beside) if is_list else None)
+        found = literal(item, features.element(beside) if is_list else beside)
         inner = None if found is None or inner is None else common(inner, found)
     return None if inner is None else features.list_of(inner, like=beside)
 
 
-def _literal_scalar(value: Any) -> Feature | None:  # noqa: PLR0911 - one line per Python type
+def _literal_scalar(value: Any) -> Feature | None:
     if isinstance(value, pa.Scalar):
         return features.from_arrow(value.type)
     if value is None:
@@ -151,14 +221,13 @@ def _fit(value: Any, plain: Feature, beside: Feature) -> Feature:
     fits = families[0] is families[1] or families in (
         (Family.INTEGER, Family.FLOAT),
         (Family.INTEGER, Family.DECIMAL),
-        (Family.DATE, Family.TIMESTAMP),
     )
     if not fits or families[0] is Family.NULL:
         return plain
     try:
-        pa.scalar(value, features.to_arrow(beside))
+        fitted = pa.scalar(value, features.to_arrow(beside)).as_py()
     except (pa.ArrowException, OverflowError, ValueError, TypeError):
         return plain
-    if families[0] is Family.INTEGER and families[1] is Family.FLOAT and float(value) != value:
-        return plain
-    return beside
+    if families[0] is Family.FLOAT:  # rounded to the width of the floats beside it
+        return beside if math.isinf(fitted) == math.isinf(value) else plain
+    return beside if fitted == value else plain  # of a finer unit, or one has a time zone and one has none

@@ -1,0 +1,145 @@
+"""Comparisons: `== != < <= > >=`, `between`, `clip`; null where an input is null.
+
+Both sides are cast to their common type. Text is compared by code points, a `ClassLabel` with a text
+literal by name (`<` and the like by the order of its labels), instants whatever their unit. NaN is not
+equal to anything and neither less nor greater, as in Python.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hyped_beam.nodes.processor import Processor
+from hyped_beam.nodes.registry import method, operator
+from hyped_beam.processors.vectors import computable
+from hyped_beam.types.features import Family, Feature
+from hyped_beam.types.patterns import BooleanColumn, several
+
+COMPARABLE = (
+    Family.BOOLEAN,
+    Family.INTEGER,
+    Family.FLOAT,
+    Family.DECIMAL,
+    Family.STRING,
+    Family.BINARY,
+    Family.TIMESTAMP,
+    Family.DATE,
+    Family.TIME,
+    Family.DURATION,
+)
+"""The families whose values have an order."""
+
+ComparableColumn: TypeAlias = Annotated[
+    pa.Array, several("a number, text, binary, boolean or time", *COMPARABLE)
+]
+
+
+class _Comparison(Processor):
+    """A comparison of two values of their common type."""
+
+    accepts_scalars: ClassVar[bool] = True
+    promote: ClassVar[bool] = True
+
+
+@operator("==")
+class Equal(_Comparison):
+    """Whether two values are equal."""
+
+    def process(self, left: ComparableColumn, right: ComparableColumn) -> BooleanColumn:
+        return _compare("equal", left, right)
+
+
+@operator("!=")
+class NotEqual(_Comparison):
+    """Whether two values differ."""
+
+    def process(self, left: ComparableColumn, right: ComparableColumn) -> BooleanColumn:
+        return _compare("not_equal", left, right)
+
+
+@operator("<")
+class Less(_Comparison):
+    """Whether the first value is less."""
+
+    def process(self, left: ComparableColumn, right: ComparableColumn) -> BooleanColumn:
+        return _compare("less", left, right)
+
+
+@operator("<=")
+class LessOrEqual(_Comparison):
+    """Whether the first value is less or equal."""
+
+    def process(self, left: ComparableColumn, right: ComparableColumn) -> BooleanColumn:
+        return _compare("less_equal", left, right)
+
+
+@operator(">")
+class Greater(_Comparison):
+    """Whether the first value is greater."""
+
+    def process(self, left: ComparableColumn, right: ComparableColumn) -> BooleanColumn:
+        return _compare("greater", left, right)
+
+
+@operator(">=")
+class GreaterOrEqual(_Comparison):
+    """Whether the first value is greater or equal."""
+
+    def process(self, left: ComparableColumn, right: ComparableColumn) -> BooleanColumn:
+        return _compare("greater_equal", left, right)
+
+
+@method("between")
+class Between(_Comparison):
+    """Whether a value lies between two bounds, both of them included.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> from hyped_beam.testing import evaluate, flow_of
+        >>> table = pa.table({"x": [1, 5, None]})
+        >>> evaluate(flow_of(table.schema).x.between(2, 5), table).to_pylist()
+        [False, True, None]
+    """
+
+    def process(
+        self, value: ComparableColumn, lower: ComparableColumn, upper: ComparableColumn
+    ) -> BooleanColumn:
+        return pc.and_kleene(_compare("greater_equal", value, lower), _compare("less_equal", value, upper))
+
+
+@method("clip")
+class Clip(_Comparison):
+    """Each value, raised to `lower` and lowered to `upper`; either may be left out. NaN stays NaN.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> from hyped_beam.testing import evaluate, flow_of
+        >>> table = pa.table({"x": [1, 5, None]})
+        >>> evaluate(flow_of(table.schema).x.clip(lower=2), table).to_pylist()
+        [2, 5, None]
+    """
+
+    def output(self, value: Feature, lower: Feature = None, upper: Feature = None) -> Feature:
+        # promoted: all are of one type
+        if lower is None and upper is None:
+            raise TypeError("give `lower`, `upper` or both")
+        return value
+
+    def process(
+        self,
+        value: ComparableColumn,
+        lower: ComparableColumn | None = None,
+        upper: ComparableColumn | None = None,
+    ) -> ComparableColumn:
+        if lower is not None:
+            value = pc.if_else(_compare("less", value, lower), lower, value)
+        if upper is not None:
+            value = pc.if_else(_compare("greater", value, upper), upper, value)
+        return value
+
+
+def _compare(kernel: str, left: Any, right: Any) -> pa.Array:
+    return getattr(pc, kernel)(computable(left), computable(right))
