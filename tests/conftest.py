@@ -7,7 +7,12 @@ import shutil
 import tempfile
 from collections import Counter
 
+import hypothesis
 import pytest
+
+# A busy machine is no defect: examples may take as long as they take.
+hypothesis.settings.register_profile("tests", deadline=None, max_examples=50)
+hypothesis.settings.load_profile("tests")
 
 LEFT_OUT = "left out: needs "
 
