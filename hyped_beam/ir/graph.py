@@ -45,9 +45,11 @@ class Source:
 
     Attributes:
         columns: Names of the columns that are read.
+        unread: How many further columns there are.
     """
 
     columns: tuple[str, ...]
+    unread: int = 0
     repeatable: bool = True
 
     def identity(self) -> Hashable:  # noqa: D102 - see Operation
@@ -201,9 +203,7 @@ class GraphBuilder:
     def add_source(self, columns: Mapping[str, Feature], site: CallSite | None = None) -> Edge:
         """Append the source."""
         operation = Source(tuple(columns))
-        return self.add(
-            Kind.SOURCE, operation, feature=columns, name="source", scope=SOURCE_ROWS, site=site
-        )
+        return self.add(Kind.SOURCE, operation, feature=columns, name="source", scope=SOURCE_ROWS, site=site)
 
     def scope_of(self, edge: Edge) -> int:
         """The scope that what an edge carries belongs to."""

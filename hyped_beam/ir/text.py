@@ -5,28 +5,33 @@ from __future__ import annotations
 from hyped_beam.ir.graph import Graph, Kind, Node
 from hyped_beam.types import features
 
+_WIDEST = 72
+"""Where the types begin at the latest; a longer line pushes only its own type to the right."""
+
 
 def graph_text(graph: Graph) -> str:
     """A graph as text, one node a line.
 
     A line reads: number, kind, name and configuration, inputs, type, rows.
     """
-    width = max((len(_call(node)) for node in graph.nodes.values()), default=0)
-    width = min(width, 72)
+    calls = {number: _call(node) for number, node in graph.nodes.items()}
+    width = min(max(map(len, calls.values()), default=0), _WIDEST)
     lines = [
-        f"{_call(node):<{width}}  : {features.describe(node.feature)}  [{graph.scopes[node.scope].name}]"
-        if node.kind is not Kind.SINK
-        else _call(node)
-        for node in graph.nodes.values()
+        calls[number]
+        if node.kind is Kind.SINK
+        else f"{calls[number]:<{width}}  : {_type(node)}  [{graph.scopes[node.scope].name}]"
+        for number, node in graph.nodes.items()
     ]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def _type(node: Node) -> str:
+    return features.describe(node.feature)
 
 
 def _call(node: Node) -> str:
-    inputs = ", ".join(
-        str(edge) if name == "input" and len(node.inputs) == 1 else f"{name}={edge}"
-        for name, edge in node.inputs.items()
-    )
+    sole = list(node.inputs) == ["input"]
+    inputs = ", ".join(str(edge) if sole else f"{name}={edge}" for name, edge in node.inputs.items())
     if node.kind is Kind.SOURCE:
         return f"%{node.id} = source"
     if node.kind is Kind.CONST:

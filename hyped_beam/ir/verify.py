@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from hyped_beam.ir.graph import Edge, Graph, Kind, Node
 from hyped_beam.ir.scope import DATASET, meeting_scope
 from hyped_beam.types import features
+from hyped_beam.types.features import Feature
 
 
 class BrokenGraphError(AssertionError):
@@ -28,6 +29,14 @@ def _edges(graph: Graph) -> Iterator[tuple[Node, Edge]]:
     for node in graph.nodes.values():
         for edge in node.inputs.values():
             yield node, edge
+
+
+def _feature(graph: Graph, edge: Edge) -> Feature | None:
+    """The type of what an edge carries; None where another rule finds fault with the edge."""
+    try:
+        return graph.feature(edge)
+    except KeyError:
+        return None
 
 
 def nodes_stand_behind_their_inputs(graph: Graph) -> Iterator[str]:
@@ -62,15 +71,16 @@ def paths_lead_somewhere(graph: Graph) -> Iterator[str]:
 
 
 def there_is_one_source(graph: Graph) -> Iterator[str]:
-    """Exactly one source, and it has no inputs."""
+    """Exactly one source; it has no inputs, and its type names the columns that it reads."""
     sources = [node for node in graph.nodes.values() if node.kind is Kind.SOURCE]
-    if len(sources) > 1:
-        yield f"{len(sources)} sources"
+    if len(sources) != 1:
+        yield f"{len(sources)} sources, where there is one"
     for node in sources:
         if node.inputs:
             yield f"the source %{node.id} has inputs"
         if tuple(node.feature) != node.operation.columns:
-            yield f"the source %{node.id} says it reads {node.operation.columns}, its type {tuple(node.feature)}"
+            read = node.operation.columns
+            yield f"the source %{node.id} says it reads {read}, its type {tuple(node.feature)}"
 
 
 def scopes_agree(graph: Graph) -> Iterator[str]:
@@ -83,12 +93,43 @@ def scopes_agree(graph: Graph) -> Iterator[str]:
             yield f"%{node.id} is in scope {node.scope}, its inputs in {used}"
 
 
+def constants_are_values(graph: Graph) -> Iterator[str]:
+    """A CONST has no inputs, and its value has the Arrow type of its feature."""
+    for node in graph.nodes.values():
+        if node.kind is not Kind.CONST:
+            continue
+        if node.inputs:
+            yield f"the constant %{node.id} has inputs"
+        declared, found = features.to_arrow(node.feature), node.operation.scalar.type
+        if not found.equals(declared):
+            yield f"the constant %{node.id} is {found}, declared {declared}"
+
+
+def passed_inputs_keep_their_types(graph: Graph) -> Iterator[str]:
+    """Where an operation `passes_inputs`, each field of the output has the type of the input of that name."""
+    for node in graph.nodes.values():
+        if not getattr(node.operation, "passes_inputs", False):
+            continue
+        declared = features.fields(node.feature)
+        for name, edge in node.inputs.items():
+            given = _feature(graph, edge)
+            if given is not None and not (name in declared and features.same(declared[name], given)):
+                yield f"%{node.id} passes {edge} on as {name!r} in another type"
+
+
 def sinks_are_ends(graph: Graph) -> Iterator[str]:
-    """Nothing uses a sink; names of sinks are unique."""
+    """Nothing uses a sink; a sink has one input, whose type it has, and a name of its own."""
     sinks = {node.id for node in graph.sinks}
     for node, edge in _edges(graph):
         if edge.node in sinks:
             yield f"%{node.id} uses the sink %{edge.node}"
+    for sink in graph.sinks:
+        edges = list(sink.inputs.values())
+        if len(edges) != 1:
+            yield f"the sink %{sink.id} has {len(edges)} inputs"
+        elif (carried := _feature(graph, edges[0])) is not None and not features.same(carried, sink.feature):
+            given, declared = features.describe(carried), features.describe(sink.feature)
+            yield f"the sink %{sink.id} is {declared}, its input {given}"
     names = [node.operation.name for node in graph.sinks]
     if len(names) != len(set(names)):
         yield f"two sinks with one name: {names}"
@@ -100,5 +141,7 @@ RULES: tuple[Callable[[Graph], Iterator[str]], ...] = (
     paths_lead_somewhere,
     there_is_one_source,
     scopes_agree,
+    constants_are_values,
+    passed_inputs_keep_their_types,
     sinks_are_ends,
 )
