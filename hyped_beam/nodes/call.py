@@ -26,9 +26,7 @@ from hyped_beam.types.features import Family, Feature
 _MISSING = object()
 
 
-def record(
-    node: Any, inputs: Mapping[str, Any], *, kind: Kind = Kind.MAP, scope: int | None = None
-) -> Ref:
+def record(node: Any, inputs: Mapping[str, Any], *, kind: Kind = Kind.MAP, scope: int | None = None) -> Ref:
     """Add a node to the flow that its inputs belong to.
 
     Args:
@@ -42,17 +40,21 @@ def record(
     """
     site = CallSite.nearest()
     interface = node.interface()
-    name = node._options.name or registry.snake_case(type(node).__name__)  # noqa: SLF001 - of the same package
+    options = node._options  # noqa: SLF001 - of the same package
+    name = options.name or registry.snake_case(type(node).__name__)
     shown = type(node).__name__
     _check_names(shown, interface, inputs, site)
     given = {key: _refs_inside(value, site) for key, value in inputs.items()}
     builder = _common_builder(shown, given, site)
-    edges = _edges_of(builder, shown, interface, given, site)
+    edges = _edges_of(builder, node, given, site)
     if getattr(node, "promote", False):
         edges = _promoted(builder, node, edges, site)
     types = {key: _feature_at(builder, edge) for key, edge in edges.items()}
     for key, feature in types.items():
         _check_pattern(shown, key, interface, feature, site)
+    specialise = getattr(node, "specialise", None)
+    if specialise is not None:
+        node = specialise(**types)
     output = _infer(node, interface, types, site)
     if scope is None:
         scope = _meeting(builder, shown, edges, site)
@@ -64,7 +66,7 @@ def record(
         inputs=edges,
         scope=scope,
         site=site,
-        options=node._options,  # noqa: SLF001
+        options=options,
     )
     return Ref(builder, edge, output)
 
@@ -144,15 +146,30 @@ def call_operator(symbol: str, operands: tuple[Any, ...]) -> Any:
     if len(names) < len(operands):  # the last operand is configuration, as in list[0]
         field = next(iter(node.model_fields))
         return record(node(**{field: operands[-1]}), {names[0]: operands[0]})
-    return record(node(), dict(zip(names, operands, strict=False)))
+    return record(_without_options(node), dict(zip(names, operands, strict=False)))
 
 
-def constant(builder: GraphBuilder, literal: Any, beside: Feature | None = None, site: CallSite | None = None) -> Edge:
+_INSTANCES: dict[type[Any], Any] = {}
+"""The one instance of each operator that all its uses share: it is frozen, and copied to run."""
+
+
+def _without_options(node: type[Any]) -> Any:
+    if node not in _INSTANCES:
+        _INSTANCES[node] = node()
+    return _INSTANCES[node]
+
+
+def constant(
+    builder: GraphBuilder, literal: Any, beside: Feature | None = None, site: CallSite | None = None
+) -> Edge:
     """Add a constant to a flow; returns its edge.
 
     Raises:
         DefinitionTypeError: Values of that Python type are no constants.
     """
+    unknown = promotion.unknown_label(literal, beside)
+    if unknown is not None and beside is not None:
+        raise unknown_name("label", unknown, beside.names, of="the ClassLabel", site=site)
     try:
         feature = promotion.literal(literal, beside)
     except (pa.ArrowException, OverflowError, TypeError, ValueError):
@@ -163,17 +180,14 @@ def constant(builder: GraphBuilder, literal: Any, beside: Feature | None = None,
             site=site or CallSite.nearest(),
             hint="constants are None, numbers, text, bytes, dates and times, and lists and dicts of them",
         )
-    if features.is_class_label(feature) and isinstance(literal, str):
-        literal = feature.str2int(literal)
-    elif literal is not None and isinstance(literal, str) and features.is_class_label(beside):
-        raise unknown_name("label", literal, beside.names, of="the ClassLabel", site=site)
-    scalar = literal if isinstance(literal, pa.Scalar) else pa.scalar(literal, features.to_arrow(feature))
+    if isinstance(literal, pa.Scalar):
+        scalar = literal
+    else:
+        scalar = pa.scalar(promotion.encoded(literal, feature), features.to_arrow(feature))
     return builder.add(Kind.CONST, Constant(scalar), feature=feature, name="const", site=site)
 
 
-def _check_names(
-    shown: str, interface: Interface, inputs: Mapping[str, Any], site: CallSite | None
-) -> None:
+def _check_names(shown: str, interface: Interface, inputs: Mapping[str, Any], site: CallSite | None) -> None:
     if interface.variadic is None:
         for name in inputs:
             if name not in interface.inputs:
@@ -192,12 +206,14 @@ def _check_names(
 
 def _refs_inside(value: Any, site: CallSite | None) -> Any:
     """A literal that holds refs is what `collect` makes of it."""
+    if isinstance(value, Ref):
+        return value
     if isinstance(value, (Mapping, list, tuple)):
         if holds_refs(value):
             from hyped_beam.nodes.pack import pack
 
             return pack(value)
-    elif isinstance(value, (Configured, type)) or (callable(value) and not isinstance(value, Ref)):
+    elif isinstance(value, (Configured, type)) or callable(value):
         raise DefinitionTypeError(
             f"{value!r:.80} is no value of the flow",
             site=site,
@@ -216,7 +232,9 @@ def holds_refs(value: Any) -> bool:
 
 
 def _common_builder(shown: str, given: Mapping[str, Any], site: CallSite | None) -> GraphBuilder:
-    builders = {id(builder_of(value)): builder_of(value) for value in given.values() if isinstance(value, Ref)}
+    builders = {
+        id(builder_of(value)): builder_of(value) for value in given.values() if isinstance(value, Ref)
+    }
     if not builders:
         raise DefinitionTypeError(
             f"{shown} needs at least one ref among its inputs",
@@ -233,16 +251,30 @@ def _common_builder(shown: str, given: Mapping[str, Any], site: CallSite | None)
 
 
 def _edges_of(
-    builder: GraphBuilder, shown: str, interface: Interface, given: Mapping[str, Any], site: CallSite | None
+    builder: GraphBuilder, node: Any, given: Mapping[str, Any], site: CallSite | None
 ) -> dict[str, Edge]:
-    beside = next(feature_of(value) for value in given.values() if isinstance(value, Ref))
+    interface = node.interface()
     edges = {}
     for name, value in given.items():
         if isinstance(value, Ref):
             edges[name] = edge_of(value)
         elif value is not None or not interface.inputs.get(name, Input(_any())).optional:
-            edges[name] = constant(builder, value, beside, site)
+            edges[name] = constant(builder, value, _beside(node, name, given), site)
     return edges
+
+
+def _beside(node: Any, name: str, given: Mapping[str, Any]) -> Feature | None:
+    """The feature that a literal input is to fit; None where it has nothing to do with the other inputs."""
+    promote = getattr(node, "promote", False)
+    like = getattr(node, "literals_like", ())
+    if isinstance(promote, tuple) and name not in promote:
+        return None
+    related = like or (promote if isinstance(promote, tuple) else given)
+    beside = next((feature_of(given[key]) for key in related if isinstance(given.get(key), Ref)), None)
+    if promote or like or beside is None:
+        return beside
+    alone = node.interface().variadic is not None or isinstance(given[name], (Mapping, list, tuple))
+    return None if alone or features.is_class_label(beside) else beside
 
 
 def _any() -> Any:
@@ -282,9 +314,20 @@ def _cast_hint(accepted: frozenset[Family], feature: Feature) -> str | None:
         return f"give one of its fields: {', '.join(fitting or names)}"
     if family is Family.LIST:
         return "write ref[i] for one element, or use a method of lists"
-    castable = {Family.STRING: "string", Family.INTEGER: "int64", Family.FLOAT: "float64", Family.BOOLEAN: "bool"}
+    castable = {
+        Family.STRING: "string",
+        Family.INTEGER: "int64",
+        Family.FLOAT: "float64",
+        Family.BOOLEAN: "bool",
+    }
     for target, dtype in castable.items():
-        if target in accepted and family in (*castable, Family.TIMESTAMP, Family.DATE, Family.BINARY, Family.DECIMAL):
+        if target in accepted and family in (
+            *castable,
+            Family.TIMESTAMP,
+            Family.DATE,
+            Family.BINARY,
+            Family.DECIMAL,
+        ):
             return f'write .cast("{dtype}")'
     return None
 
@@ -304,7 +347,9 @@ def _meeting(builder: GraphBuilder, shown: str, edges: Mapping[str, Edge], site:
     used = {name: builder.scope_of(edge) for name, edge in edges.items()}
     scope = meeting_scope(builder.scopes, used.values()) if used else DATASET
     if scope is None:
-        parts = ", ".join(f"{name!r} has the rows of {builder.scopes[number].name}" for name, number in used.items())
+        parts = ", ".join(
+            f"{name!r} has the rows of {builder.scopes[number].name}" for name, number in used.items()
+        )
         raise DefinitionError(f"the inputs of {shown} belong to different rows: {parts}", site=site)
     return scope
 
@@ -319,14 +364,15 @@ def _promoted(
     given = [_feature_at(builder, edges[name]) for name in names]
     target: Feature | None = given[0] if given else None
     for feature in given[1:]:
-        target = None if target is None else promotion.common(target, feature)
-    if given and target is None:
-        shown = " and ".join(dict.fromkeys(features.describe(feature) for feature in given))
-        raise DefinitionTypeError(
-            f"{type(node).__name__}: {shown} have no type in common",
-            site=site,
-            hint="cast one of them: ref.cast(...)",
-        )
+        wider = promotion.common(target, feature)
+        if wider is None:
+            shown = " and ".join(dict.fromkeys(features.describe(other) for other in given))
+            raise DefinitionTypeError(
+                f"{type(node).__name__}: {shown} have no type in common",
+                site=site,
+                hint=promotion.hint(target, feature),
+            )
+        target = wider
     promoted = dict(edges)
     for name, feature in zip(names, given, strict=True):
         if not features.same(feature, target):
@@ -349,11 +395,11 @@ def _no_operator(symbol: str, operands: tuple[Any, ...]) -> DefinitionTypeError:
         return features.describe(feature_of(operand)) if isinstance(operand, Ref) else repr(operand)
 
     between = " and ".join(f"{shown(operand):.80}" for operand in operands)
-    text = any(
-        isinstance(operand, Ref) and features.family(feature_of(operand)) is Family.STRING for operand in operands
-    )
-    return DefinitionTypeError(
-        f"{symbol!r} means nothing for {between}",
-        site=CallSite.nearest(),
-        hint='write .cast("float64") to compute with text' if text and symbol in "+-*/%//**" else None,
-    )
+    families = {features.family(feature_of(operand)) for operand in operands if isinstance(operand, Ref)}
+    hint = None
+    if symbol in ("+", "-", "*", "/", "%", "//", "**", "neg", "abs"):
+        if Family.STRING in families:
+            hint = 'write .cast("float64") to compute with text'
+        elif Family.BOOLEAN in families:
+            hint = 'write .cast("int64") to compute with booleans'
+    return DefinitionTypeError(f"{symbol!r} means nothing for {between}", site=CallSite.nearest(), hint=hint)

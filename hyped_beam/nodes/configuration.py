@@ -31,17 +31,22 @@ class Configured(BaseModel):
         ser_json_bytes="base64",
         val_json_bytes="base64",
         protected_namespaces=(),
+        ser_json_inf_nan="constants",
     )
 
     repeatable: ClassVar[bool] = True
     output_type: ClassVar[pa.DataType]
-    _options: Options = PrivateAttr(default=DEFAULT_OPTIONS)
+    # A factory, because pydantic deep-copies a default for each node.
+    _options: Options = PrivateAttr(default_factory=lambda: DEFAULT_OPTIONS)
 
     def __init__(self, **configuration: Any) -> None:
         try:
             super().__init__(**configuration)
         except ValidationError as error:
             raise _wrong_configuration(type(self), configuration, error) from None
+        except DefinitionError as error:  # a validator's own, with a hint; it cannot see past pydantic
+            error.site = CallSite.nearest()
+            raise
 
     @classmethod
     def interface(cls) -> Interface:
@@ -62,21 +67,39 @@ class Configured(BaseModel):
         except ValidationError as error:
             raise _wrong_configuration(Options, options, error) from None
         changed = self.model_copy()
-        object.__setattr__(changed, "__pydantic_private__", {"_options": merged})
+        private = self.__pydantic_private__ or {}
+        object.__setattr__(changed, "__pydantic_private__", {**private, "_options": merged})
         return changed
 
     def identity(self) -> Hashable:
         """Equal for two nodes that compute the same."""
+        if not self.__dict__:
+            return type(self)
         try:
-            return (type(self), self.model_dump_json())
+            # JSON alone does not tell a date from the text that it is written as, nor repr all of an array.
+            return (type(self), self.model_dump_json(), repr(self.__dict__))
         except ValueError:
             return (type(self), id(self))
 
+    def absorb(self, consumer: Any) -> Any:  # noqa: ARG002 - for subclasses
+        """The node that computes at once what `consumer` computes from this node's output.
+
+        Override it where an intermediate result need not be made, as the list of words of
+        `text.split().length()`. It is asked when the whole output of this node is the only input of
+        `consumer`, and nothing else uses it.
+
+        Args:
+            consumer: The node behind this one.
+
+        Returns:
+            A node with the inputs of this one and the values and type of the consumer's output; None
+            where there is none.
+        """
+        return None
+
     def describe(self) -> str:
         """Its configuration in a few characters."""
-        return ", ".join(
-            f"{name}={value!r:.40}" for name, value in self if name in self.model_fields_set
-        )
+        return ", ".join(f"{name}={value!r:.40}" for name, value in self if name in self.model_fields_set)
 
     def runtime_copy(self, output_type: pa.DataType) -> Self:
         """A copy that may be changed by `setup` and while it runs."""

@@ -25,6 +25,7 @@ _operators: dict[tuple[str, Family], type[Any]] = {}
 _nodes: dict[str, type[Any]] = {}
 
 
+@lru_cache(maxsize=1024)
 def snake_case(name: str) -> str:
     """A class name as the name of a function: `StartsWith` as `starts_with`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

@@ -31,7 +31,8 @@ def full(scalar: pa.Scalar, rows: int) -> pa.Array:
     if isinstance(scalar.type, pa.BaseExtensionType):
         storage = full(scalar.value, rows) if scalar.is_valid else pa.nulls(rows, scalar.type.storage_type)
         return pa.ExtensionArray.from_storage(scalar.type, storage)
-    return pa.repeat(scalar, rows)
+    # `repeat` makes no empty column of structs or lists
+    return pa.repeat(scalar, rows) if rows else pa.nulls(0, scalar.type)
 
 
 def whole(value: Value, rows: int) -> pa.Array:

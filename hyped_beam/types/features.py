@@ -48,6 +48,9 @@ def value(dtype: str) -> Feature:
 
 def to_arrow(feature: Feature) -> pa.DataType:
     """The Arrow type in which values of a feature are stored."""
+    if type(feature).__name__ == "Value":
+        return feature.pa_type
+
     from datasets.features.features import get_nested_type
 
     return get_nested_type(feature)
@@ -59,7 +62,11 @@ def from_arrow(arrow_type: pa.DataType) -> Feature:
 
     if pa.types.is_dictionary(arrow_type):
         arrow_type = arrow_type.value_type
-    if isinstance(arrow_type, pa.DataType) and arrow_type.num_fields == 0 and pa.types.is_primitive(arrow_type):
+    if (
+        isinstance(arrow_type, pa.DataType)
+        and arrow_type.num_fields == 0
+        and pa.types.is_primitive(arrow_type)
+    ):
         return value(generate_from_arrow_type(arrow_type).dtype)
     return generate_from_arrow_type(arrow_type)
 
@@ -95,12 +102,11 @@ def arrow_schema(feature: Mapping[str, Feature]) -> pa.Schema:
 
 def family(feature: Feature) -> Family:
     """The family of a feature."""
+    name = type(feature).__name__
+    if name == "Value" and isinstance(feature.dtype, str):
+        return _family_of_dtype(feature.dtype)
     if isinstance(feature, Mapping):
         return Family.STRUCT
-    dtype = getattr(feature, "dtype", None)
-    if type(feature).__name__ == "Value" and isinstance(dtype, str):
-        return _family_of_dtype(dtype)
-    name = type(feature).__name__
     if name == "ClassLabel":
         return Family.INTEGER
     if name in ("List", "LargeList", "Sequence"):
@@ -206,6 +212,8 @@ def from_json(saved: Any) -> Feature:
 
 def same(left: Feature, right: Feature) -> bool:
     """Whether two features are equal, their metadata (label names, shapes, decoding) included."""
+    if left is right:
+        return True
     if isinstance(left, Mapping) and isinstance(right, Mapping):
         return _same_fields(left, right)
     return type(left) is type(right) and bool(left == right)
