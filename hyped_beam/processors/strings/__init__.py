@@ -1,0 +1,1 @@
+"""The methods of string refs, one family of nodes a file."""
