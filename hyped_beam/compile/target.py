@@ -57,7 +57,7 @@ def _load_file(path: Path) -> ModuleType:
         raise InputError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(specification)
     sys.modules[path.stem] = module
-    _guarded(lambda: specification.loader.exec_module(module), str(path))  # type: ignore[union-attr]  # checked
+    _guarded(lambda: specification.loader.exec_module(module), str(path))
     return module
 
 
@@ -104,7 +104,11 @@ def _guarded(action: Any, place: str) -> Any:
 
 
 def _own_frame(frames: traceback.StackSummary) -> CallSite | None:
-    own = [frame for frame in frames if not frame.filename.startswith("<frozen") and "hyped_beam" not in frame.filename]
+    own = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith("<frozen") and "hyped_beam" not in frame.filename
+    ]
     return CallSite(own[-1].filename, own[-1].lineno or 0) if own else None
 
 

@@ -88,7 +88,7 @@ class AggregateState:
         """The values, nested as they were asked for.
 
         Raises:
-            DefinitionError: This is another process, such as a loader's worker, than the one that it was made in.
+            DefinitionError: This process, such as a loader's worker, is not the one that it was made in.
             NodeError: An aggregator raised.
         """
         if self._process != os.getpid():
@@ -97,7 +97,11 @@ class AggregateState:
                 hint="read them in the main process, of a dataset that is iterated over there",
             )
         with self._lock:
-            totals = [self._shards[shard].tree.total() for shard in sorted(self._shards) if self._shards[shard].parts]
+            totals = [
+                self._shards[shard].tree.total()
+                for shard in sorted(self._shards)
+                if self._shards[shard].parts
+            ]
             states = self.merger.merge(totals) if totals else empty_states(self.plan)
         return finish(self.plan, states)
 
@@ -117,9 +121,7 @@ def empty_states(plan: Plan) -> States:
     source = plan.graph.source
     from hyped_beam.types import features
 
-    columns = {
-        name: pa.array([], features.to_arrow(feature)) for name, feature in source.feature.items()
-    }
+    columns = {name: pa.array([], features.to_arrow(feature)) for name, feature in source.feature.items()}
     with StageRunner(plan.scan) as runner:
         return runner.run(Batch({source.id: columns}, 0, 0)).states
 

@@ -36,7 +36,9 @@ def apply_to(
             name: apply_to(split, plan, batch_size=batch_size, num_proc=num_proc, cache_dir=cache_dir)
             for name, split in data.items()
         }
-        rows = None if not plan.scan.outputs else type(data)({name: made for name, (made, _) in results.items()})
+        rows = (
+            None if not plan.scan.outputs else type(data)({name: made for name, (made, _) in results.items()})
+        )
         aggregates = None if plan.finish is None else {name: found for name, (_, found) in results.items()}
         return rows, aggregates
     if isinstance(data, datasets.Dataset):
@@ -48,7 +50,7 @@ def apply_to(
     if isinstance(data, datasets.IterableDataset):
         return _apply_lazily(data, plan, batch_size)
     raise DefinitionTypeError(
-        f"apply() takes a Dataset, DatasetDict, IterableDataset or IterableDatasetDict, got {type(data).__name__}",
+        f"apply() takes a Dataset, an IterableDataset or a dict of them, got {type(data).__name__}",
         site=CallSite.nearest(),
         hint="for one batch use flow.batch_process, for files flow.job",
     )
@@ -66,7 +68,7 @@ def _apply_lazily(data: Any, plan: Plan, batch_size: int | None) -> tuple[Any, A
 
 def _check_positive(**numbers: int | None) -> None:
     for name, number in numbers.items():
-        if number is not None and (not isinstance(number, int) or number < 1):
+        if number is not None and number < 1:
             raise DefinitionTypeError(
                 f"{name}= is a number of at least 1, got {number!r}", site=CallSite.nearest()
             )
@@ -88,4 +90,6 @@ def _check_columns(given: Mapping[str, Any], plan: Plan) -> None:
 
 def _alike(given: Any, wanted: Any) -> bool:
     """Whether values of one feature can be stored as the other without loss of meaning."""
-    return features.family(given) is features.family(wanted) and features.to_arrow(given) == features.to_arrow(wanted)
+    return features.family(given) is features.family(wanted) and features.to_arrow(
+        given
+    ) == features.to_arrow(wanted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -28,7 +28,7 @@ def to_record_batch(batch: Any, columns: Mapping[str, Feature]) -> pa.RecordBatc
         return _from_arrow(batch, columns)
     if not isinstance(batch, Mapping):
         raise InputError(
-            f"a batch is a dict of lists, a pyarrow.Table or a pyarrow.RecordBatch, got {type(batch).__name__}",
+            f"a batch is a dict of lists, or a pyarrow table or record batch, got {type(batch).__name__}",
             site=CallSite.nearest(),
             hint='write batch={"text": ["..."]}, or ds[:32] of a dataset',
         )
@@ -43,8 +43,10 @@ def _from_arrow(batch: Any, columns: Mapping[str, Feature]) -> pa.RecordBatch:
             raise unknown_column(name, names, columns)
         column = batch.column(name)
         if isinstance(column, pa.ChunkedArray):
-            column = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(
-                column.chunks or [pa.array([], column.type)]
+            column = (
+                column.chunk(0)
+                if column.num_chunks == 1
+                else pa.concat_arrays(column.chunks or [pa.array([], column.type)])
             )
         found[name] = _conformed(name, column, feature)
     return _batch(found, batch.num_rows)
@@ -63,7 +65,7 @@ def _conformed(name: str, column: pa.Array, feature: Feature) -> pa.Array:
 def _from_lists(batch: Mapping[str, Any], columns: Mapping[str, Feature]) -> pa.RecordBatch:
     rows = -1
     for name, values in batch.items():
-        if isinstance(values, str) or not isinstance(values, Sequence) and not hasattr(values, "__len__"):
+        if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
             raise InputError(
                 f"column {name!r} of a batch is a list of values, got {type(values).__name__}",
                 site=CallSite.nearest(),
@@ -106,12 +108,14 @@ def _batch(columns: dict[str, pa.Array], rows: int) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 
 
-def unknown_column(name: str, names: Any, columns: Mapping[str, Feature]) -> InputError:
+def unknown_column(
+    name: str, names: Any, columns: Mapping[str, Feature], site: CallSite | None = None
+) -> InputError:
     """The error for a column that a flow reads and a batch or dataset has not."""
     near = unknown_name("column", name, list(names), of="the data")
     return InputError(
         f"the data has no column {name!r}, which the flow reads (it reads {', '.join(columns)})",
-        site=CallSite.nearest(),
+        site=site or CallSite.nearest(),
         hint=near.hint,
     )
 

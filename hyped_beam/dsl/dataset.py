@@ -50,7 +50,7 @@ def _result_folder(data: Dataset, cache_dir: str | os.PathLike[str] | None) -> s
 
 
 def _reader_of(data: Dataset, plan: Plan, scratch: Path) -> ArrowReader:
-    """A reader of a dataset: of its own files where its rows are just theirs, else of a copy of what is read."""
+    """A reader of a dataset: of its own files where its rows are theirs, else of a copy of what is read."""
     described = dict(plan.graph.source.feature)
     files = _own_files(data)
     if files is None:
@@ -60,7 +60,7 @@ def _reader_of(data: Dataset, plan: Plan, scratch: Path) -> ArrowReader:
 
 
 def _own_files(data: Dataset) -> list[str] | None:
-    """The Arrow files that hold the dataset's rows, all of them and in order; None where there are no such."""
+    """The Arrow files that hold the dataset's rows, all and in order; None where there are none such."""
     if data._indices is not None or len(data) == 0:
         return None
     table = data._data
@@ -72,7 +72,7 @@ def _own_files(data: Dataset) -> list[str] | None:
     if not all(isinstance(block, MemoryMappedTable) and not block.replays for block in blocks):
         return None
     paths = [str(block.path) for block in blocks]
-    return paths if all(os.path.exists(path) for path in paths) else None
+    return paths if all(Path(path).exists() for path in paths) else None
 
 
 def _spool(data: Dataset, columns: list[str], path: str) -> None:

@@ -56,7 +56,7 @@ class DataFlow:
         edge = self._builder.add_source(self._features, CallSite.nearest())
         self._source = Ref(self._builder, edge, self._features)
         self._outputs = Outputs()
-        self._plans: dict[int, Plan] = {}
+        self._fixed_plan: Plan | None = None
         self._running: StageRunner | None = None
         self._state: AggregateState | None = None
 
@@ -86,16 +86,10 @@ class DataFlow:
             DefinitionError: What was asked are no refs of this flow.
         """
         outputs = self._wanted(collect, aggregators)
-        built = DataFlow.__new__(DataFlow)
-        built._features = self._features
-        built._builder = self._builder
-        built._source = self._source
-        built._outputs = outputs
-        built._plans = {}
-        built._running = None
-        plan = built._plan(outputs)
-        built._state = AggregateState(plan) if outputs.aggregators else None
-        return built, LiveAggregates(built._state) if built._state else None
+        plan = plan_of(graph_of(self._builder, outputs))
+        state = AggregateState(plan) if outputs.aggregators else None
+        built = _BuiltFlow(self._features, self._builder, self._source, outputs, plan, state)
+        return built, LiveAggregates(state) if state else None
 
     def _wanted(self, collect: Any, aggregators: Any) -> Outputs:
         wanted = Outputs(collect, aggregators)
@@ -111,11 +105,9 @@ class DataFlow:
 
     def _plan(self, outputs: Outputs) -> Plan:
         """The plan for some outputs; a flow whose outputs are fixed has one."""
-        if outputs is not self._outputs:
-            return plan_of(graph_of(self._builder, outputs))
-        if id(outputs) not in self._plans:
-            self._plans[id(outputs)] = plan_of(graph_of(self._builder, outputs))
-        return self._plans[id(outputs)]
+        if self._fixed_plan is not None and outputs is self._outputs:
+            return self._fixed_plan
+        return plan_of(graph_of(self._builder, outputs))
 
     @checked_keywords
     def batch_process(self, batch: Any, index: Sequence[int] | None = None, collect: Any = None) -> Any:
@@ -256,7 +248,11 @@ class DataFlow:
 
     @checked_keywords
     def plot(
-        self, ax: Any = None, save: str | os.PathLike[str] | None = None, collect: Any = None, aggregators: Any = None
+        self,
+        ax: Any = None,
+        save: str | os.PathLike[str] | None = None,
+        collect: Any = None,
+        aggregators: Any = None,
     ) -> Any:
         """Draw the flow.
 
@@ -300,8 +296,9 @@ class DataFlow:
             >>> job = flow.job(source=reader).write(collect={"id": src.id}, to=JsonDatasetWriter("out/"))
         """
         from hyped_beam.dsl.job import Job
+        from hyped_beam.dsl.sources import as_reader
 
-        return Job(self._builder, self._features, source)
+        return Job(self._builder, as_reader(source), {})
 
     @checked_keywords
     def as_transform(self, collect: Any = None) -> beam.PTransform:
@@ -323,6 +320,27 @@ class DataFlow:
         return f"DataFlow({feature_types.describe(self._features)}, {nodes} nodes)"
 
 
+class _BuiltFlow(DataFlow):
+    """A flow whose outputs are fixed; it records into the same graph as the flow that it was built from."""
+
+    def __init__(
+        self,
+        features: Any,
+        builder: GraphBuilder,
+        source: Ref,
+        outputs: Outputs,
+        plan: Plan,
+        state: AggregateState | None,
+    ) -> None:
+        self._features = features
+        self._builder = builder
+        self._source = source
+        self._outputs = outputs
+        self._fixed_plan = plan
+        self._running = None
+        self._state = state
+
+
 def _read_features(given: Any) -> Any:
     try:
         return feature_types.as_features(given)
@@ -339,5 +357,3 @@ def _renumbered(error: NodeError, index: Sequence[int] | None) -> NodeError:
     if index is None or error.row is None:
         return error
     return NodeError.from_json({**error.to_json(), "row": int(index[error.row])})
-
-

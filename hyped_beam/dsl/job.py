@@ -48,7 +48,6 @@ class Job:
 
     Attributes:
         builder: The graph of the flow.
-        features: The columns of the flow's source.
         source: The reader.
         outputs: Rows and their writers, by name.
         aggregators: What is aggregated.
@@ -56,7 +55,6 @@ class Job:
     """
 
     builder: GraphBuilder
-    features: Any
     source: Reader
     outputs: Mapping[str, _Output]
     aggregators: Any = None
@@ -82,7 +80,9 @@ class Job:
             )
         if name in self.outputs or name == AGGREGATES:
             raise DefinitionError(
-                f"the job has an output {name!r} already", site=CallSite.nearest(), hint="give each its own name"
+                f"the job has an output {name!r} already",
+                site=CallSite.nearest(),
+                hint="give each its own name",
             )
         if not isinstance(to, Writer):
             raise DefinitionTypeError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from hyped_beam.errors import CallSite, DefinitionTypeError, unknown_name
 
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 def checked_keywords(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """A method that answers an unknown keyword with the nearest one that it takes."""
     signature = inspect.signature(function)
-    known = {name for name in signature.parameters if name != "self"}
+    known = [name for name in signature.parameters if name != "self"]
 
     @functools.wraps(function)
     def checked(*args: Parameters.args, **keywords: Parameters.kwargs) -> Result:
@@ -29,7 +29,7 @@ def checked_keywords(function: Callable[Parameters, Result]) -> Callable[Paramet
             raise DefinitionTypeError(
                 f"{function.__name__}() {error}",
                 site=CallSite.nearest(),
-                hint=f"its arguments are: {', '.join(name for name in signature.parameters if name != 'self')}",
+                hint=f"its arguments are: {', '.join(known)}",
             ) from None
         return function(*args, **keywords)
 

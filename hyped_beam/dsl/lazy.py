@@ -31,7 +31,9 @@ BATCH_ROWS = 1000
 """Rows that are computed at once unless `batch_size=` says otherwise, as in `datasets.map`."""
 
 
-def apply_lazily(data: IterableDataset, plan: Plan, batch_size: int | None, state: AggregateState | None) -> IterableDataset:
+def apply_lazily(
+    data: IterableDataset, plan: Plan, batch_size: int | None, state: AggregateState | None
+) -> IterableDataset:
     """A flow on an iterable dataset.
 
     Args:
@@ -169,7 +171,9 @@ class StageIterable(_BaseExamplesIterable):
         for key, batch in self._input():
             state = self.ex_iterable.state_dict() if self._state_dict else None
             flying.append((key, {"previous_state": state, "row": row + batch.num_rows, "aggregates": None}))
-            yield Batch({source: dict(zip(batch.schema.names, batch.columns, strict=True))}, batch.num_rows, row)
+            yield Batch(
+                {source: dict(zip(batch.schema.names, batch.columns, strict=True))}, batch.num_rows, row
+            )
             row += batch.num_rows
 
     def _input(self) -> Iterator[tuple[Any, pa.RecordBatch]]:

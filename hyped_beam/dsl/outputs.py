@@ -1,4 +1,4 @@
-"""What was asked for, as a graph with sinks: `collect` and `aggregators` become outputs of a copy of the flow."""
+"""What was asked for, as a graph with sinks: `collect` and `aggregators` become outputs of the flow."""
 
 from __future__ import annotations
 

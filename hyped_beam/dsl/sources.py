@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import PurePath
 from typing import Any
 
 from hyped_beam.errors import CallSite, DefinitionTypeError, InputError
@@ -33,11 +34,13 @@ def as_reader(source: Any) -> Reader:
             hint="for a dataset in memory use flow.apply(ds, ...)",
         )
     path = os.fspath(source)
-    suffix = os.path.splitext(path)[1]
+    suffix = PurePath(path).suffix
     if suffix not in _READERS:
         known = ", ".join(sorted(_READERS))
         raise InputError(
-            f"{path!r} does not tell its format", site=CallSite.nearest(), hint=f"give a reader; known are {known}"
+            f"{path!r} does not tell its format",
+            site=CallSite.nearest(),
+            hint=f"give a reader; known are {known}",
         )
     import importlib
 

@@ -44,6 +44,7 @@ class FlowTransform(beam.PTransform):
                 hint="build it with collect= alone, and aggregate with Beam's own combines",
             )
         register_coders()
+        self.site = CallSite.nearest()
         self.plan = plan
         self.program = cloudpickle.dumps(plan.scan)
 
@@ -56,7 +57,7 @@ class FlowTransform(beam.PTransform):
         reads = self.plan.graph.source.feature
         for name in reads:
             if name not in columns:
-                raise unknown_column(name, columns, reads)
+                raise unknown_column(name, columns, reads, self.site)
         (output,) = self.plan.scan.outputs
         stage = OnRows(self.program, ROWS, pa.schema({n: features.to_arrow(f) for n, f in reads.items()}))
         return pcoll | beam.ParDo(stage).with_output_types(_row_type(features.as_features(output.schema)))
@@ -67,14 +68,17 @@ def row_columns(element_type: Any) -> list[str] | None:
     if element_type is pa.RecordBatch:
         return None
     try:
-        return [name for name, _ in schema_from_element_type(element_type)]
+        return [field.name for field in schema_from_element_type(element_type).fields]
     except TypeError:
         return None
 
 
 def _row_type(columns: Mapping[str, Feature]) -> Any:
     return row_type.RowTypeConstraint.from_fields(
-        [(name, Optional[_python_type(feature)]) for name, feature in columns.items()]
+        [
+            (name, Optional[_python_type(feature)])  # noqa: UP045 - Beam reads no `X | None`
+            for name, feature in columns.items()
+        ]
     )
 
 

@@ -67,7 +67,9 @@ def slice_inputs(inputs: Mapping[str, Value], start: int, rows: int) -> dict[str
     return {name: slice_value(value, start, rows) for name, value in inputs.items()}
 
 
-def find_row(run: Callable[[Mapping[str, Value], int], Any], inputs: Mapping[str, Value], rows: int) -> int | None:
+def find_row(
+    run: Callable[[Mapping[str, Value], int], Any], inputs: Mapping[str, Value], rows: int
+) -> int | None:
     """The first row on which a node raises, by halving the batch; None where no single row is at fault."""
     start, length = 0, rows
     while length > 1:

@@ -72,7 +72,8 @@ class StageRunner:
         self.program = program
         self.steps = [(step, ProcessorRuntime(step.operation, step.output_type)) for step in program.steps]
         self.aggregators = [
-            AggregatorRuntime(step.operation, step.state_type, step.output_type) for step in program.aggregates
+            AggregatorRuntime(step.operation, step.state_type, step.output_type)
+            for step in program.aggregates
         ]
         self.uses_loop = any(runtime.needs_loop for _, runtime in self.steps)
         self._thread = ThreadPoolExecutor(1, "hyped-beam-stage") if self.uses_loop else None

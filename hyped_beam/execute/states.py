@@ -119,7 +119,9 @@ class StateTree:
         """Put the nodes that `to_batch` wrote down into this tree."""
         positions = zip(batch.column("level").to_pylist(), batch.column("place").to_pylist(), strict=True)
         for row, position in enumerate(positions):
-            states = [batch.column(f"state{number}").slice(row, 1) for number in range(len(self._merger.steps))]
+            states = [
+                batch.column(f"state{number}").slice(row, 1) for number in range(len(self._merger.steps))
+            ]
             self.add(position, states)
 
 
@@ -128,7 +130,7 @@ def to_bytes(batch: pa.RecordBatch) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]  # pyarrow has no types
+    return sink.getvalue().to_pybytes()
 
 
 def from_bytes(data: bytes) -> pa.RecordBatch:

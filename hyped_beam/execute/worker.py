@@ -55,7 +55,9 @@ def _dump(answer: tuple[str, Any, Any]) -> bytes:
     try:
         return pickle.dumps(answer)
     except Exception as error:  # noqa: BLE001 - pickle raises whatever the object's methods do
-        return pickle.dumps(("failed", answer[1], JobError(f"a result cannot be sent between processes: {error}")))
+        return pickle.dumps(
+            ("failed", answer[1], JobError(f"a result cannot be sent between processes: {error}"))
+        )
 
 
 def _portable(error: Exception) -> Exception:

@@ -17,8 +17,8 @@ from hyped_beam.io.commit import Destination
 from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.writers.base import Writer
 from hyped_beam.ir.text import graph_text
-from hyped_beam.launch.progress import watching
 from hyped_beam.launch.profiles import load_profile
+from hyped_beam.launch.progress import watching
 from hyped_beam.launch.running import run_pipeline
 from hyped_beam.plan.planner import Plan
 from hyped_beam.types import features

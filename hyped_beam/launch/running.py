@@ -39,7 +39,7 @@ def run_pipeline(
         try:
             result = pipeline.run()
             result.wait_until_finish()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - runners raise whatever they like
             raise _failure(error) from None
 
 
@@ -54,10 +54,7 @@ def _failure(error: Exception) -> Exception:
 @contextlib.contextmanager
 def quiet_workers() -> Iterator[None]:
     """A context in which Beam's workers do not log the traceback of what is reported anyway."""
-    loggers = [
-        logging.getLogger(name)
-        for name in ("apache_beam.runners", "apache_beam.typehints")
-    ]
+    loggers = [logging.getLogger(name) for name in ("apache_beam.runners", "apache_beam.typehints")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)

@@ -81,7 +81,7 @@ class DoRanges(beam.DoFn):
                 self._open = self._load().open()
 
     def _load(self) -> RangeJob:
-        return pickle.loads(self.job)  # type: ignore[no-any-return]  # noqa: S301 - made by this job's driver
+        return pickle.loads(self.job)  # noqa: S301 - made by this job's driver
 
     def start_bundle(self) -> None:
         self._waiting = []
@@ -126,7 +126,9 @@ class FinishJob(beam.DoFn):
             records, tree = AccumulatorCoder(self.combine).decode(element[1])
             if finish.program is not None:
                 _write_values(finish, StateMerger(finish.aggregates).finish(tree.total()))
-            commit.finish(destinations, [commit.RangeRecord.from_json(records[number]) for number in sorted(records)])
+            commit.finish(
+                destinations, [commit.RangeRecord.from_json(records[number]) for number in sorted(records)]
+            )
         yield len(records)
 
 
@@ -149,16 +151,14 @@ class raising_text:  # noqa: N801 - used as a statement
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, FlowError):
             raise StageFailedError(as_text(error)) from error
         if isinstance(error, OSError):
             raise StageFailedError(as_text(JobError(f"{type(error).__name__}: {error}"))) from error
 
 
-def build(
-    pipeline: beam.Pipeline, job: RangeJob, finish: Finish, processes: int
-) -> None:
+def build(pipeline: beam.Pipeline, job: RangeJob, finish: Finish, processes: int) -> None:
     """Put a bounded scan into a pipeline.
 
     Args:
@@ -178,5 +178,3 @@ def build(
         | "CombineRanges" >> beam.CombinePerKey(combine)
         | "Finish" >> beam.ParDo(FinishJob(cloudpickle.dumps((job.destinations, finish)), combine))
     )
-
-

@@ -25,7 +25,7 @@ class RecordBatchCoder(coders.Coder):
 
     def to_type_hint(self) -> type:
         """The type of the elements."""
-        return pa.RecordBatch  # type: ignore[no-any-return]  # pyarrow has no types
+        return pa.RecordBatch
 
 
 def register_coders() -> None:

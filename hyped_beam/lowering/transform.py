@@ -36,9 +36,8 @@ class _Stage(beam.DoFn):
         self._runner = StageRunner(pickle.loads(self.program))  # noqa: S301 - made by the pipeline's author
         self._runner.open()
 
-    @property
-    def runner(self) -> StageRunner:
-        """The open executor."""
+    def running(self) -> StageRunner:
+        """The open executor; no property, because Beam looks at every attribute before `setup`."""
         assert self._runner is not None, "setup() runs first"  # noqa: S101 - Beam's promise
         return self._runner
 
@@ -59,11 +58,17 @@ class OnRecordBatches(_Stage):
         timestamp: Any = beam.DoFn.TimestampParam,
         window: Any = beam.DoFn.WindowParam,
     ) -> Iterator[pa.RecordBatch]:
-        program = self.runner.program
+        program = self.running().program
+        if not isinstance(element, pa.RecordBatch):
+            msg = (
+                f"the flow takes pyarrow.RecordBatch or Beam rows with a schema, got {type(element).__name__}:"
+                " declare them with .with_output_types(...), or make them with beam.Row(...)"
+            )
+            raise TypeError(msg)
         columns = {name: element.column(name) for name in program.columns}
         batch = Batch({program.takes[0]: columns}, element.num_rows)
-        self._flying.append((self.runner.submit(batch), timestamp, window))
-        if not self.runner.uses_loop or len(self._flying) >= self.runner.in_flight:
+        self._flying.append((self.running().submit(batch), timestamp, window))
+        if not self.running().uses_loop or len(self._flying) >= self.running().in_flight:
             yield self._landed()
 
     def _landed(self) -> WindowedValue:
@@ -107,12 +112,12 @@ class OnRows(_Stage):
     def _compute(self) -> Iterator[WindowedValue]:
         rows, places = self._rows, self._places
         self._rows, self._places = [], []
-        program = self.runner.program
+        program = self.running().program
         columns = {
             field.name: pa.array([_python(getattr(row, field.name)) for row in rows], field.type)
             for field in self.schema
         }
-        made = self.runner.run(Batch({program.takes[0]: columns}, len(rows))).outputs[self.output]
+        made = self.running().run(Batch({program.takes[0]: columns}, len(rows))).outputs[self.output]
         for values, (timestamp, window) in zip(made.to_pylist(), places, strict=True):
             yield WindowedValue(beam.Row(**values), timestamp, [window])
 

@@ -17,7 +17,8 @@ from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.groups import Groups
 from hyped_beam.nodes.interface import Interface
 from hyped_beam.nodes.refs import Ref
-from hyped_beam.types import annotations, arrays, features
+from hyped_beam.types import annotations as feature_annotations
+from hyped_beam.types import arrays, features
 from hyped_beam.types.features import Feature
 
 
@@ -84,7 +85,8 @@ class Aggregator(Configured):
         if compute is not None:
             return features.to_arrow(dict(compute(**given)))
         patterns = {
-            name: annotations.pattern_of(hint) for name, hint in annotations.record_fields(self.State).items()
+            name: feature_annotations.pattern_of(hint)
+            for name, hint in feature_annotations.record_fields(self.State).items()
         }
         declared = self.interface()
         read = Interface(declared.inputs, None, patterns, self.State, row_wise=False, coroutine=False)

@@ -9,7 +9,8 @@ from typing import Any
 
 import typing_extensions
 
-from hyped_beam.types import annotations, features
+from hyped_beam.types import annotations as feature_annotations
+from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import Pattern
 
@@ -72,7 +73,7 @@ class Interface:
                 return features.value("int64") if is_number and features.is_class_label(found) else found
         feature = pattern.feature()
         if feature is None:
-            msg = f"the output is annotated as {pattern.description}: give one type, or write an `output` method"
+            msg = f"the output is {pattern.description}: annotate one type, or write an `output` method"
             raise TypeError(msg)
         return feature
 
@@ -126,7 +127,7 @@ def read_inputs(
         if parameter.name not in hints:
             msg = f"{function.__qualname__}: parameter {parameter.name!r} has no annotation"
             raise TypeError(msg)
-        annotation, admits_null = annotations.split_optional(hints[parameter.name])
+        annotation, admits_null = feature_annotations.split_optional(hints[parameter.name])
         variadic = parameter.kind is inspect.Parameter.VAR_KEYWORD
         inputs[f"**{parameter.name}" if variadic else parameter.name] = Input(
             _pattern(function, parameter.name, annotation),
@@ -138,8 +139,8 @@ def read_inputs(
 
 def _pattern(function: Callable[..., Any], name: str, annotation: Any) -> Pattern:
     try:
-        return annotations.pattern_of(annotation)
-    except annotations.AnnotationError as error:
+        return feature_annotations.pattern_of(annotation)
+    except feature_annotations.AnnotationError as error:
         msg = f"{function.__qualname__}: {name}: {error}"
         raise TypeError(msg) from None
 
@@ -155,8 +156,8 @@ def read_output(
     annotation = typing_extensions.get_type_hints(function, localns=names, include_extras=True).get("return")
     if annotation is None:
         return None, None
-    annotation, _ = annotations.split_optional(annotation)
-    if annotations.is_record(annotation):
-        hints = annotations.record_fields(annotation)
+    annotation, _ = feature_annotations.split_optional(annotation)
+    if feature_annotations.is_record(annotation):
+        hints = feature_annotations.record_fields(annotation)
         return {name: _pattern(function, name, hint) for name, hint in hints.items()}, annotation
     return _pattern(function, "return", annotation), None

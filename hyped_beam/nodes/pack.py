@@ -44,7 +44,9 @@ class PackList(Processor):
         columns = list(items.values())
         rows = len(columns[0])
         values = pa.concat_arrays(columns)
-        order = pa.array([row + column * rows for row in range(rows) for column in range(len(columns))], pa.int64())
+        order = pa.array(
+            [row + column * rows for row in range(rows) for column in range(len(columns))], pa.int64()
+        )
         offsets = pa.array(range(0, rows * len(columns) + 1, len(columns)), pa.int32())
         return pa.ListArray.from_arrays(offsets, pc.take(values, order))
 
@@ -70,7 +72,9 @@ def pack(value: Any) -> Ref:
         for name in value:
             if not isinstance(name, str) or not name:
                 raise DefinitionTypeError(
-                    f"{name!r} is no name of a field", site=CallSite.nearest(), hint="names are non-empty text"
+                    f"{name!r} is no name of a field",
+                    site=CallSite.nearest(),
+                    hint="names are non-empty text",
                 )
         return call.record(PackStruct(), {name: _inner(item) for name, item in value.items()})
     items = list(value)

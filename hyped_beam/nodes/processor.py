@@ -52,6 +52,7 @@ class Processor(Configured):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **arguments: Any) -> None:
+        """Refuse a class with both kinds of `process`."""
         super().__pydantic_init_subclass__(**arguments)
         if "process" in cls.__dict__ and "process_row" in cls.__dict__:
             msg = f"{cls.__name__} has both `process` and `process_row`"
@@ -127,7 +128,11 @@ class FunctionProcessor(Processor):
         function = self._function
         module = sys.modules.get(function.__module__)
         running = self.__dict__.get("__running__")
-        if not running and function.__module__ != "__main__" and getattr(module, function.__name__, None) is self:
+        if (
+            not running
+            and function.__module__ != "__main__"
+            and getattr(module, function.__name__, None) is self
+        ):
             return _find_function, (function.__module__, function.__name__)
         return _restore_function, (function, type(self).repeatable, self._options)
 
@@ -165,7 +170,7 @@ def _make(function: Callable[..., Any], *, repeatable: bool) -> FunctionProcesso
     made.interface = classmethod(lambda _cls: read)
     node = made()
     object.__setattr__(node, "__pydantic_private__", {**node.__pydantic_private__, "_function": function})
-    return node  # type: ignore[no-any-return]  # a class made at run time
+    return node
 
 
 def _annotated_patterns(function: Callable[..., Any]) -> list[Pattern | None]:

@@ -163,13 +163,21 @@ class Ref:
         return self.ceil()
 
     def __bool__(self) -> NoReturn:
-        raise _not_now(self, "a ref has no truth value while the flow is written", "use & | ~ for and, or, not, and ops.if_else for if")
+        raise _not_now(
+            self,
+            "a ref has no truth value while the flow is written",
+            "use & | ~ for and, or, not, and ops.if_else for if",
+        )
 
     def __len__(self) -> NoReturn:
         raise _not_now(self, "a ref has no len() while the flow is written", "write ref.length()")
 
     def __iter__(self) -> NoReturn:
-        raise _not_now(self, "a ref cannot be looped over while the flow is written", "use the methods of lists, or a processor")
+        raise _not_now(
+            self,
+            "a ref cannot be looped over while the flow is written",
+            "use the methods of lists, or a processor",
+        )
 
     def __contains__(self, item: object) -> NoReturn:
         raise _not_now(self, "`in` does not work on a ref", "write ref.contains(x), or ref.is_in([...])")
@@ -204,17 +212,17 @@ class BoundMethod:
 
 def builder_of(ref: Ref) -> GraphBuilder:
     """The graph that a ref's flow records into."""
-    return ref._Ref__builder  # type: ignore[attr-defined, no-any-return]  # the name-mangled slot
+    return ref._Ref__builder
 
 
 def edge_of(ref: Ref) -> Edge:
     """The edge that a ref stands for."""
-    return ref._Ref__edge  # type: ignore[attr-defined, no-any-return]  # the name-mangled slot
+    return ref._Ref__edge
 
 
 def feature_of(ref: Ref) -> Feature:
     """The Hugging Face feature of a ref."""
-    return ref._Ref__feature  # type: ignore[attr-defined]  # the name-mangled slot
+    return ref._Ref__feature
 
 
 def _operate(symbol: str, *operands: Any) -> Any:

@@ -96,9 +96,7 @@ class ProcessorRuntime:
             if not (name in self.interface.inputs and self.interface.inputs[name].admits_null)
         ]
         return [
-            None
-            if any(row[position] is None for position in strict)
-            else dict(zip(names, row, strict=True))
+            None if any(row[position] is None for position in strict) else dict(zip(names, row, strict=True))
             for row in (zip(*columns, strict=True) if columns else ([()] * rows))
         ]
 
@@ -130,7 +128,7 @@ class ProcessorRuntime:
         if isinstance(result, pa.Scalar):
             result = arrays.full(result, rows)
         if not isinstance(result, pa.Array):
-            if result is None or not isinstance(result, Sequence) and not hasattr(result, "__array__"):
+            if not isinstance(result, Sequence) and not hasattr(result, "__array__"):
                 msg = f"{prefix}returned {type(result).__name__}, where a column of {arrow_type} is declared"
                 raise TypeError(msg)
             result = arrays.from_values(result, arrow_type)

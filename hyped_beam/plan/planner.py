@@ -44,7 +44,9 @@ def make_plan(graph: Graph) -> Plan:
         takes=(source.id,),
         columns=source.operation.columns,
         constants=_constants(graph, [*rows, *aggregates]),
-        steps=_steps(rows, keep=_kept(rows) | {edge.node for node in aggregates for edge in node.inputs.values()}),
+        steps=_steps(
+            rows, keep=_kept(rows) | {edge.node for node in aggregates for edge in node.inputs.values()}
+        ),
         outputs=_outputs(graph, rows),
         aggregates=tuple(_aggregate_step(graph, node) for node in aggregates),
     )
@@ -132,5 +134,3 @@ def _aggregate_step(graph: Graph, node: Node) -> AggregateStep:
         output_type=features.to_arrow(node.feature),
         site=node.site,
     )
-
-
