@@ -194,7 +194,7 @@ def cast(ref: Any, to: Any, /, *, strict: bool = True) -> Any:
     return Cast(to=to, strict=strict).call(_ref(ref, "cast"))
 
 
-def hash(ref: Any, /, *, seed: int = 0) -> Any:  # noqa: A001 - what it is called in polars
+def hash(ref: Any, /, *, seed: int = 0) -> Any:
     """A hash of the value, the same on every machine, of any type: structs and lists too.
 
     Args:
@@ -204,7 +204,7 @@ def hash(ref: Any, /, *, seed: int = 0) -> Any:  # noqa: A001 - what it is calle
     return Hash(seed=seed).call(_ref(ref, "hash"))
 
 
-def format(template: str, /, *values: Any, **named: Any) -> Any:  # noqa: A001 - what it is called in polars
+def format(template: str, /, *values: Any, **named: Any) -> Any:
     """Text with values put in, as `str.format` does.
 
     Args:

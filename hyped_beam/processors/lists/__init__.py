@@ -1,0 +1,1 @@
+"""Methods of lists: one family of nodes a file."""
