@@ -1,0 +1,476 @@
+# Written by `python -m hyped_beam.nodes.stub`, never by hand.
+# ruff: noqa: D301, E501, F401, I001, PYI021, PYI029, Q000, Q003
+# fmt: off
+"""Refs, with the methods that the registry supplies; a field of a method's name is `ref["name"]` here."""
+
+import datetime
+import decimal
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from collections.abc import Iterable
+from typing import Any, NoReturn
+from hyped_beam.errors import CallSite, DefinitionTypeError, UnknownNameError, nearest_name
+from hyped_beam.ir.graph import Edge, GraphBuilder
+from hyped_beam.nodes import registry
+from hyped_beam.types import features
+from hyped_beam.types.features import Family, Feature
+
+class Ref:
+    """A value of a flow: the output of a node, or a field inside it.
+
+    On a struct `.x` is always the field `x`, and `["x"]` works for any name; so a ref has no public
+    attributes of its own. What it is, `feature_of(ref)` and `repr(ref)` say.
+    """
+    def __init__(self, builder: GraphBuilder, edge: Edge, feature: Feature) -> None: ...
+    def __getattr__(self, name: str) -> Ref: ...
+    def __getitem__(self, key: Any) -> Ref: ...
+    def __dir__(self) -> list[str]: ...
+    def __repr__(self) -> str: ...
+    def __hash__(self) -> int: ...
+    def __add__(self, other: Any) -> Ref: ...
+    def __radd__(self, other: Any) -> Ref: ...
+    def __sub__(self, other: Any) -> Ref: ...
+    def __rsub__(self, other: Any) -> Ref: ...
+    def __mul__(self, other: Any) -> Ref: ...
+    def __rmul__(self, other: Any) -> Ref: ...
+    def __truediv__(self, other: Any) -> Ref: ...
+    def __rtruediv__(self, other: Any) -> Ref: ...
+    def __floordiv__(self, other: Any) -> Ref: ...
+    def __rfloordiv__(self, other: Any) -> Ref: ...
+    def __mod__(self, other: Any) -> Ref: ...
+    def __rmod__(self, other: Any) -> Ref: ...
+    def __pow__(self, other: Any) -> Ref: ...
+    def __rpow__(self, other: Any) -> Ref: ...
+    def __and__(self, other: Any) -> Ref: ...
+    def __rand__(self, other: Any) -> Ref: ...
+    def __or__(self, other: Any) -> Ref: ...
+    def __ror__(self, other: Any) -> Ref: ...
+    def __xor__(self, other: Any) -> Ref: ...
+    def __rxor__(self, other: Any) -> Ref: ...
+    def __lt__(self, other: Any) -> Ref: ...
+    def __le__(self, other: Any) -> Ref: ...
+    def __gt__(self, other: Any) -> Ref: ...
+    def __ge__(self, other: Any) -> Ref: ...
+    def __eq__(self, other: object) -> Ref: ...  # type: ignore[override]
+    def __ne__(self, other: object) -> Ref: ...  # type: ignore[override]
+    def __invert__(self) -> Ref: ...
+    def __neg__(self) -> Ref: ...
+    def __pos__(self) -> Ref: ...
+    def __abs__(self) -> Ref: ...
+    def __round__(self, digits: int=0) -> Ref: ...
+    def __floor__(self) -> Ref: ...
+    def __ceil__(self) -> Ref: ...
+    def __bool__(self) -> NoReturn: ...
+    def __len__(self) -> NoReturn: ...
+    def __iter__(self) -> NoReturn: ...
+    def __contains__(self, item: object) -> NoReturn: ...
+    def __int__(self) -> NoReturn: ...
+    def __float__(self) -> NoReturn: ...
+    def __index__(self) -> NoReturn: ...
+    def abs(self) -> Ref:
+        """The absolute value; that of the smallest integer of a type overflows, which is an error."""
+    def between(self, lower: Any, upper: Any) -> Ref:
+        """Whether a value lies between two bounds, both of them included.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"x": [1, 5, None]})
+            >>> evaluate(flow_of(table.schema).x.between(2, 5), table).to_pylist()
+            [False, True, None]
+        """
+    def cast(self, to: Any, strict: bool = True, source: Any = None) -> Ref:
+        """Each value in another type; one that does not fit is an error, or null with `strict=False`.
+
+        A number does not fit where it would overflow or lose its fraction (round it first); integers may be
+        rounded to floats. Text is read in the form in which numbers, booleans ("true", "false", "1", "0") and
+        times (ISO 8601) are written, without white space; floats are written as Python does. A `ClassLabel` is
+        its number to other types, but its name to text, from text, and to another `ClassLabel`; -1, no label,
+        has no name. Times are counted in their unit; an instant with a time zone is cast to the date and the
+        text that it has there. Lists and structs are cast inside.
+
+        Args:
+            to: The type: a dtype ("int64"), a `datasets` feature, or a Python type (int, float, str, bool, ...).
+            strict: Whether a value that does not fit is an error; else it becomes null.
+            source: The feature of the input, which `call` fills in.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"x": ["1", "b", None]})
+            >>> evaluate(flow_of(table.schema).x.cast(int, strict=False), table).to_pylist()
+            [1, None, None]
+        """
+    def ceil(self) -> Ref:
+        """The least whole number that is not less."""
+    def clip(self, lower: Any = None, upper: Any = None) -> Ref:
+        """Each value, raised to `lower` and lowered to `upper`; either may be left out. NaN stays NaN.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"x": [1, 5, None]})
+            >>> evaluate(flow_of(table.schema).x.clip(lower=2), table).to_pylist()
+            [2, 5, None]
+        """
+    def contains(self, pattern: str | bytes) -> Ref:
+        """On string refs: Whether each text contains another one, literally.
+
+        Args:
+            pattern: The text to look for.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["a.b", "ab", None]})
+            >>> evaluate(flow_of(table.schema).text.contains("."), table).to_pylist()
+            [True, False, None]
+
+        On binary refs: Whether each value contains some bytes.
+
+        Args:
+            pattern: The bytes.
+        """
+    def count(self, pattern: str) -> Ref:
+        """How often another text occurs in each text without overlaps, as `str.count`.
+
+        Args:
+            pattern: The text to count; the empty one occurs before and after every character.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["aaa", "", None]})
+            >>> evaluate(flow_of(table.schema).text.count("aa"), table).to_pylist()
+            [1, 0, None]
+        """
+    def decode(self, encoding: Literal['utf-8'] = 'utf-8', errors: Literal['strict', 'replace', 'ignore', 'null'] = 'strict') -> Ref:
+        """The text that each value holds in UTF-8.
+
+        Args:
+            encoding: Always "utf-8".
+            errors: What becomes of bytes that are no UTF-8: "strict" stops with an error, "replace" and "ignore"
+                are those of `bytes.decode`, "null" makes the whole value null.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"data": [b"ok", b"\\xff"]})
+            >>> evaluate(flow_of(table.schema).data.decode(errors="null"), table).to_pylist()
+            ['ok', None]
+        """
+    def encode(self, encoding: Literal['utf-8'] = 'utf-8') -> Ref:
+        """The bytes of each text.
+
+        Args:
+            encoding: Always "utf-8".
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["é"]})
+            >>> evaluate(flow_of(table.schema).text.encode(), table).to_pylist()
+            [b'\\xc3\\xa9']
+        """
+    def ends_with(self, pattern: str) -> Ref:
+        """Whether each text ends with another one, as `str.endswith`.
+
+        Args:
+            pattern: The text to look for.
+        """
+    def extract(self, pattern: str) -> Ref:
+        """The named groups of the first match of a regular expression, as a struct.
+
+        Where it does not match, the struct is null, and so are its fields. A group that took no part in a match
+        is empty text.
+
+        Args:
+            pattern: A regular expression of RE2 whose groups all have names: `(?P<year>[0-9]{4})`.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["Subject: Hi", "none"]})
+            >>> found = flow_of(table.schema).text.extract("^Subject: (?P<subject>.*)$")
+            >>> evaluate(found.subject, table).to_pylist()
+            ['Hi', None]
+        """
+    def fill_null(self, replacement: Any) -> Ref:
+        """Each value, or `replacement` where it is null; of their common type.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"x": [1, None]})
+            >>> evaluate(flow_of(table.schema).x.fill_null(0), table).to_pylist()
+            [1, 0]
+        """
+    def find(self, pattern: str) -> Ref:
+        """At which character another text first occurs in each text, or -1, as `str.find`.
+
+        Args:
+            pattern: The text to look for.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["é=1", "none", None]})
+            >>> evaluate(flow_of(table.schema).text.find("="), table).to_pylist()
+            [1, -1, None]
+        """
+    def floor(self) -> Ref:
+        """The greatest whole number that is not greater."""
+    def hash(self, seed: int = 0) -> Ref:
+        """A stable 64-bit hash of each value: for sampling and splitting, not against adversaries.
+
+        It depends on the value and the seed only, never on the machine, the process or the width of the type. A
+        null has a hash, too. How it is defined stands at the top of `hyped_beam/processors/hashing.py`.
+
+        Args:
+            seed: Another seed gives another, unrelated hash.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"x": ["a", "b"]})
+            >>> evaluate(flow_of(table.schema).x.hash() % 10, table).to_pylist()
+            [5, 4]
+        """
+    def is_in(self, values: Ref | Sequence[Any]) -> Ref:
+        """Whether each value is one of some values; null where it is null.
+
+        Nulls among the values are passed over, NaN is found in a list that has it, and a `ClassLabel` takes the
+        names of its labels. The values may also be a list column: then each row has its own.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"x": ["a", "b", None]})
+            >>> evaluate(flow_of(table.schema).x.is_in(["a", "c"]), table).to_pylist()
+            [True, False, None]
+        """
+    def is_nan(self) -> Ref:
+        """Whether each number is NaN; null where it is null, false for integers."""
+    def is_not_null(self) -> Ref:
+        """Whether each value is not null."""
+    def is_null(self) -> Ref:
+        """Whether each value is null; NaN is not."""
+    def length(self) -> Ref:
+        """On string refs: Number of characters (code points) of each text.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["héé", "", None]})
+            >>> evaluate(flow_of(table.schema).text.length(), table).to_pylist()
+            [3, 0, None]
+
+        On binary refs: Number of bytes of each value.
+
+        On list refs: Number of elements of each list, nulls included; null for a null list.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"tags": [["a", "b"], [], None]})
+            >>> evaluate(flow_of(table.schema).tags.length(), table).to_pylist()
+            [2, 0, None]
+        """
+    def lower(self) -> Ref:
+        """Each text in lower case, as `str.lower`.
+
+        Characters that are newer than the Python that runs follow Arrow's tables.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["Hello", "ΟΔΟΣ", None]})
+            >>> evaluate(flow_of(table.schema).text.lower(), table).to_pylist()
+            ['hello', 'οδος', None]
+        """
+    def lstrip(self, characters: str | None = None) -> Ref:
+        """Each text without white space, or without some characters, at its beginning, as `str.lstrip`."""
+    def matches(self, pattern: str) -> Ref:
+        """Whether a regular expression matches anywhere in each text.
+
+        Args:
+            pattern: A regular expression of RE2; `^` and `$` tie it to the ends of the text.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["order 17", "none", None]})
+            >>> evaluate(flow_of(table.schema).text.matches(r"\\d+"), table).to_pylist()
+            [True, False, None]
+        """
+    def pad(self, width: int, side: Literal['left', 'right', 'both'] = 'left', fill: str = ' ') -> Ref:
+        """Each text filled up to a width in characters; longer ones stay as they are.
+
+        Args:
+            width: The least number of characters.
+            side: Where to fill: "left" (as `str.rjust`), "right" (`str.ljust`) or "both" (`str.center`).
+            fill: The character to fill with.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["7", None]})
+            >>> evaluate(flow_of(table.schema).text.pad(3, fill="0"), table).to_pylist()
+            ['007', None]
+        """
+    def repeat(self, count: Ref | int) -> Ref:
+        """Each text several times in a row, as `text * count`; none at all for negative counts.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["ab", None]})
+            >>> evaluate(flow_of(table.schema).text.repeat(2), table).to_pylist()
+            ['abab', None]
+        """
+    def replace(self, old: str, new: str, count: int = -1) -> Ref:
+        """Each text with the occurrences of one text replaced by another, as `str.replace`.
+
+        Args:
+            old: The text to replace, literally; the empty one stands before and after every character.
+            new: What to put there.
+            count: How many to replace, from the left; all if negative.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["a.b.c", None]})
+            >>> evaluate(flow_of(table.schema).text.replace(".", "-", 1), table).to_pylist()
+            ['a-b.c', None]
+        """
+    def replace_regex(self, pattern: str, replacement: str) -> Ref:
+        """Each text with what a regular expression matches replaced.
+
+        Args:
+            pattern: A regular expression of RE2.
+            replacement: What to put there, as in `re.sub`: `\\1` and `\\g<name>` are groups, `\\g<0>` the match.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["call 555-1234", None]})
+            >>> evaluate(flow_of(table.schema).text.replace_regex(r"\\d", "#"), table).to_pylist()
+            ['call ###-####', None]
+        """
+    def round(self, digits: int = 0) -> Ref:
+        """Each number rounded to `digits` decimal places, halves to even, exactly as Python's `round` does.
+
+        Args:
+            digits: How many decimal places; negative ones round to tens, hundreds, ...
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"x": [2.5, 2.675, 1234.0]})
+            >>> evaluate(round(flow_of(table.schema).x, 2), table).to_pylist()
+            [2.5, 2.67, 1234.0]
+        """
+    def rstrip(self, characters: str | None = None) -> Ref:
+        """Each text without white space, or without some characters, at its end, as `str.rstrip`."""
+    def slice(self, start: int = 0, stop: int | None = None) -> Ref:
+        """On string refs: The characters of each text from one place to another, as `text[start:stop]`.
+
+        Args:
+            start: The first character, from 0; counted from the end if negative.
+            stop: The character before which to stop; the end of the text if None.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["héllo", None]})
+            >>> evaluate(flow_of(table.schema).text[1:-1], table).to_pylist()
+            ['éll', None]
+
+        On binary refs: The bytes of each value from one place to another, as `data[start:stop]`.
+
+        Args:
+            start: The first byte, from 0; counted from the end if negative.
+            stop: The byte before which to stop; the end of the value if None.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"data": [b"hello", None]})
+            >>> evaluate(flow_of(table.schema).data[-3:], table).to_pylist()
+            [b'llo', None]
+        """
+    def split(self, separator: str | None = None) -> Ref:
+        """The parts of each text between separators, as `str.split`.
+
+        Args:
+            separator: What separates, literally. If None, runs of white space do, and there are no empty parts.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": [" a  b ", "", None]})
+            >>> src = flow_of(table.schema)
+            >>> evaluate(src.text.split(), table).to_pylist()
+            [['a', 'b'], [], None]
+            >>> evaluate(src.text.split("  "), table).to_pylist()
+            [[' a', 'b '], [''], None]
+        """
+    def split_regex(self, pattern: str) -> Ref:
+        """The parts of each text between the matches of a regular expression, as `re.split` without groups.
+
+        Args:
+            pattern: A regular expression of RE2 that does not match the empty text.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["a, b;c", "", None]})
+            >>> evaluate(flow_of(table.schema).text.split_regex(r"[,;]\\s*"), table).to_pylist()
+            [['a', 'b', 'c'], [''], None]
+        """
+    def starts_with(self, pattern: str | bytes) -> Ref:
+        """On string refs: Whether each text begins with another one, as `str.startswith`.
+
+        Args:
+            pattern: The text to look for.
+
+        On binary refs: Whether each value begins with some bytes.
+
+        Args:
+            pattern: The bytes.
+        """
+    def strip(self, characters: str | None = None) -> Ref:
+        """Each text without white space, or without some characters, at both ends, as `str.strip`.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["  a b ", None]})
+            >>> evaluate(flow_of(table.schema).text.strip(), table).to_pylist()
+            ['a b', None]
+        """
+    def upper(self) -> Ref:
+        """Each text in upper case, as `str.upper`.
+
+        Characters that are newer than the Python that runs follow Arrow's tables.
+
+        Example:
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> import pyarrow as pa
+            >>> table = pa.table({"text": ["hello", "straße", None]})
+            >>> evaluate(flow_of(table.schema).text.upper(), table).to_pylist()
+            ['HELLO', 'STRASSE', None]
+        """
+
+class BoundMethod:
+    """A method of a ref: calling it adds the node behind it to the flow."""
+    def __init__(self, ref: Ref, name: str, node: type[Any]) -> None: ...
+    def __call__(self, *args: Any, **arguments: Any) -> Any: ...
+    def __repr__(self) -> str: ...
+def builder_of(ref: Ref) -> GraphBuilder:
+    """The graph that a ref's flow records into."""
+def edge_of(ref: Ref) -> Edge:
+    """The edge that a ref stands for."""
+def feature_of(ref: Ref) -> Feature:
+    """The Hugging Face feature of a ref."""

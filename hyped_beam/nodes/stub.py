@@ -1,0 +1,249 @@
+"""The stub of refs for type checkers and editors: `python -m hyped_beam.nodes.stub` writes it.
+
+The registry supplies the methods of refs while a program runs, so nothing in `refs.py` says what they
+are. The stub beside it does: what `refs.py` itself defines, and each method with the signature and the
+documentation of the node behind it. Which methods a ref has depends on its type, which no type checker
+knows; the stub therefore gives every ref all of them.
+"""
+
+from __future__ import annotations
+
+import ast
+import collections.abc
+import inspect
+import sys
+import textwrap
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from hyped_beam.nodes import refs, registry
+from hyped_beam.nodes.interface import Input
+from hyped_beam.types.features import Family
+
+COMMAND = "python -m hyped_beam.nodes.stub"
+
+PACKAGE = "hyped_beam."
+
+HEADER = f'''# Written by `{COMMAND}`, never by hand.
+# ruff: noqa: D301, E501, F401, I001, PYI021, PYI029, Q000, Q003
+# fmt: off
+"""Refs, with the methods that the registry supplies; a field of a method's name is `ref["name"]` here."""
+
+import datetime
+import decimal
+from collections.abc import Mapping, Sequence
+from typing import Literal
+'''
+
+PYTHON_TYPES = {
+    Family.BOOLEAN: "bool",
+    Family.INTEGER: "int",
+    Family.FLOAT: "float",
+    Family.DECIMAL: "decimal.Decimal",
+    Family.STRING: "str",
+    Family.BINARY: "bytes",
+    Family.TIMESTAMP: "datetime.datetime",
+    Family.DATE: "datetime.date",
+    Family.TIME: "datetime.time",
+    Family.DURATION: "datetime.timedelta",
+    Family.LIST: "Sequence[Any]",
+    Family.STRUCT: "Mapping[str, Any]",
+}
+
+MOST_TYPES = 4
+"""The most types that are listed for an input; one that takes more takes nearly anything."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a method.
+
+    Attributes:
+        name: Its name.
+        types: Its types, as they are written.
+        default: Its default, as it is written; None where it must be given.
+    """
+
+    name: str
+    types: tuple[str, ...]
+    default: str | None = None
+
+    def __str__(self) -> str:
+        listed = "Any" if "Any" in self.types else " | ".join(self.types)
+        return f"{self.name}: {listed}" + ("" if self.default is None else f" = {self.default}")
+
+
+def stub_path() -> Path:
+    """Where the stub is: beside `refs.py`."""
+    return Path(refs.__file__).with_suffix(".pyi")
+
+
+def stub_text() -> str:
+    """The stub as it should be for the nodes of the library."""
+    registry.load_library()
+    tree = ast.parse(Path(refs.__file__).read_text(encoding="utf-8"))
+    parts = [line for statement in tree.body for line in _statement(statement)]
+    return "\n".join([HEADER, *parts]) + "\n"
+
+
+def write_stub() -> Path:
+    """Write the stub; returns its path."""
+    path = stub_path()
+    path.write_text(stub_text(), encoding="utf-8")
+    return path
+
+
+def _statement(statement: ast.stmt) -> Iterator[str]:
+    """What a statement of `refs.py` is in the stub."""
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        if not (isinstance(statement, ast.ImportFrom) and statement.module == "__future__"):
+            yield ast.unparse(statement)
+    elif isinstance(statement, ast.FunctionDef) and not statement.name.startswith("_"):
+        yield _signature(statement)
+    elif isinstance(statement, ast.ClassDef):
+        yield f"\nclass {statement.name}:"
+        yield _documentation(ast.get_docstring(statement), "    ")
+        is_ref = statement.name == refs.Ref.__name__
+        for member in statement.body:
+            if isinstance(member, ast.FunctionDef):
+                yield textwrap.indent(_signature(member, of_ref=is_ref), "    ")
+        if is_ref:
+            for name, families in _methods().items():
+                yield textwrap.indent(_method(name, families), "    ")
+
+
+def _signature(function: ast.FunctionDef, *, of_ref: bool = False) -> str:
+    returns = ast.unparse(function.returns) if function.returns else "Any"
+    if of_ref and returns == "Any":
+        returns = "Ref"
+    ignored = "  # type: ignore[override]" if function.name in ("__eq__", "__ne__") and of_ref else ""
+    head = f"def {function.name}({ast.unparse(function.args)}) -> {returns}:"
+    documentation = ast.get_docstring(function)
+    return f"{head}\n{_documentation(documentation, '    ')}" if documentation else f"{head} ...{ignored}"
+
+
+def _methods() -> dict[str, dict[type[Any], list[Family]]]:
+    """The methods of the library by name: the nodes behind each, with the families they are for."""
+    found: dict[str, dict[type[Any], list[Family]]] = {}
+    for family in Family:
+        for name, node in registry.methods_of(family).items():
+            if node.__module__.startswith(PACKAGE) and family is not Family.STRUCT:
+                found.setdefault(name, {}).setdefault(node, []).append(family)
+    return dict(sorted(found.items()))
+
+
+def _method(name: str, families: Mapping[type[Any], list[Family]]) -> str:
+    parameters = _together([_parameters(node) for node in families])
+    listed = (
+        ["self", "*args: Any, **arguments: Any"] if parameters is None else ["self", *map(str, parameters)]
+    )
+    documentation = _described(families)
+    body = f"\n{_documentation(documentation, '    ')}" if documentation else " ..."
+    return f"def {name}({', '.join(listed)}) -> Ref:{body}"
+
+
+def _described(families: Mapping[type[Any], list[Family]]) -> str:
+    """The documentation of the nodes behind a method; of several, each with the refs that it is for."""
+    shown = {
+        node: inspect.cleandoc(node.__doc__ or "").replace("Attributes:\n", "Args:\n") for node in families
+    }
+    if len(shown) == 1:
+        return next(iter(shown.values()))
+    return "\n\n".join(
+        f"On {' and '.join(family.value for family in families[node])} refs: {text}"
+        for node, text in shown.items()
+    )
+
+
+def _together(signatures: list[list[Parameter] | None]) -> list[Parameter] | None:
+    """One signature for all, where they have the same names in the same order; None where they have not."""
+    known = [signature for signature in signatures if signature is not None]
+    names = [[parameter.name for parameter in signature] for signature in known]
+    if len(known) < len(signatures) or any(listed != names[0] for listed in names):
+        return None
+    merged = []
+    for same in zip(*known, strict=True):
+        listed = tuple(dict.fromkeys(kind for parameter in same for kind in parameter.types))
+        defaults = {parameter.default for parameter in same}
+        default = defaults.pop() if len(defaults) == 1 else "..."
+        merged.append(replace(same[0], types=listed, default=default))
+    return merged
+
+
+def _parameters(node: type[Any]) -> list[Parameter] | None:
+    """The parameters of the method that a node is; None where it takes inputs of any name."""
+    interface = node.interface()
+    if interface.variadic is not None:
+        return None
+    inputs = [_input(name, declared) for name, declared in list(interface.inputs.items())[1:]]
+    options = [_option(name, field) for name, field in node.model_fields.items()]
+    ordered: list[Parameter] = []
+    for parameter in (*inputs, *options):
+        after_default = bool(ordered) and ordered[-1].default is not None
+        ordered.append(
+            replace(parameter, default="...") if after_default and parameter.default is None else parameter
+        )
+    return ordered
+
+
+def _input(name: str, declared: Input) -> Parameter:
+    families = declared.pattern.families
+    known = [PYTHON_TYPES[family] for family in Family if family in families and family in PYTHON_TYPES]
+    listed = ["Any"] if len(known) > MOST_TYPES or not known else ["Ref", *known]
+    if declared.optional:
+        return Parameter(name, (*listed, "None"), "None")
+    return Parameter(name, tuple(listed))
+
+
+def _option(name: str, field: FieldInfo) -> Parameter:
+    if field.is_required():
+        return Parameter(name, tuple(_types(field.annotation)))
+    default = field.get_default()
+    plain = default is None or type(default) in (bool, int, float, str, bytes)
+    return Parameter(name, tuple(_types(field.annotation)), repr(default) if plain else "...")
+
+
+def _types(annotation: Any) -> list[str]:
+    """An annotation as the types that it stands for; `Any` where it names what the stub does not know."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is None or annotation is type(None):
+        return ["None"]
+    if origin in (typing.Union, types.UnionType):
+        return list(dict.fromkeys(kind for argument in arguments for kind in _types(argument)))
+    if origin is typing.Annotated:
+        return _types(arguments[0])
+    if origin is typing.Literal:
+        return [f"Literal[{', '.join(map(repr, arguments))}]"]
+    if origin in (list, tuple, dict, set, frozenset, collections.abc.Sequence, collections.abc.Mapping):
+        return [_generic(origin, arguments)]
+    if isinstance(annotation, type) and annotation.__module__ == "builtins":
+        return [annotation.__name__]
+    return ["Any"]
+
+
+def _generic(origin: Any, arguments: tuple[Any, ...]) -> str:
+    inner = ", ".join("..." if argument is ... else " | ".join(_types(argument)) for argument in arguments)
+    return f"{origin.__name__}[{inner}]"
+
+
+def _documentation(text: str | None, indent: str) -> str:
+    if not text:
+        return ""
+    escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    ending = "\n" if "\n" in escaped else ""
+    return textwrap.indent(f'"""{escaped}{ending}"""', indent)
+
+
+def main() -> None:
+    """Write the stub, and say where."""
+    sys.stdout.write(f"{write_stub()}\n")
+
+
+if __name__ == "__main__":
+    main()
