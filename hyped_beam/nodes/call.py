@@ -17,11 +17,13 @@ from hyped_beam.errors import (
 from hyped_beam.ir.graph import Constant, Edge, GraphBuilder, Kind
 from hyped_beam.ir.scope import DATASET, meeting_scope
 from hyped_beam.nodes import registry
+from hyped_beam.nodes.common_type import feature_at, promote, to_common_type, type_of_nulls
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.interface import Input, Interface
 from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of
 from hyped_beam.types import features, promotion
 from hyped_beam.types.features import Family, Feature
+from hyped_beam.types.patterns import Pattern
 
 _MISSING = object()
 
@@ -48,10 +50,13 @@ def record(node: Any, inputs: Mapping[str, Any], *, kind: Kind = Kind.MAP, scope
     builder = _common_builder(shown, given, site)
     edges = _edges_of(builder, node, given, site)
     if getattr(node, "promote", False):
-        edges = _promoted(builder, node, edges, site)
-    types = {key: _feature_at(builder, edge) for key, edge in edges.items()}
+        edges = to_common_type(builder, node, edges, site)
+    types = {key: feature_at(builder, edge) for key, edge in edges.items()}
     for key, feature in types.items():
-        _check_pattern(shown, key, interface, feature, site)
+        pattern = _check_pattern(shown, key, interface, feature, site)
+        typed = type_of_nulls(pattern, feature)
+        if typed is not None:
+            edges[key], types[key] = promote(builder, edges[key], typed, site), typed
     specialise = getattr(node, "specialise", None)
     if specialise is not None:
         node = specialise(**types)
@@ -283,20 +288,13 @@ def _any() -> Any:
     return pattern_of(object)
 
 
-def _feature_at(builder: GraphBuilder, edge: Edge) -> Feature:
-    feature = builder.nodes[edge.node].feature
-    for name in edge.path:
-        feature = features.fields(feature)[name]
-    return feature
-
-
 def _check_pattern(
     shown: str, name: str, interface: Interface, feature: Feature, site: CallSite | None
-) -> None:
+) -> Pattern | None:
     declared = interface.inputs.get(name)
     pattern = declared.pattern if declared else interface.variadic
     if pattern is None or pattern.matches(feature) or features.family(feature) is Family.NULL:
-        return
+        return pattern
     raise DefinitionTypeError(
         f"{shown} takes {pattern.description} as {name!r}, got {features.describe(feature):.120}",
         site=site,
@@ -352,42 +350,6 @@ def _meeting(builder: GraphBuilder, shown: str, edges: Mapping[str, Edge], site:
         )
         raise DefinitionError(f"the inputs of {shown} belong to different rows: {parts}", site=site)
     return scope
-
-
-def _promoted(
-    builder: GraphBuilder, node: Any, edges: Mapping[str, Edge], site: CallSite | None
-) -> dict[str, Edge]:
-    """The inputs, with those that are promoted to a common type cast to it."""
-    from hyped_beam.nodes.promote import Promote
-
-    names = [name for name in edges if node.promote is True or name in node.promote]
-    given = [_feature_at(builder, edges[name]) for name in names]
-    target: Feature | None = given[0] if given else None
-    for feature in given[1:]:
-        wider = promotion.common(target, feature)
-        if wider is None:
-            shown = " and ".join(dict.fromkeys(features.describe(other) for other in given))
-            raise DefinitionTypeError(
-                f"{type(node).__name__}: {shown} have no type in common",
-                site=site,
-                hint=promotion.hint(target, feature),
-            )
-        target = wider
-    promoted = dict(edges)
-    for name, feature in zip(names, given, strict=True):
-        if not features.same(feature, target):
-            operation = Promote()
-            promoted[name] = builder.add(
-                Kind.MAP,
-                operation,
-                feature=target,
-                name="promote",
-                inputs={"input": edges[name]},
-                scope=builder.scope_of(edges[name]),
-                site=site,
-                options=operation._options,  # noqa: SLF001
-            )
-    return promoted
 
 
 def _no_operator(symbol: str, operands: tuple[Any, ...]) -> DefinitionTypeError:

@@ -76,10 +76,11 @@ class ProcessorRuntime:
 
     def column_inputs(self, inputs: Mapping[str, Value], rows: int) -> dict[str, Any]:
         """The inputs as `process` takes them."""
-        if not self._accepts_scalars or all(isinstance(value, pa.Scalar) for value in inputs.values()):
-            return {name: arrays.whole(value, rows) for name, value in inputs.items()}
+        scalars = self._accepts_scalars and not all(isinstance(value, pa.Scalar) for value in inputs.values())
         return {
-            name: value if isinstance(value, pa.Scalar) else arrays.whole(value, rows)
+            name: value
+            if scalars and isinstance(value, pa.Scalar)
+            else arrays.without_views(arrays.whole(value, rows))
             for name, value in inputs.items()
         }
 

@@ -35,8 +35,9 @@ def make_plan(graph: Graph) -> Plan:
     Raises:
         DefinitionError: Rows use an aggregate, which takes a scan of its own.
     """
-    _refuse_aggregates_in_rows(graph)
-    rows = [node for node in graph.nodes.values() if node.scope != DATASET]
+    fixed = _from_constants(graph)
+    _refuse_aggregates_in_rows(graph, fixed)
+    rows = [node for node in graph.nodes.values() if node.scope != DATASET or node.id in fixed]
     dataset = [node for node in graph.nodes.values() if node.scope == DATASET and node.kind is not Kind.CONST]
     aggregates = [node for node in dataset if node.kind is Kind.AGGREGATE]
     source = graph.source
@@ -50,7 +51,7 @@ def make_plan(graph: Graph) -> Plan:
         outputs=_outputs(graph, rows),
         aggregates=tuple(_aggregate_step(graph, node) for node in aggregates),
     )
-    if not dataset:
+    if all(node.id in fixed for node in dataset):
         return Plan(graph, scan, None)
     finish = Program(
         takes=tuple(node.id for node in aggregates),
@@ -61,13 +62,24 @@ def make_plan(graph: Graph) -> Plan:
     return Plan(graph, scan, finish)
 
 
-def _refuse_aggregates_in_rows(graph: Graph) -> None:
+def _from_constants(graph: Graph) -> set[int]:
+    """The nodes that depend on constants alone and were not folded; every stage that uses one runs it."""
+    fixed: set[int] = set()
+    for node in graph.nodes.values():
+        if node.kind is Kind.MAP and all(
+            edge.node in fixed or graph.nodes[edge.node].kind is Kind.CONST for edge in node.inputs.values()
+        ):
+            fixed.add(node.id)
+    return fixed
+
+
+def _refuse_aggregates_in_rows(graph: Graph, fixed: set[int]) -> None:
     for node in graph.nodes.values():
         if node.scope == DATASET:
             continue
         for name, edge in node.inputs.items():
             used = graph.nodes[edge.node]
-            if used.scope == DATASET and used.kind is not Kind.CONST:
+            if used.scope == DATASET and used.kind is not Kind.CONST and used.id not in fixed:
                 raise DefinitionError(
                     f"{node.name}: {name!r} is a value of the whole dataset, used at its rows",
                     site=node.site,

@@ -158,3 +158,12 @@ def concat_values(parts: list[Any]) -> Value:
     if isinstance(parts[0], Mapping):
         return {name: concat_values([part[name] for part in parts]) for name in parts[0]}
     return pa.concat_arrays(parts)
+
+
+def without_views(array: pa.Array) -> pa.Array:
+    """An array that most kernels take: string and binary views, for which few exist, as large ones."""
+    if pa.types.is_string_view(array.type):
+        return pc.cast(array, pa.large_string())
+    if pa.types.is_binary_view(array.type):
+        return pc.cast(array, pa.large_binary())
+    return array
