@@ -1,5 +1,5 @@
 # Written by `python -m hyped_beam.nodes.stub`, never by hand.
-# ruff: noqa: D301, E501, F401, I001, PYI021, PYI029, Q000, Q003
+# ruff: noqa: D301, E501, F401, I001, PYI021, PYI029, Q000
 # fmt: off
 """Refs, with the methods that the registry supplies; a field of a method's name is `ref["name"]` here."""
 

@@ -31,7 +31,7 @@ COMMAND = "python -m hyped_beam.nodes.stub"
 PACKAGE = "hyped_beam."
 
 HEADER = f'''# Written by `{COMMAND}`, never by hand.
-# ruff: noqa: D301, E501, F401, I001, PYI021, PYI029, Q000, Q003
+# ruff: noqa: D301, E501, F401, I001, PYI021, PYI029, Q000
 # fmt: off
 """Refs, with the methods that the registry supplies; a field of a method's name is `ref["name"]` here."""
 
