@@ -314,7 +314,8 @@ features = b'{"info": {"features": {"n": {"dtype": "int64", "_type": "Value"}}}}
 schema = pa.schema({"n": pa.int64()}, {"huggingface": features})
 # pa.array would import pandas, which takes a second
 numbers = pa.py_buffer(array.array("q", range(50_000)))
-batch = pa.RecordBatch.from_arrays([pa.Array.from_buffers(pa.int64(), 50_000, [None, numbers])], schema=schema)
+column = pa.Array.from_buffers(pa.int64(), 50_000, [None, numbers])
+batch = pa.RecordBatch.from_arrays([column], schema=schema)
 made = [
     commit.Destination("a", JsonDatasetWriter(folder + "/a"), batch.schema),
     commit.Destination("b", ParquetDatasetWriter(folder + "/b"), batch.schema),

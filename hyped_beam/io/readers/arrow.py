@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from hyped_beam.io.filesystem import FileInfo, locate
 from hyped_beam.io.paths import Paths
-from hyped_beam.io.readers.base import Block, Piece, batch_of, joined, rows_per_batch, scan_cuts
+from hyped_beam.io.readers.base import Block, Piece, joined, rows_per_batch, scan_cuts
 from hyped_beam.io.readers.files import FileReader, damaged
 from hyped_beam.io.readers.mapped import MappedFile, opened
 
@@ -43,13 +43,13 @@ class ArrowReader(FileReader):
             return [Block(0, None, file.size, None)]
         blocks = []
         start = 0
-        for batch in mapped.batches:
-            step = rows_per_batch(batch.num_rows, batch.nbytes)
-            for first in range(0, batch.num_rows, step):
-                rows = min(step, batch.num_rows - first)
-                size = batch.nbytes * rows // batch.num_rows
-                blocks.append(Block(start + first, start + first + rows, size, rows))
-            start += batch.num_rows
+        for batch, size in zip(mapped.batches, mapped.sizes, strict=True):
+            count = batch.num_rows
+            step = rows_per_batch(count, size)
+            for first in range(0, count, step):
+                rows = min(step, count - first)
+                blocks.append(Block(start + first, start + first + rows, size * rows // count, rows))
+            start += count
         return blocks
 
     def read_piece(self, piece: Piece, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -66,23 +66,17 @@ class ArrowReader(FileReader):
                 raise damaged(piece.path, self.kind, error) from error
             return
         stored = mapped.rows(piece.start, mapped.num_rows if piece.stop is None else piece.stop)
-        try:
-            sizes = [(batch.num_rows, batch.nbytes) for batch in stored]
-            for first, stop, rows in scan_cuts(sizes):
-                batch = joined([_select(held, columns) for held in stored[first:stop]])
-                for start in range(0, batch.num_rows, rows):
-                    yield batch.slice(start, rows)
-        finally:
-            mapped.release(stored)
+        for first, stop, rows in scan_cuts((batch.num_rows, size) for batch, size in stored):
+            held = [batch for batch, _ in stored[first:stop]]
+            batch = joined([part.select(columns) for part in held])
+            for start in range(0, batch.num_rows, rows):
+                yield batch.slice(start, rows)
+            mapped.release(held)
 
 
 def _decompressed(mapped: MappedFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     for batch in mapped.stored():
         rows = rows_per_batch(batch.num_rows, batch.nbytes)
-        chosen = _select(batch, columns)
+        chosen = batch.select(columns)
         for start in range(0, batch.num_rows, rows):
             yield chosen.slice(start, rows)
-
-
-def _select(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
-    return batch_of([batch.column(name) for name in columns], columns, batch.num_rows)

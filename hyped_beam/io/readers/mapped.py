@@ -6,7 +6,7 @@ import mmap
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from hyped_beam.io.readers.files import damaged
 FILE_FORMAT = b"ARROW1"
 # Maps cost address space and a descriptor each, no memory.
 FILES_KEPT_OPEN = 64
+# The system maps what lies around the head of each batch with it.
+BATCHES_BETWEEN_RELEASES = 256
 
 
 class MappedFile:
@@ -28,6 +30,7 @@ class MappedFile:
         schema: Its Arrow schema.
         compressed: Whether its buffers are compressed, so that they cannot be used where they lie.
         batches: The stored batches; none of a compressed file.
+        sizes: The bytes that each takes.
         num_rows: Their rows.
     """
 
@@ -35,14 +38,17 @@ class MappedFile:
         with Path(path).open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._buffer = pa.py_buffer(self._map)
-        self.compressed = False
         self.batches: list[pa.RecordBatch] = []
         self.schema = self._reader().schema
-        for batch in self.stored():
-            if not self._lies_within(batch):
-                self.compressed, self.batches = True, []
-                break
-            self.batches.append(batch)
+        self.compressed = any(not self._lies_within(batch) for batch in self._first_with_data())
+        if not self.compressed:
+            for batch in self.stored():
+                self.batches.append(batch)
+                if len(self.batches) % BATCHES_BETWEEN_RELEASES == 0:
+                    self._release()
+            self._release()
+        # The buffers of a stored batch are its own, and `nbytes` costs thirty times as much.
+        self.sizes = [batch.get_total_buffer_size() for batch in self.batches]
         self._ends = list(accumulate(batch.num_rows for batch in self.batches))
         self.num_rows = self._ends[-1] if self._ends else 0
 
@@ -60,14 +66,18 @@ class MappedFile:
         else:
             yield from reader
 
-    def rows(self, start: int, stop: int) -> list[pa.RecordBatch]:
-        """The stored batches of rows from-to; the first and last are cut where they reach beyond."""
+    def rows(self, start: int, stop: int) -> list[tuple[pa.RecordBatch, int]]:
+        """The stored batches of rows from-to and their bytes; the outer ones are cut to fit."""
         found = []
         index = bisect_right(self._ends, start)
         while start < stop:
-            begin = self._ends[index] - self.batches[index].num_rows
-            end = min(stop, self._ends[index])
-            found.append(self.batches[index].slice(start - begin, end - start))
+            batch, size = self.batches[index], self.sizes[index]
+            begin, end = self._ends[index] - batch.num_rows, min(stop, self._ends[index])
+            if end - start < batch.num_rows:
+                size = size * (end - start) // batch.num_rows
+                batch = batch.slice(start - begin, end - start)
+            if batch.num_rows:
+                found.append((batch, size))
             start, index = end, index + 1
         return found
 
@@ -76,13 +86,16 @@ class MappedFile:
 
         Who still holds them reads them from the file again; without this a process grows by all it has read.
         """
-        if not hasattr(self._map, "madvise"):
-            return
-        spans = [span for batch in batches for span in self._spans(batch)]
+        outer = (batches[0], batches[-1]) if batches else ()  # stored one after the other
+        spans = [span for batch in outer for span in self._spans(batch)]
         if spans:
             start = min(first for first, _ in spans) // mmap.PAGESIZE * mmap.PAGESIZE
             stop = max(last for _, last in spans)
-            self._map.madvise(mmap.MADV_DONTNEED, start, stop - start)
+            self._release(start, stop - start)
+
+    def _release(self, start: int = 0, length: int | None = None) -> None:
+        if hasattr(self._map, "madvise"):  # not on Windows
+            self._map.madvise(mmap.MADV_DONTNEED, start, len(self._map) if length is None else length)
 
     def _spans(self, batch: pa.RecordBatch) -> Iterator[tuple[int, int]]:
         """Where in the file the buffers of a batch lie."""
@@ -91,6 +104,9 @@ class MappedFile:
                 if buffer is not None and buffer.size:
                     start = buffer.address - self._buffer.address
                     yield start, start + buffer.size
+
+    def _first_with_data(self) -> Iterator[pa.RecordBatch]:
+        return islice((batch for batch in self.stored() if batch.get_total_buffer_size()), 1)
 
     def _lies_within(self, batch: pa.RecordBatch) -> bool:
         return all(start >= 0 and stop <= self._buffer.size for start, stop in self._spans(batch))

@@ -77,7 +77,7 @@ def _batches(
         return
     stored = file.iter_batches(batch_size=rows, row_groups=groups, columns=list(columns))
     for batch in recut(stored, rows):
-        yield pa.RecordBatch.from_arrays([batch.column(name) for name in columns], list(columns))
+        yield batch.select(columns)
 
 
 def stored_bytes(group: Any) -> int:
