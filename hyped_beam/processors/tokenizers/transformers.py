@@ -74,8 +74,8 @@ class TransformersTokenizer(Processor):
         >>> table = pa.table({"text": ["Dear friend", None]})
         >>> src = flow_of(table.schema)
         >>> tokens = TransformersTokenizer(tokenizer="examples/data/tokenizer").call(text=src.text)
-        >>> evaluate(tokens.input_ids.length(), table).to_pylist()
-        [4, None]
+        >>> evaluate(tokens.input_ids, table).to_pylist()
+        [[1, 5307, 5586, 2], None]
     """
 
     tokenizer: str

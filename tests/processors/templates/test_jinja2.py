@@ -150,7 +150,7 @@ VALUES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(TEMPLATES, st.lists(VALUES, min_size=1, max_size=4), st.sampled_from([pa.string(), pa.large_string()]))
 @example(
     "{{ inputs.text|lower }}", [{"text": "ΑΣ İI", "n": 1, "small": 1, "b": None, "f": None}], pa.string()
