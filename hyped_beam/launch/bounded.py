@@ -83,9 +83,15 @@ def run_bounded(
     overwrite = _overwrite(writers)
     commit.prepare(destinations, fingerprint, overwrite)
     finish = Finish(plan.scan.aggregates, plan.finish, values_path)
-    job = RangeJob(reader, plan.scan, destinations, _empty_batch(plan), resume=overwrite == "resume")
+    job = RangeJob(
+        reader.scan(plan.scan.columns),
+        plan.scan,
+        destinations,
+        _empty_batch(plan),
+        resume=overwrite == "resume",
+    )
     with watching(destinations, reader, progress):
-        run_pipeline(lambda pipeline: build(pipeline, job, finish, processes), profile, options)
+        run_pipeline(lambda pipeline: build(pipeline, reader, job, finish, processes), profile, options)
     manifests = [commit.read_manifest(destination) for destination in destinations]
     return BoundedResult(
         rows={found.name: made.rows for found, made in zip(destinations, manifests, strict=True)},

@@ -21,7 +21,7 @@ from hyped_beam.execute.pool import shared_pool
 from hyped_beam.execute.stage import Batch, StageRunner
 from hyped_beam.execute.states import StateMerger
 from hyped_beam.io import commit
-from hyped_beam.io.readers.base import Range
+from hyped_beam.io.readers.base import Range, Reader
 from hyped_beam.lowering.failure import StageFailedError, as_text
 from hyped_beam.lowering.range_job import OpenRangeJob, RangeJob, RangeResult
 from hyped_beam.lowering.states import AccumulatorCoder, CombineRanges
@@ -47,17 +47,17 @@ class CutRanges(beam.DoFn):
     """The ranges of the source, cut where the job runs.
 
     Args:
-        job: The pickled `RangeJob`.
+        reader: The pickled reader.
     """
 
-    def __init__(self, job: bytes) -> None:
-        self.job = job
+    def __init__(self, reader: bytes) -> None:
+        self.reader = reader
 
     def process(self, element: Any) -> Iterator[str]:
         del element
-        job: RangeJob = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
+        reader: Reader = pickle.loads(self.reader)  # noqa: S301 - made by this job's driver
         # A source without rows is one empty range: its aggregates have values, its outputs columns.
-        for cut in job.reader.ranges() or [Range(0, (), rows=0, first_row=0)]:
+        for cut in reader.ranges() or [Range(0, (), rows=0, first_row=0)]:
             yield json.dumps(cut.to_json())
 
 
@@ -158,12 +158,13 @@ class raising_text:  # noqa: N801 - used as a statement
             raise StageFailedError(as_text(JobError(f"{type(error).__name__}: {error}"))) from error
 
 
-def build(pipeline: beam.Pipeline, job: RangeJob, finish: Finish, processes: int) -> None:
+def build(pipeline: beam.Pipeline, reader: Reader, job: RangeJob, finish: Finish, processes: int) -> None:
     """Put a bounded scan into a pipeline.
 
     Args:
         pipeline: The pipeline.
-        job: The scan.
+        reader: The source.
+        job: What is done with its ranges.
         finish: What is done once it is done.
         processes: How many processes do the ranges of a bundle.
     """
@@ -172,7 +173,7 @@ def build(pipeline: beam.Pipeline, job: RangeJob, finish: Finish, processes: int
     _ = (
         pipeline
         | "Start" >> beam.Impulse()
-        | "CutRanges" >> beam.ParDo(CutRanges(pickled))
+        | "CutRanges" >> beam.ParDo(CutRanges(cloudpickle.dumps(reader)))
         | "SpreadRanges" >> beam.Reshuffle()
         | "DoRanges" >> beam.ParDo(DoRanges(pickled, processes or (os.cpu_count() or 1)))
         | "CombineRanges" >> beam.CombinePerKey(combine)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from hyped_beam.execute.stage import Batch, StageRunner
 from hyped_beam.execute.states import StateMerger, States, StateTree, to_bytes
 from hyped_beam.io.commit import Destination, RangeCommit, read_record, read_states
-from hyped_beam.io.readers.base import Range, Reader
+from hyped_beam.io.readers.base import Range, Scan
 from hyped_beam.plan.program import Program
 
 
@@ -34,14 +34,14 @@ class RangeJob:
     """A scan: it travels to the workers, which open it once and run it on ranges.
 
     Attributes:
-        reader: Where the rows come from.
+        scan: Where the rows come from.
         program: The stage on them.
         destinations: Where the program's outputs go, by the name of the output.
         empty: A batch of no rows of the source, for a range that holds none.
         resume: Whether ranges that are done already are left as they are.
     """
 
-    reader: Reader
+    scan: Scan
     program: Program
     destinations: tuple[Destination, ...]
     empty: pa.RecordBatch
@@ -98,7 +98,7 @@ class OpenRangeJob:
         columns = self.job.program.columns
         row = task.first_row
         empty = True
-        for batch in self.job.reader.read(task, columns):
+        for batch in self.job.scan.read(task):
             yield Batch({source: dict(zip(columns, batch.columns, strict=True))}, batch.num_rows, row)
             row = None if row is None else row + batch.num_rows
             empty = False

@@ -43,8 +43,7 @@ class ArrowReader(FileReader):
             return [Block(0, None, file.size, None)]
         blocks = []
         start = 0
-        for batch, size in zip(mapped.batches, mapped.sizes, strict=True):
-            count = batch.num_rows
+        for count, size in zip(mapped.counts, mapped.sizes, strict=True):
             step = rows_per_batch(count, size)
             for first in range(0, count, step):
                 rows = min(step, count - first)

@@ -7,7 +7,7 @@ that whatever is computed batch by batch comes out the same everywhere.
 from __future__ import annotations
 
 import json
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -93,6 +93,21 @@ class Block:
     rows: int | None
 
 
+class Scan(ABC):
+    """Some columns of a source: what travels to the workers, who need not look at all of its files again."""
+
+    @abstractmethod
+    def read(self, part: Range) -> Iterator[pa.RecordBatch]:
+        """The scan batches of a range.
+
+        Args:
+            part: One of the reader's `ranges()`.
+
+        Yields:
+            Batches of at most 65,536 rows and some 8 MB over all columns of the source, in source order.
+        """
+
+
 class Reader(Endpoint):
     """A source of rows."""
 
@@ -117,16 +132,19 @@ class Reader(Endpoint):
         """
 
     @abstractmethod
-    def read(self, part: Range, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The scan batches of a range.
+    def scan(self, columns: Sequence[str]) -> Scan:
+        """A scan of some columns.
 
         Args:
-            part: One of `ranges()`.
             columns: Which columns, in which order; without any the batches have only a number of rows.
 
-        Yields:
-            Batches of at most 65,536 rows and some 8 MB over all columns of the source, in source order.
+        Raises:
+            InputError: The source has no such column, is missing, damaged or contradicts itself.
         """
+
+    def read(self, part: Range, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The scan batches of a range, of some columns; see `Scan.read`."""
+        return self.scan(columns).read(part)
 
     @abstractmethod
     def fingerprint(self) -> str:

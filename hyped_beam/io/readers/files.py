@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from pydantic import Field, field_serializer, field_validator
 from hyped_beam.errors import InputError, nearest_name
 from hyped_beam.io.filesystem import FileInfo
 from hyped_beam.io.paths import Paths, as_paths, find_files
-from hyped_beam.io.readers.base import Block, Piece, Range, Reader, batch_of, pack
+from hyped_beam.io.readers.base import Block, Piece, Range, Reader, Scan, batch_of, pack
 from hyped_beam.types import features as features_of
 from hyped_beam.types.arrays import conform
 
@@ -124,19 +125,22 @@ class FileReader(Reader):
         _ = self._features
         return pack((file.path, self.blocks_of(file)) for file in self.files())
 
-    def read(self, part: Range, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The scan batches of a range; see `Reader.read`."""
-        wanted = self._types(columns)
-        for piece in part.pieces:
-            for batch in self.read_piece(piece, columns):
-                yield _as_declared(batch, columns, wanted, piece)
+    def scan(self, columns: Sequence[str]) -> FileScan:
+        """A scan of some columns.
 
-    def _types(self, columns: Sequence[str]) -> list[pa.DataType]:
+        Raises:
+            InputError: There is no such column, or a file is missing or damaged, or files disagree.
+        """
         features = self.features
         for name in columns:
             if name not in features:
                 raise InputError(f"{self} has no column {name!r}", hint=_hint(name, list(features)))
-        return [features_of.to_arrow(features[name]) for name in columns]
+        types = tuple(features_of.to_arrow(features[name]) for name in columns)
+        bare = self.model_copy(update={"declared": None})
+        bare.__dict__.pop(
+            "_features", None
+        )  # what was cached is a driver's, and workers import no `datasets`
+        return FileScan(bare, tuple(columns), types)
 
     def fingerprint(self) -> str:
         """Of the configuration and of each file's path, size and time of change."""
@@ -147,6 +151,27 @@ class FileReader(Reader):
     def __str__(self) -> str:
         more = ", ..." if len(self.paths) > 2 else ""  # noqa: PLR2004 - a line's worth of paths
         return f"{type(self).__name__}({', '.join(map(repr, self.paths[:2]))}{more})"
+
+
+@dataclass(frozen=True)
+class FileScan(Scan):
+    """Some columns of files.
+
+    Attributes:
+        reader: The reader, without features.
+        columns: Names of the columns.
+        types: Their Arrow types.
+    """
+
+    reader: FileReader
+    columns: tuple[str, ...]
+    types: tuple[pa.DataType, ...]
+
+    def read(self, part: Range) -> Iterator[pa.RecordBatch]:
+        """The scan batches of a range; see `Scan.read`."""
+        for piece in part.pieces:
+            for batch in self.reader.read_piece(piece, self.columns):
+                yield _as_declared(batch, self.columns, self.types, piece)
 
 
 def damaged(path: str, kind: str, error: Exception) -> InputError:

@@ -29,49 +29,67 @@ class MappedFile:
     Attributes:
         schema: Its Arrow schema.
         compressed: Whether its buffers are compressed, so that they cannot be used where they lie.
-        batches: The stored batches; none of a compressed file.
+        counts: The rows of each stored batch; none of a compressed file.
         sizes: The bytes that each takes.
-        num_rows: Their rows.
+        num_rows: The rows of all.
     """
 
     def __init__(self, path: str) -> None:
         with Path(path).open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._buffer = pa.py_buffer(self._map)
-        self.batches: list[pa.RecordBatch] = []
-        self.schema = self._reader().schema
+        self._is_file = self._map[: len(FILE_FORMAT)] == FILE_FORMAT
+        source = pa.BufferReader(self._buffer)
+        self._reader = pa.ipc.open_file(source) if self._is_file else pa.ipc.open_stream(source)
+        self.schema = self._reader.schema
         self.compressed = any(not self._lies_within(batch) for batch in self._first_with_data())
+        self.counts: list[int] = []
+        self.sizes: list[int] = []
+        # A batch is some kilobytes of its own, a position in the file is a number.
+        self._positions: list[int] = []
+        self._kept: list[pa.RecordBatch] = []
         if not self.compressed:
-            for batch in self.stored():
-                self.batches.append(batch)
-                if len(self.batches) % BATCHES_BETWEEN_RELEASES == 0:
-                    self._release()
-            self._release()
-        # The buffers of a stored batch are its own, and `nbytes` costs thirty times as much.
-        self.sizes = [batch.get_total_buffer_size() for batch in self.batches]
-        self._ends = list(accumulate(batch.num_rows for batch in self.batches))
+            self._index(source)
+        self._ends = list(accumulate(self.counts))
         self.num_rows = self._ends[-1] if self._ends else 0
 
-    def _reader(self) -> Any:
-        source = pa.BufferReader(self._buffer)
-        is_file = self._map[: len(FILE_FORMAT)] == FILE_FORMAT
-        return pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
+    def _index(self, source: Any) -> None:
+        """Find the stored batches."""
+        keep = not self._is_file and any(_holds_dictionary(field.type) for field in self.schema)
+        position = source.tell()
+        for batch in self._in_file() if self._is_file else self._reader:
+            self.counts.append(batch.num_rows)
+            # The buffers of a stored batch are its own, and `nbytes` costs thirty times as much.
+            self.sizes.append(batch.get_total_buffer_size())
+            self._positions.append(position)
+            position = source.tell()
+            if keep:  # what its dictionaries are stands elsewhere
+                self._kept.append(batch)
+            if len(self.counts) % BATCHES_BETWEEN_RELEASES == 0:
+                self._release()
+        self._release()
+
+    def _in_file(self) -> Iterator[pa.RecordBatch]:
+        return (self._reader.get_batch(index) for index in range(self._reader.num_record_batches))
 
     def stored(self) -> Iterator[pa.RecordBatch]:
         """The batches as they are stored, one at a time."""
-        reader = self._reader()
-        if isinstance(reader, pa.ipc.RecordBatchFileReader):
-            for index in range(reader.num_record_batches):
-                yield reader.get_batch(index)
-        else:
-            yield from reader
+        return self._in_file() if self._is_file else iter(pa.ipc.open_stream(pa.BufferReader(self._buffer)))
+
+    def _batch(self, index: int) -> pa.RecordBatch:
+        if self._is_file:
+            return self._reader.get_batch(index)
+        if self._kept:
+            return self._kept[index]
+        message = pa.ipc.read_message(pa.BufferReader(self._buffer.slice(self._positions[index])))
+        return pa.ipc.read_record_batch(message, self.schema)
 
     def rows(self, start: int, stop: int) -> list[tuple[pa.RecordBatch, int]]:
         """The stored batches of rows from-to and their bytes; the outer ones are cut to fit."""
         found = []
         index = bisect_right(self._ends, start)
         while start < stop:
-            batch, size = self.batches[index], self.sizes[index]
+            batch, size = self._batch(index), self.sizes[index]
             begin, end = self._ends[index] - batch.num_rows, min(stop, self._ends[index])
             if end - start < batch.num_rows:
                 size = size * (end - start) // batch.num_rows
@@ -110,6 +128,13 @@ class MappedFile:
 
     def _lies_within(self, batch: pa.RecordBatch) -> bool:
         return all(start >= 0 and stop <= self._buffer.size for start, stop in self._spans(batch))
+
+
+def _holds_dictionary(arrow_type: pa.DataType) -> bool:
+    if isinstance(arrow_type, pa.BaseExtensionType):
+        return _holds_dictionary(arrow_type.storage_type)
+    fields = (arrow_type.field(index) for index in range(arrow_type.num_fields))
+    return pa.types.is_dictionary(arrow_type) or any(_holds_dictionary(field.type) for field in fields)
 
 
 def opened(file: FileInfo) -> MappedFile:
