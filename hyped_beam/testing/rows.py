@@ -45,9 +45,13 @@ def evaluate(ref: Ref, table: pa.Table | pa.RecordBatch) -> pa.Array:
     plan = plan_of(graph_of(builder_of(ref), Outputs(collect={"value": ref})))
     verify(plan.graph)
     rows = table.combine_chunks().to_batches() if isinstance(table, pa.Table) else [table]
-    batch = rows[0] if rows else pa.RecordBatch.from_pylist([], schema=table.schema)
+    batch = rows[0] if rows else _empty(table.schema)
     with StageRunner(plan.scan) as runner:
         return runner.run(runner.source_batch(batch, 0)).outputs[ROWS].column("value")
+
+
+def _empty(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
 def aggregate(ref: Ref, table: pa.Table) -> Any:

@@ -23,7 +23,33 @@ def from_values(values: Iterable[Any], arrow_type: pa.DataType) -> pa.Array:
     """
     if isinstance(arrow_type, pa.BaseExtensionType):
         return pa.ExtensionArray.from_storage(arrow_type, from_values(values, arrow_type.storage_type))
-    return pa.array(values, arrow_type)
+    if not holds_extensions(arrow_type):
+        return pa.array(values, arrow_type)
+    # Arrow makes extensions inside lists and structs only by a cast
+    return pa.array(values, storage_type(arrow_type)).cast(arrow_type)
+
+
+def holds_extensions(arrow_type: pa.DataType) -> bool:
+    """Whether a type is, or has inside it, an extension type."""
+    if isinstance(arrow_type, pa.BaseExtensionType):
+        return True
+    children = (arrow_type.field(number).type for number in range(arrow_type.num_fields))
+    return any(holds_extensions(child) for child in children)
+
+
+def storage_type(arrow_type: pa.DataType) -> pa.DataType:
+    """A type with the storage of extension types in their place, also inside lists and structs."""
+    if isinstance(arrow_type, pa.BaseExtensionType):
+        return storage_type(arrow_type.storage_type)
+    if not holds_extensions(arrow_type):
+        return arrow_type
+    fields = [arrow_type.field(number) for number in range(arrow_type.num_fields)]
+    inside = [field.with_type(storage_type(field.type)) for field in fields]
+    if pa.types.is_struct(arrow_type):
+        return pa.struct(inside)
+    if pa.types.is_fixed_size_list(arrow_type):
+        return pa.list_(inside[0], arrow_type.list_size)
+    return pa.large_list(inside[0]) if pa.types.is_large_list(arrow_type) else pa.list_(inside[0])
 
 
 def full(scalar: pa.Scalar, rows: int) -> pa.Array:
@@ -69,7 +95,7 @@ def at_path(value: Value, path: tuple[str, ...]) -> Value:
         elif isinstance(value, pa.Scalar):
             fields = value.value if isinstance(value.type, pa.BaseExtensionType) else value
             kind = fields.type.field(name).type
-            value = fields[name] if fields.is_valid else pa.scalar(None, kind)
+            value = fields[name] if fields.is_valid else pa.nulls(1, kind)[0]
         else:
             array = value.storage if isinstance(value, pa.ExtensionArray) else value
             value = pc.struct_field(array, name)
@@ -94,10 +120,15 @@ def conform(array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
     if not _alike(array.type, arrow_type):
         msg = f"returned {array.type}, where {arrow_type} is declared"
         raise TypeError(msg)
+    if holds_extensions(array.type):
+        array = array.cast(storage_type(array.type))
+    if holds_extensions(arrow_type):
+        return pc.cast(array, storage_type(arrow_type), safe=True).cast(arrow_type)
     return pc.cast(array, arrow_type, safe=True)
 
 
 def _alike(given: pa.DataType, wanted: pa.DataType) -> bool:
+    given, wanted = storage_type(given), storage_type(wanted)
     if given.equals(wanted) or pa.types.is_null(given):
         return True
     if pa.types.is_dictionary(given):

@@ -192,7 +192,8 @@ def describe(feature: Feature) -> str:
     if kind == "LargeList":
         return f"large_list<{describe(feature.feature)}>"
     if kind.startswith("Array"):
-        return f"{kind}({feature.dtype}, {'x'.join(str(size) for size in feature.shape)})"
+        sizes = ("?" if size is None else str(size) for size in feature.shape)
+        return f"{kind}({feature.dtype}, {'x'.join(sizes)})"
     return kind
 
 
