@@ -69,10 +69,15 @@ def _own_files(data: Dataset) -> list[str] | None:
         if any(len(row) != 1 for row in table.blocks):
             return None
         blocks = [row[0] for row in table.blocks]
-    if not all(isinstance(block, MemoryMappedTable) and not block.replays for block in blocks):
+    if not all(isinstance(block, MemoryMappedTable) and _holds_its_file(block) for block in blocks):
         return None
     paths = [str(block.path) for block in blocks]
     return paths if all(Path(path).exists() for path in paths) else None
+
+
+def _holds_its_file(block: MemoryMappedTable) -> bool:
+    """Whether a table is a file as it is: what was done to it since (slicing, renaming, ...) is on record."""
+    return all(replay[0] == "replace_schema_metadata" for replay in block.replays or ())
 
 
 def _spool(data: Dataset, columns: list[str], path: str) -> None:
