@@ -319,3 +319,11 @@ def test_two_columns_of_one_name(tmp_path):
     write_stream(table, tmp_path / "x.arrow")
     with pytest.raises(InputError, match="several columns of the name 'a'"):
         ArrowReader(tmp_path / "x.arrow").ranges()
+
+
+@pytest.mark.parametrize("write", [write_stream, write_file])
+def test_stored_dictionaries_become_their_values(write, tmp_path, read_all):
+    values = ["a", "b", None] * 1_000
+    write(pa.table({"x": pa.array(values).dictionary_encode()}), tmp_path / "x.arrow", rows=100)
+    batches = read_all(ArrowReader(tmp_path / "x.arrow"))
+    assert [value for batch in batches for value in batch["x"].to_pylist()] == values

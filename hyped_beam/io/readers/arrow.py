@@ -64,10 +64,10 @@ class ArrowReader(FileReader):
             except (pa.ArrowException, OSError) as error:
                 raise damaged(piece.path, self.kind, error) from error
             return
-        stored = mapped.rows(piece.start, mapped.num_rows if piece.stop is None else piece.stop)
-        for first, stop, rows in scan_cuts((batch.num_rows, size) for batch, size in stored):
-            held = [batch for batch, _ in stored[first:stop]]
-            batch = joined([part.select(columns) for part in held])
+        parts = mapped.parts(piece.start, mapped.num_rows if piece.stop is None else piece.stop)
+        for first, stop, rows in scan_cuts((part.rows, part.size) for part in parts):
+            held = [mapped.read(part) for part in parts[first:stop]]
+            batch = joined([stored.select(columns) for stored in held])
             for start in range(0, batch.num_rows, rows):
                 yield batch.slice(start, rows)
             mapped.release(held)

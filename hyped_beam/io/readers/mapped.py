@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -21,6 +21,24 @@ FILE_FORMAT = b"ARROW1"
 FILES_KEPT_OPEN = 64
 # The system maps what lies around the head of each batch with it.
 BATCHES_BETWEEN_RELEASES = 256
+# A batch is some kilobytes of its own; of those beyond these only the positions are kept.
+BATCHES_KEPT = 2_048
+
+
+class BatchPart(NamedTuple):
+    """Rows of one stored batch.
+
+    Attributes:
+        batch: Which one.
+        start: The first row.
+        rows: How many.
+        size: Bytes.
+    """
+
+    batch: int
+    start: int
+    rows: int
+    size: int
 
 
 class MappedFile:
@@ -45,7 +63,6 @@ class MappedFile:
         self.compressed = any(not self._lies_within(batch) for batch in self._first_with_data())
         self.counts: list[int] = []
         self.sizes: list[int] = []
-        # A batch is some kilobytes of its own, a position in the file is a number.
         self._positions: list[int] = []
         self._kept: list[pa.RecordBatch] = []
         if not self.compressed:
@@ -55,7 +72,7 @@ class MappedFile:
 
     def _index(self, source: Any) -> None:
         """Find the stored batches."""
-        keep = not self._is_file and any(_holds_dictionary(field.type) for field in self.schema)
+        keep_all = any(_holds_dictionary(field.type) for field in self.schema)  # theirs stand elsewhere
         position = source.tell()
         for batch in self._in_file() if self._is_file else self._reader:
             self.counts.append(batch.num_rows)
@@ -63,7 +80,7 @@ class MappedFile:
             self.sizes.append(batch.get_total_buffer_size())
             self._positions.append(position)
             position = source.tell()
-            if keep:  # what its dictionaries are stands elsewhere
+            if keep_all or len(self._kept) < BATCHES_KEPT:
                 self._kept.append(batch)
             if len(self.counts) % BATCHES_BETWEEN_RELEASES == 0:
                 self._release()
@@ -77,27 +94,29 @@ class MappedFile:
         return self._in_file() if self._is_file else iter(pa.ipc.open_stream(pa.BufferReader(self._buffer)))
 
     def _batch(self, index: int) -> pa.RecordBatch:
+        if index < len(self._kept):
+            return self._kept[index]
         if self._is_file:
             return self._reader.get_batch(index)
-        if self._kept:
-            return self._kept[index]
         message = pa.ipc.read_message(pa.BufferReader(self._buffer.slice(self._positions[index])))
         return pa.ipc.read_record_batch(message, self.schema)
 
-    def rows(self, start: int, stop: int) -> list[tuple[pa.RecordBatch, int]]:
-        """The stored batches of rows from-to and their bytes; the outer ones are cut to fit."""
+    def parts(self, start: int, stop: int) -> list[BatchPart]:
+        """The parts of stored batches that make up rows from-to."""
         found = []
         index = bisect_right(self._ends, start)
         while start < stop:
-            batch, size = self._batch(index), self.sizes[index]
-            begin, end = self._ends[index] - batch.num_rows, min(stop, self._ends[index])
-            if end - start < batch.num_rows:
-                size = size * (end - start) // batch.num_rows
-                batch = batch.slice(start - begin, end - start)
-            if batch.num_rows:
-                found.append((batch, size))
+            count, size = self.counts[index], self.sizes[index]
+            begin, end = self._ends[index] - count, min(stop, self._ends[index])
+            if end > start:
+                found.append(BatchPart(index, start - begin, end - start, size * (end - start) // count))
             start, index = end, index + 1
         return found
+
+    def read(self, part: BatchPart) -> pa.RecordBatch:
+        """A part of a stored batch, where it lies."""
+        batch = self._batch(part.batch)
+        return batch if part.rows == batch.num_rows else batch.slice(part.start, part.rows)
 
     def release(self, batches: Sequence[pa.RecordBatch]) -> None:
         """Let the system take back the memory of batches that were read.
