@@ -276,6 +276,8 @@ def _beside(node: Any, name: str, given: Mapping[str, Any]) -> Feature | None:
         return None
     related = like or (promote if isinstance(promote, tuple) else given)
     beside = next((feature_of(given[key]) for key in related if isinstance(given.get(key), Ref)), None)
+    if getattr(node, "literals_like_elements", False) and features.family(beside) is Family.LIST:
+        beside = features.element(beside)
     if promote or like or beside is None:
         return beside
     alone = node.interface().variadic is not None or isinstance(given[name], (Mapping, list, tuple))
@@ -311,7 +313,7 @@ def _cast_hint(accepted: frozenset[Family], feature: Feature) -> str | None:
         ]
         return f"give one of its fields: {', '.join(fitting or names)}"
     if family is Family.LIST:
-        return "write ref[i] for one element, or use a method of lists"
+        return None if family in accepted else "write ref[i] for one element, or use a method of lists"
     castable = {
         Family.STRING: "string",
         Family.INTEGER: "int64",
