@@ -311,6 +311,9 @@ class DataFlow:
             A `PTransform` from a PCollection of `pyarrow.RecordBatch` to one of `pyarrow.RecordBatch`, or
             from one of Beam rows to one of Beam rows.
         """
+        from hyped_beam.launch.running import import_beam
+
+        import_beam()
         from hyped_beam.dsl.transform import FlowTransform
 
         return FlowTransform(self._plan(Outputs(self._wanted(collect, None).collect)))

@@ -42,29 +42,24 @@ def run_in_loop(coroutine: Coroutine[Any, Any, Result]) -> Result:
         raise
 
 
-class Throttle:
-    """Permits for the coroutines of one node: so many at once, so many a second.
+class Starts:
+    """When the coroutines of one node may start: so many a second.
 
     Args:
-        limits: The node's limits.
+        per_second: How many; None for no bound.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self._slots = asyncio.Semaphore(limits.concurrency)
-        self._interval = 0.0 if limits.per_second is None else 1 / limits.per_second
-        self._next_start = 0.0
+    def __init__(self, per_second: float | None) -> None:
+        self._interval = 0.0 if per_second is None else 1 / per_second
+        self._next = 0.0
 
-    async def __aenter__(self) -> None:
-        await self._slots.acquire()
-        if self._interval:
-            now = asyncio.get_running_loop().time()
-            start = max(now, self._next_start)
-            self._next_start = start + self._interval
-            if start > now:
-                await asyncio.sleep(start - now)
-
-    async def __aexit__(self, *raised: object) -> None:
-        self._slots.release()
+    async def turn(self) -> None:
+        """Wait for one's turn."""
+        now = asyncio.get_running_loop().time()
+        start = max(now, self._next)
+        self._next = start + self._interval
+        if start > now:
+            await asyncio.sleep(start - now)
 
 
 class CoroutineStep:
@@ -79,7 +74,9 @@ class CoroutineStep:
         self.step = step
         self.runtime = runtime
         self.limits: Limits = step.options.limits
-        self._throttle = Throttle(self.limits)
+        self._slots = asyncio.Semaphore(self.limits.concurrency)
+        self._starts = Starts(self.limits.per_second)
+        self._is_plain = not (self.limits.per_second or self.limits.timeout or self.limits.retries)
 
     async def run(self, inputs: Mapping[str, Value], rows: int, first_row: int | None) -> Value:
         """The output for one batch.
@@ -133,17 +130,23 @@ class CoroutineStep:
         return results
 
     async def _attempt(self, start: Callable[[], Awaitable[Any]]) -> Any:
+        """What a coroutine of the node gives, within the node's limits."""
+        if self._is_plain:
+            async with self._slots:
+                return await start()
         delay = FIRST_RETRY_SECONDS
         for _ in range(self.limits.retries):
             try:
-                return await self._within_limits(start)
+                return await self._once(start)
             except Exception:  # noqa: BLE001 - whatever a node raises is tried again
                 await asyncio.sleep(delay)
                 delay *= 2
-        return await self._within_limits(start)
+        return await self._once(start)
 
-    async def _within_limits(self, start: Callable[[], Awaitable[Any]]) -> Any:
-        async with self._throttle:
+    async def _once(self, start: Callable[[], Awaitable[Any]]) -> Any:
+        async with self._slots:
+            if self.limits.per_second is not None:
+                await self._starts.turn()
             if self.limits.timeout is None:
                 return await start()
             try:

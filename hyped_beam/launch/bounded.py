@@ -19,7 +19,7 @@ from hyped_beam.io.writers.base import Writer
 from hyped_beam.ir.text import graph_text
 from hyped_beam.launch.profiles import load_profile
 from hyped_beam.launch.progress import watching
-from hyped_beam.launch.running import run_pipeline
+from hyped_beam.launch.running import import_beam, run_pipeline
 from hyped_beam.plan.planner import Plan
 from hyped_beam.types import features
 
@@ -69,6 +69,7 @@ def run_bounded(
         NodeError: A node raised.
         JobError: The job failed for another reason.
     """
+    import_beam()
     from hyped_beam.lowering.bounded import Finish, build
     from hyped_beam.lowering.range_job import RangeJob
 

@@ -51,6 +51,16 @@ def _failure(error: Exception) -> Exception:
     return JobError(f"the job failed: {lines[-1] if lines else type(error).__name__}"[:500])
 
 
+def import_beam() -> None:
+    """Import Beam, without its warning that a Google Cloud library is missing that nothing here uses."""
+    level = logging.root.level
+    logging.root.setLevel(logging.ERROR)
+    try:
+        import apache_beam  # noqa: F401 - for its effect
+    finally:
+        logging.root.setLevel(level)
+
+
 @contextlib.contextmanager
 def quiet_workers() -> Iterator[None]:
     """A context in which Beam's workers do not log the traceback of what is reported anyway."""

@@ -88,7 +88,7 @@ class DoRanges(beam.DoFn):
 
     def process(self, element: str) -> Iterator[tuple[None, tuple[int, str, bytes]]]:
         task = Range.from_json(json.loads(element))
-        if self._open is None:
+        if self._open is None or self._open.overlaps:
             self._waiting.append(task)
             return
         with raising_text():
@@ -98,9 +98,14 @@ class DoRanges(beam.DoFn):
         if not self._waiting:
             return
         with raising_text():
-            for result in shared_pool(self.processes).run(self._load(), self._waiting):
+            for result in self._run_waiting():
                 yield WindowedValue((None, _report(result)), MIN_TIMESTAMP, [GlobalWindow()])
         self._waiting = []
+
+    def _run_waiting(self) -> Iterator[RangeResult]:
+        if self._open is not None:
+            return self._open.run_all(self._waiting)
+        return shared_pool(self.processes).run(self._load(), self._waiting)
 
     def teardown(self) -> None:
         if self._open is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from hyped_beam.execute.stage import Batch, StageRunner
+from hyped_beam.execute.stage import Batch, BatchResult, StageRunner
 from hyped_beam.execute.states import StateMerger, States, StateTree, to_bytes
 from hyped_beam.io.commit import Destination, RangeCommit, read_record, read_states
 from hyped_beam.io.readers.base import Range, Scan
@@ -75,39 +76,98 @@ class OpenRangeJob:
         Raises:
             NodeError: A node raised; nothing of the range is left behind.
         """
-        if self.job.resume and (done := read_record(self.job.destinations, task.number)) is not None:
-            states_done = read_states(self.job.destinations, done) or b""
-            return RangeResult(task.number, done.to_json(), states_done)
-        commit = RangeCommit(self.job.destinations, task.number)
-        states: list[States] = []
-        try:
-            for result in self._runner.run_all(self._batches(task)):
-                for name, batch in result.outputs.items():
-                    commit.write(name, batch)
-                if result.states:
-                    states.append(result.states)
-            packed = self._pack(task.number, states)
-            record = commit.commit(packed or None)
-        except BaseException:
-            commit.abort()
-            raise
-        return RangeResult(task.number, record.to_json(), packed)
+        (result,) = self.run_all([task])
+        return result
 
-    def _batches(self, task: Range) -> Iterator[Batch]:
+    @property
+    def overlaps(self) -> bool:
+        """Whether ranges are best done together, as those of nodes that wait are."""
+        return self._runner.uses_loop
+
+    def run_all(self, tasks: Iterable[Range]) -> Iterator[RangeResult]:
+        """Do ranges; the batches of one are begun while those of the one before are in flight.
+
+        Raises:
+            NodeError: A node raised; nothing of the range is left behind.
+        """
+        waiting = []
+        for task in tasks:
+            done = self._done(task) if self.job.resume else None
+            if done is None:
+                waiting.append(task)
+            else:
+                yield done
+        begun: deque[_RangeInFlight] = deque()
+        try:
+            for result in self._runner.run_all(self._batches(waiting, begun)):
+                current = begun[0]
+                current.take(result)
+                if current.waiting == 0 and current.is_read:
+                    yield begun.popleft().finish(self._merger)
+        finally:
+            for left in begun:
+                left.commit.abort()
+
+    def _done(self, task: Range) -> RangeResult | None:
+        """What a range reported that was done before."""
+        record = read_record(self.job.destinations, task.number) if self.job.destinations else None
+        if record is None:
+            return None
+        return RangeResult(task.number, record.to_json(), read_states(self.job.destinations, record) or b"")
+
+    def _batches(self, tasks: Iterable[Range], begun: deque[_RangeInFlight]) -> Iterator[Batch]:
         source = self.job.program.takes[0]
         columns = self.job.program.columns
-        row = task.first_row
-        empty = True
-        for batch in self.job.scan.read(task):
-            yield Batch({source: dict(zip(columns, batch.columns, strict=True))}, batch.num_rows, row)
-            row = None if row is None else row + batch.num_rows
-            empty = False
-        if empty:
-            yield self._runner.source_batch(self.job.empty, row)
+        for task in tasks:
+            current = _RangeInFlight(task.number, RangeCommit(self.job.destinations, task.number))
+            begun.append(current)
+            row = task.first_row
+            for batch, is_last in _marking_last(self.job.scan.read(task), self.job.empty):
+                current.waiting += 1
+                current.is_read = is_last
+                values = {source: dict(zip(columns, batch.columns, strict=True))}
+                yield Batch(values, batch.num_rows, row)
+                row = None if row is None else row + batch.num_rows
 
-    def _pack(self, number: int, states: Sequence[States]) -> bytes:
-        if not self.job.program.aggregates:
+
+def _marking_last(
+    batches: Iterator[pa.RecordBatch], empty: pa.RecordBatch
+) -> Iterator[tuple[pa.RecordBatch, bool]]:
+    """Batches, each with whether it is the last; an empty one where there are none."""
+    held = next(batches, empty)
+    for batch in batches:
+        yield held, False
+        held = batch
+    yield held, True
+
+
+class _RangeInFlight:
+    """A range some of whose batches are still being computed."""
+
+    def __init__(self, number: int, commit: RangeCommit) -> None:
+        self.number = number
+        self.commit = commit
+        self.waiting = 0
+        self.is_read = False
+        self._states: list[States] = []
+
+    def take(self, result: BatchResult) -> None:
+        """Write what a batch has become."""
+        self.waiting -= 1
+        for name, batch in result.outputs.items():
+            self.commit.write(name, batch)
+        if result.states:
+            self._states.append(result.states)
+
+    def finish(self, merger: StateMerger) -> RangeResult:
+        """Commit the range."""
+        packed = self._pack(merger)
+        record = self.commit.commit(packed or None)
+        return RangeResult(self.number, record.to_json(), packed)
+
+    def _pack(self, merger: StateMerger) -> bytes:
+        if not merger.steps:
             return b""
-        tree = StateTree(self._merger)
-        tree.add((0, number), self._merger.merge(states))
+        tree = StateTree(merger)
+        tree.add((0, self.number), merger.merge(self._states))
         return to_bytes(tree.to_batch())

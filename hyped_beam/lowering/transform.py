@@ -61,7 +61,7 @@ class OnRecordBatches(_Stage):
         program = self.running().program
         if not isinstance(element, pa.RecordBatch):
             msg = (
-                f"the flow takes pyarrow.RecordBatch or Beam rows with a schema, got {type(element).__name__}:"
+                f"the flow takes pyarrow.RecordBatch or Beam rows with a schema, got {type(element).__name__}"
                 " declare them with .with_output_types(...), or make them with beam.Row(...)"
             )
             raise TypeError(msg)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from hyped_beam.io.filesystem import FileInfo, locate
 from hyped_beam.io.paths import Paths
-from hyped_beam.io.readers.base import Block, Piece, joined, rows_per_batch, scan_cuts
+from hyped_beam.io.readers.base import Block, Piece, joined, rows_per_batch, rows_per_block, scan_cuts
 from hyped_beam.io.readers.files import FileReader, damaged
 from hyped_beam.io.readers.mapped import MappedFile, opened
 
@@ -44,7 +44,7 @@ class ArrowReader(FileReader):
         blocks = []
         start = 0
         for count, size in zip(mapped.counts, mapped.sizes, strict=True):
-            step = rows_per_batch(count, size)
+            step = rows_per_block(count, size, mapped.num_rows)
             for first in range(0, count, step):
                 rows = min(step, count - first)
                 blocks.append(Block(start + first, start + first + rows, size * rows // count, rows))

@@ -18,9 +18,11 @@ from typing_extensions import Self
 from hyped_beam.io.endpoint import Endpoint
 
 RANGE_BYTES = 64 << 20
-# A source smaller than this many full ranges is cut finer, so that two or four workers share it evenly.
+# A source smaller than this many full ranges is cut finer, so that two or four workers share it evenly:
+# nodes may take seconds for a kilobyte. What is less than both of these is not worth the files of a range.
 RANGES_OF_SMALL_SOURCE = 16
 SMALLEST_RANGE_BYTES = 4 << 20
+SMALLEST_RANGE_ROWS = 64
 
 BATCH_ROWS = 65_536
 BATCH_BYTES = 8 << 20
@@ -155,13 +157,13 @@ def pack(files: Iterable[tuple[str, Sequence[Block]]]) -> list[Range]:
     """Blocks put together into ranges of some 64 MB, in order; blocks without rows are left out."""
     blocks = [(path, block) for path, held in files for block in held if block.rows != 0]
     target = sum(block.size for _, block in blocks) // RANGES_OF_SMALL_SOURCE
-    target = min(max(target, SMALLEST_RANGE_BYTES), RANGE_BYTES)
+    target = min(target, RANGE_BYTES)
     ranges: list[Range] = []
     held: list[tuple[str, Block]] = []
     size = 0
     first_row: int | None = 0
     for path, block in blocks:
-        if held and size + block.size > target:
+        if size + block.size > target and _is_enough(held, size):
             ranges.append(_range(len(ranges), held, first_row))
             first_row = _after(ranges[-1])
             held, size = [], 0
@@ -170,6 +172,14 @@ def pack(files: Iterable[tuple[str, Sequence[Block]]]) -> list[Range]:
     if held or not ranges:
         ranges.append(_range(len(ranges), held, first_row))
     return ranges
+
+
+def _is_enough(held: Sequence[tuple[str, Block]], size: int) -> bool:
+    """Whether blocks are worth a range of their own: by their bytes, or by their rows however few bytes."""
+    if size >= SMALLEST_RANGE_BYTES:
+        return True
+    rows = sum(SMALLEST_RANGE_ROWS if block.rows is None else block.rows for _, block in held)
+    return rows >= SMALLEST_RANGE_ROWS
 
 
 def _after(part: Range) -> int | None:
@@ -189,6 +199,12 @@ def _range(number: int, held: Sequence[tuple[str, Block]], first_row: int | None
     known = [count for count in counts if count is not None]
     rows = sum(known) if len(known) == len(counts) else None
     return Range(number, tuple(pieces), rows, first_row)
+
+
+def rows_per_block(rows: int, size: int, rows_of_file: int) -> int:
+    """How finely a stored batch is cut that can be read in parts: as the ranges of a small source need it."""
+    share = max(rows_of_file // RANGES_OF_SMALL_SOURCE, SMALLEST_RANGE_ROWS)
+    return min(rows_per_batch(rows, size), share)
 
 
 def rows_per_batch(rows: int, size: int) -> int:
