@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any, TypeVar
 
 from hyped_beam.execute.failure import node_error, slice_inputs
@@ -62,8 +64,58 @@ class Starts:
             await asyncio.sleep(start - now)
 
 
+class _Job:
+    """The rows (or slices) of one batch that a node's workers take one after the other.
+
+    Args:
+        numbers: Which, in order.
+        start: Starts the coroutine of one.
+    """
+
+    def __init__(self, numbers: Sequence[int], start: Callable[[int], Awaitable[Any]]) -> None:
+        self.start = start
+        self.size = len(numbers)
+        self.results: dict[int, Any] = {}
+        self.failures: dict[int, Exception] = {}
+        self.pending = iter(numbers)
+        self.flying = 0
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def take(self) -> int | None:
+        """The next one, or None where all have been taken."""
+        number = next(self.pending, None)
+        if number is None:
+            self._look()
+        else:
+            self.flying += 1
+        return number
+
+    def land(self, number: int, result: Any, error: Exception | None) -> None:
+        """Note how one has ended; after a failure no more are taken, those before it are waited for."""
+        self.flying -= 1
+        if error is None:
+            self.results[number] = result
+        else:
+            self.failures[number] = error
+            self.drop()
+        if self.flying == 0:
+            self._look()
+
+    def drop(self) -> None:
+        """Take no more."""
+        self.pending = iter(())
+
+    def _look(self) -> None:
+        if self.flying == 0 and not self.over.done():
+            first = next(self.pending, None)
+            if first is None:
+                self.over.set_result(None)
+            else:
+                self.pending = chain([first], self.pending)
+
+
 class CoroutineStep:
-    """A step whose node is `async`.
+    """A step whose node is `async`: as many workers as may run at once take rows of the batches in flight.
 
     Args:
         step: The step.
@@ -74,9 +126,10 @@ class CoroutineStep:
         self.step = step
         self.runtime = runtime
         self.limits: Limits = step.options.limits
-        self._slots = asyncio.Semaphore(self.limits.concurrency)
         self._starts = Starts(self.limits.per_second)
         self._is_plain = not (self.limits.per_second or self.limits.timeout or self.limits.retries)
+        self._jobs: deque[_Job] = deque()
+        self._workers: set[asyncio.Task[None]] = set()
 
     async def run(self, inputs: Mapping[str, Value], rows: int, first_row: int | None) -> Value:
         """The output for one batch.
@@ -87,70 +140,82 @@ class CoroutineStep:
         try:
             if self.runtime.interface.row_wise:
                 return self.runtime.from_rows(await self._run_rows(inputs, rows))
-            return await self._run_batches(inputs, rows)
+            return await self._run_slices(inputs, rows)
         except RowError as error:
             raise node_error(error, self.step, inputs, error.row, first_row) from error.__cause__
         except Exception as error:
             raise node_error(error, self.step, inputs, None, first_row) from error
 
-    async def _run_batches(self, inputs: Mapping[str, Value], rows: int) -> Value:
+    async def _run_rows(self, inputs: Mapping[str, Value], rows: int) -> list[Any]:
+        values = self.runtime.row_values(inputs, rows)
+        process = self.runtime.node.process_row
+        numbers = [number for number, row in enumerate(values) if row is not None]
+        job = await self._do(_Job(numbers, lambda number: process(**(values[number] or {}))))
+        if job.failures:
+            first = min(job.failures)
+            raise RowError(first) from job.failures[first]
+        return [job.results.get(number) for number in range(rows)]
+
+    async def _run_slices(self, inputs: Mapping[str, Value], rows: int) -> Value:
         size = self.step.options.batch_size or max(rows, 1)
-        starts = range(0, max(rows, 1), size)
+        starts = list(range(0, max(rows, 1), size))
 
         async def one(start: int) -> Value:
             length = min(size, rows - start)
             columns = self.runtime.column_inputs(slice_inputs(inputs, start, length), length)
-            result = await self._attempt(lambda: self.runtime.node.process(**columns))
-            return self.runtime.from_columns(result, length)
+            return self.runtime.from_columns(await self.runtime.node.process(**columns), length)
 
-        return concat_values(await asyncio.gather(*(one(start) for start in starts)))
+        job = await self._do(_Job(starts, one))
+        if job.failures:
+            raise job.failures[min(job.failures)]
+        return concat_values([job.results[start] for start in starts])
 
-    async def _run_rows(self, inputs: Mapping[str, Value], rows: int) -> list[Any]:
-        """The results of all rows, by as many workers as may run at once, each taking the next row."""
-        values = self.runtime.row_values(inputs, rows)
-        results: list[Any] = [None] * rows
-        failures: dict[int, Exception] = {}
-        pending = iter([number for number, row in enumerate(values) if row is not None])
+    async def _do(self, job: _Job) -> _Job:
+        self._jobs.append(job)
+        for _ in range(min(self.limits.concurrency - len(self._workers), max(job.size, 1))):
+            worker = asyncio.get_running_loop().create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+        try:
+            await job.over
+        except asyncio.CancelledError:
+            job.drop()
+            raise
+        return job
 
-        async def worker() -> None:
-            for number in pending:
-                if failures and number > min(failures):
-                    return
-                try:
-                    results[number] = await self._attempt(
-                        lambda row=values[number]: self.runtime.node.process_row(**row)  # type: ignore[misc]
-                    )
-                except Exception as error:  # noqa: BLE001 - whatever a node raises
-                    failures[number] = error
+    async def _work(self) -> None:
+        """Take rows until there are none."""
+        while self._jobs:
+            job = self._jobs[0]
+            number = job.take()
+            if number is None:
+                if self._jobs and self._jobs[0] is job:
+                    self._jobs.popleft()
+                continue
+            try:
+                made = await (job.start(number) if self._is_plain else self._attempt(job, number))
+            except Exception as error:  # noqa: BLE001 - whatever a node raises
+                job.land(number, None, error)
+            else:
+                job.land(number, made, None)
 
-        await asyncio.gather(*(worker() for _ in range(min(self.limits.concurrency, rows))))
-        if failures:
-            first = min(failures)
-            raise RowError(first) from failures[first]
-        return results
-
-    async def _attempt(self, start: Callable[[], Awaitable[Any]]) -> Any:
-        """What a coroutine of the node gives, within the node's limits."""
-        if self._is_plain:
-            async with self._slots:
-                return await start()
+    async def _attempt(self, job: _Job, number: int) -> Any:
         delay = FIRST_RETRY_SECONDS
         for _ in range(self.limits.retries):
             try:
-                return await self._once(start)
+                return await self._once(job, number)
             except Exception:  # noqa: BLE001 - whatever a node raises is tried again
                 await asyncio.sleep(delay)
                 delay *= 2
-        return await self._once(start)
+        return await self._once(job, number)
 
-    async def _once(self, start: Callable[[], Awaitable[Any]]) -> Any:
-        async with self._slots:
-            if self.limits.per_second is not None:
-                await self._starts.turn()
-            if self.limits.timeout is None:
-                return await start()
-            try:
-                return await asyncio.wait_for(start(), self.limits.timeout)
-            except asyncio.TimeoutError:
-                msg = f"took longer than its limit of {self.limits.timeout:g} s"
-                raise TimeoutError(msg) from None
+    async def _once(self, job: _Job, number: int) -> Any:
+        if self.limits.per_second is not None:
+            await self._starts.turn()
+        if self.limits.timeout is None:
+            return await job.start(number)
+        try:
+            return await asyncio.wait_for(job.start(number), self.limits.timeout)
+        except asyncio.TimeoutError:
+            msg = f"took longer than its limit of {self.limits.timeout:g} s"
+            raise TimeoutError(msg) from None

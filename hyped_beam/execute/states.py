@@ -112,7 +112,7 @@ class StateTree:
         }
         for number, step in enumerate(self._merger.steps):
             parts = [self.nodes[position][number] for position in ordered]
-            columns[f"state{number}"] = pa.concat_arrays(parts) if parts else pa.array([], step.state_type)
+            columns[f"state{number}"] = pa.concat_arrays(parts) if parts else pa.nulls(0, step.state_type)
         return pa.RecordBatch.from_pydict(columns)
 
     def add_batch(self, batch: pa.RecordBatch) -> None:
