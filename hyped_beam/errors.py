@@ -150,7 +150,9 @@ def nearest_name(name: str, names: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
-def unknown_name(what: str, name: str, names: Iterable[str], *, of: str, site: CallSite | None = None) -> UnknownNameError:
+def unknown_name(
+    what: str, name: str, names: Iterable[str], *, of: str, site: CallSite | None = None
+) -> UnknownNameError:
     """The error for a name that does not exist: says the nearest one, or all of them.
 
     Args:

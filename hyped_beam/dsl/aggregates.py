@@ -121,7 +121,7 @@ def empty_states(plan: Plan) -> States:
     source = plan.graph.source
     from hyped_beam.types import features
 
-    columns = {name: pa.array([], features.to_arrow(feature)) for name, feature in source.feature.items()}
+    columns = {name: pa.nulls(0, features.to_arrow(feature)) for name, feature in source.feature.items()}
     with StageRunner(plan.scan) as runner:
         return runner.run(Batch({source.id: columns}, 0, 0)).states
 

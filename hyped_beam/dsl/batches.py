@@ -46,7 +46,7 @@ def _from_arrow(batch: Any, columns: Mapping[str, Feature]) -> pa.RecordBatch:
             column = (
                 column.chunk(0)
                 if column.num_chunks == 1
-                else pa.concat_arrays(column.chunks or [pa.array([], column.type)])
+                else pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
             )
         found[name] = _conformed(name, column, feature)
     return _batch(found, batch.num_rows)

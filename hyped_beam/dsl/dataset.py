@@ -18,7 +18,7 @@ from hyped_beam.io.readers.arrow import ArrowReader
 from hyped_beam.io.writers.arrow import ArrowDatasetWriter
 from hyped_beam.launch.bounded import run_bounded
 from hyped_beam.plan.planner import Plan
-from hyped_beam.types import features
+from hyped_beam.types import arrays, features
 
 
 def apply_now(
@@ -85,11 +85,18 @@ def _spool(data: Dataset, columns: list[str], path: str) -> None:
     schema = selected.features.arrow_schema
     with pa.OSFile(path, "wb") as file, pa.ipc.new_stream(file, schema) as writer:
         if selected._indices is None:
-            for batch in selected.data.table.cast(schema).to_batches(max_chunksize=65_536):
-                writer.write_batch(batch)
+            for batch in selected.data.table.to_batches(max_chunksize=65_536):
+                writer.write_batch(_conformed(batch, schema))
             return
         for table in selected.with_format("arrow").iter(batch_size=16_384):
-            writer.write_table(table.cast(schema))
+            for batch in table.to_batches():
+                writer.write_batch(_conformed(batch, schema))
+
+
+def _conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """A batch in a schema; Arrow's own cast aborts on extension types inside lists."""
+    columns = [arrays.conform(batch.column(field.name), field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _dataset_of(shards: list[str], schema: pa.Schema, origin: Dataset) -> Dataset:

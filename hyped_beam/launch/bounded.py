@@ -120,7 +120,7 @@ def _fingerprint(plan: Plan, reader: Reader) -> str:
 
 def _empty_batch(plan: Plan) -> pa.RecordBatch:
     source = plan.graph.source.feature
-    columns = {name: pa.array([], features.to_arrow(feature)) for name, feature in source.items()}
+    columns = {name: pa.nulls(0, features.to_arrow(feature)) for name, feature in source.items()}
     return pa.RecordBatch.from_pydict(columns)
 
 

@@ -13,6 +13,7 @@ from hyped_beam.execute.states import StateMerger, States, StateTree, to_bytes
 from hyped_beam.io.commit import Destination, RangeCommit, read_record, read_states
 from hyped_beam.io.readers.base import Range, Scan
 from hyped_beam.plan.program import Program
+from hyped_beam.types.arrays import Value
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class OpenRangeJob:
             for batch, is_last in _marking_last(self.job.scan.read(task), self.job.empty):
                 current.waiting += 1
                 current.is_read = is_last
-                values = {source: dict(zip(columns, batch.columns, strict=True))}
+                values: dict[int, Value] = {source: dict(zip(columns, batch.columns, strict=True))}
                 yield Batch(values, batch.num_rows, row)
                 row = None if row is None else row + batch.num_rows
 

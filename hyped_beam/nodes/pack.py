@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyped_beam.errors import CallSite, DefinitionTypeError
 from hyped_beam.nodes import call
 from hyped_beam.nodes.processor import Processor
-from hyped_beam.nodes.refs import Ref
+from hyped_beam.nodes.refs import Ref, builder_of, edge_of
 from hyped_beam.nodes.registry import register
-from hyped_beam.types import features
+from hyped_beam.types import arrays, features
 from hyped_beam.types.features import Feature
-from hyped_beam.types.patterns import AnyColumn
+from hyped_beam.types.patterns import AnyColumn, StructColumn
 
 
 @register
@@ -35,20 +36,54 @@ class PackStruct(Processor):
 class PackList(Processor):
     """A list of its inputs, in each row."""
 
+    accepts_scalars: ClassVar[bool] = True
     promote: ClassVar[bool] = True
 
     def output(self, **items: Feature) -> Feature:
         return features.list_of(next(iter(items.values())))
 
     def process(self, **items: AnyColumn) -> pa.Array:
-        columns = list(items.values())
-        rows = len(columns[0])
-        values = pa.concat_arrays(columns)
-        order = pa.array(
-            [row + column * rows for row in range(rows) for column in range(len(columns))], pa.int64()
-        )
-        offsets = pa.array(range(0, rows * len(columns) + 1, len(columns)), pa.int32())
-        return pa.ListArray.from_arrays(offsets, pc.take(values, order))
+        rows = next(len(item) for item in items.values() if isinstance(item, pa.Array))
+        # A constant lies once behind the columns, whatever the number of rows.
+        parts = [arrays.full(item, 1) if isinstance(item, pa.Scalar) else item for item in items.values()]
+        places = np.empty((rows, len(parts)), np.int64)
+        first = 0
+        for number, (item, part) in enumerate(zip(items.values(), parts, strict=True)):
+            places[:, number] = first if isinstance(item, pa.Scalar) else np.arange(first, first + rows)
+            first += len(part)
+        values = pc.take(pa.concat_arrays(parts), pa.array(places.ravel()), boundscheck=False)
+        offsets = np.arange(rows + 1, dtype=np.int32) * np.int32(len(parts))
+        return pa.ListArray.from_arrays(pa.array(offsets), values)
+
+
+@register
+class NullWhereNull(Processor):
+    """A struct, null in the rows in which another one is: what a struct is made into is null where it is."""
+
+    def output(self, made: Feature, original: Feature) -> Feature:  # noqa: ARG002 - null or not, whatever it is
+        return made
+
+    def process(self, made: StructColumn, original: StructColumn) -> pa.Array:
+        nulls = original.is_null() if original.null_count else None
+        if nulls is None:
+            return made
+        fields = [made.field(number) for number in range(made.type.num_fields)]
+        return pa.StructArray.from_arrays(fields, names=made.type.names, mask=nulls)
+
+
+def may_be_null(ref: Ref) -> bool:
+    """Whether rows of a struct may be null: those of a source, and of nodes with several outputs, never are.
+
+    Args:
+        ref: A ref to a struct.
+    """
+    edge = edge_of(ref)
+    operation = builder_of(ref).nodes[edge.node].operation
+    if edge.path:
+        return True
+    return isinstance(operation, Processor) and not (
+        operation.passes_inputs or isinstance(operation.interface().output, Mapping)
+    )
 
 
 def pack(value: Any) -> Ref:

@@ -122,6 +122,7 @@ class FunctionProcessor(Processor):
         return (type(self), id(self._function))
 
     def __call__(self, *args: Any, **arguments: Any) -> Any:
+        """Call the function."""
         return self._function(*args, **arguments)
 
     def __reduce__(self) -> Any:

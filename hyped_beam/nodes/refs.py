@@ -202,6 +202,7 @@ class BoundMethod:
         self.__doc__ = node.__doc__
 
     def __call__(self, *args: Any, **arguments: Any) -> Any:
+        """Add the node to the flow."""
         from hyped_beam.nodes.call import call_method
 
         return call_method(self._node, self._name, self._ref, args, arguments)

@@ -6,9 +6,10 @@ words on an arrow, and a struct that is collected for one node or output becomes
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from hyped_beam.ir.graph import Edge, Graph, Kind, Node
@@ -197,9 +198,15 @@ def _options(operation: Any) -> Iterator[str]:
         described = operation.describe()
         yield from [described] if described else []
         return
-    for name, value in operation:
-        if name in given:
-            yield f"{name} = {value!r}"
+    for name, field in type(operation).model_fields.items():
+        if name in given and field.repr:
+            yield f"{name} = {_from_here(getattr(operation, name))!r}"
+
+
+def _from_here(value: Any) -> Any:
+    """A path in the working directory as seen from there, as in messages."""
+    here = f"{Path.cwd()}{os.sep}"
+    return value.removeprefix(here) if isinstance(value, str) else value
 
 
 def _arrows(graph: Graph, node: Node, uses: list[_Use]) -> Iterator[Arrow]:
