@@ -27,6 +27,7 @@ from datasets import (
 )
 from datasets.features.features import _FEATURE_TYPES
 
+from hyped_beam import DataFlow
 from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of, plan_of
 from hyped_beam.nodes.pack import pack
 from hyped_beam.nodes.refs import builder_of, feature_of
@@ -290,3 +291,40 @@ class TestElements:
     def test_lists_like_another(self):
         assert features.list_of(Value("int8"), like=LargeList(Value("string"))) == LargeList(Value("int8"))
         assert features.list_of(Value("int8")) == List(Value("int8"))
+
+
+class TestAppliedToDatasets:
+    """One dataset with a column of every feature, whose rows have them and are null."""
+
+    COLUMNS = Features({name: feature for name, (feature, *_) in EVERY.items()})
+
+    @pytest.fixture
+    def dataset(self) -> datasets.Dataset:
+        columns = [
+            column(feature, [EVERY[name][1], None, EVERY[name][1]]) for name, feature in self.COLUMNS.items()
+        ]
+        table = pa.Table.from_arrays(columns, schema=self.COLUMNS.arrow_schema)
+        info = datasets.DatasetInfo(features=self.COLUMNS)
+        return datasets.Dataset(datasets.table.InMemoryTable(table), info=info)
+
+    @pytest.mark.parametrize("rows", [3, 1, 0])
+    def test_a_dataset(self, dataset, rows, tmp_path):
+        given = dataset.select(range(rows))
+        flow = DataFlow(features=given)
+        found, _ = flow.apply(given, collect=flow.src_features, cache_dir=tmp_path)
+        assert found.features == given.features
+        assert found.data.table.combine_chunks().equals(dataset.data.table.slice(0, rows).combine_chunks())
+
+    def test_an_iterable_dataset(self, dataset):
+        flow = DataFlow(features=dataset)
+        found, _ = flow.apply(dataset.to_iterable_dataset(), collect=flow.src_features)
+        assert found.features == dataset.features
+        batches = list(found.with_format("arrow").iter(batch_size=3))
+        assert pa.concat_tables(batches).combine_chunks().equals(dataset.data.table.combine_chunks())
+
+    def test_record_batches(self, dataset):
+        flow = DataFlow(features=dataset)
+        (batch,) = dataset.data.table.combine_chunks().to_batches()
+        assert flow.batch_process(batch, collect=flow.src_features).equals(batch)
+        empty = batch.slice(0, 0)
+        assert flow.batch_process(empty, collect=flow.src_features).equals(empty)
