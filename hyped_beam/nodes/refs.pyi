@@ -6,7 +6,7 @@
 import datetime
 import decimal
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, overload
 
 from collections.abc import Iterable
 from typing import Any, NoReturn
@@ -69,7 +69,14 @@ class Ref:
     def __float__(self) -> NoReturn: ...
     def __index__(self) -> NoReturn: ...
     def abs(self) -> Ref:
-        """The absolute value; that of the smallest integer of a type overflows, which is an error."""
+        """On integer and float and decimal refs: The absolute value; that of the smallest integer of a type overflows, which is an error.
+
+        On duration refs: The length of each duration, without its direction.
+        """
+    def all(self) -> Ref:
+        """Whether all elements of each list are true; true for an empty one. Nulls are passed over."""
+    def any(self) -> Ref:
+        """Whether any element of each list is true; false for an empty one. Nulls are passed over."""
     def between(self, lower: Any, upper: Any) -> Ref:
         """Whether a value lies between two bounds, both of them included.
 
@@ -114,6 +121,7 @@ class Ref:
             >>> evaluate(flow_of(table.schema).x.clip(lower=2), table).to_pylist()
             [2, 5, None]
         """
+    @overload
     def contains(self, pattern: str | bytes) -> Ref:
         """On string refs: Whether each text contains another one, literally.
 
@@ -131,7 +139,24 @@ class Ref:
 
         Args:
             pattern: The bytes.
+
+        On list refs: Whether each list contains a value: an element that is equal to it, or NaN where it is NaN.
+
+        Null where the list or the value is null; elements that are null are passed over. A `ClassLabel` takes
+        the names of its labels.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"tags": [["a", "b"], [None], None], "tag": ["b", "b", "b"]})
+            >>> src = flow_of(table.schema)
+            >>> evaluate(src.tags.contains("a"), table).to_pylist()
+            [True, False, None]
+            >>> evaluate(src.tags.contains(src.tag), table).to_pylist()
+            [True, False, None]
         """
+    @overload
+    def contains(self, value: Any) -> Ref: ...
     def count(self, pattern: str) -> Ref:
         """How often another text occurs in each text without overlaps, as `str.count`.
 
@@ -145,6 +170,18 @@ class Ref:
             >>> evaluate(flow_of(table.schema).text.count("aa"), table).to_pylist()
             [1, 0, None]
         """
+    def date(self) -> Ref:
+        """The date of each timestamp, in its time zone.
+
+        Example:
+            >>> import datetime, pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"sent": [datetime.datetime(2001, 10, 26, 9, 30)]})
+            >>> evaluate(flow_of(table.schema).sent.date(), table).to_pylist()
+            [datetime.date(2001, 10, 26)]
+        """
+    def day(self) -> Ref:
+        """The day of the month, from 1."""
     def decode(self, encoding: Literal['utf-8'] = 'utf-8', errors: Literal['strict', 'replace', 'ignore', 'null'] = 'strict') -> Ref:
         """The text that each value holds in UTF-8.
 
@@ -178,6 +215,21 @@ class Ref:
 
         Args:
             pattern: The text to look for.
+        """
+    def epoch(self, unit: Literal['s', 'ms', 'us', 'ns'] = 's') -> Ref:
+        """How many whole units have passed since 1970-01-01 00:00 UTC, rounded down.
+
+        A timestamp without a time zone, and a date, count as UTC.
+
+        Args:
+            unit: "s", "ms", "us" or "ns".
+
+        Example:
+            >>> import datetime, pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"sent": [datetime.datetime(1970, 1, 1, 0, 1), None]})
+            >>> evaluate(flow_of(table.schema).sent.epoch("ms"), table).to_pylist()
+            [60000, None]
         """
     def extract(self, pattern: str) -> Ref:
         """The named groups of the first match of a regular expression, as a struct.
@@ -219,6 +271,16 @@ class Ref:
             >>> evaluate(flow_of(table.schema).text.find("="), table).to_pylist()
             [1, -1, None]
         """
+    def flatten(self) -> Ref:
+        """The elements of the inner lists of each list, one level less deep; inner lists that are null have none.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"n": [[[1, 2], [], [3]], [None], None]})
+            >>> evaluate(flow_of(table.schema).n.flatten(), table).to_pylist()
+            [[1, 2, 3], [], None]
+        """
     def floor(self) -> Ref:
         """The greatest whole number that is not greater."""
     def hash(self, seed: int = 0) -> Ref:
@@ -236,6 +298,17 @@ class Ref:
             >>> table = pa.table({"x": ["a", "b"]})
             >>> evaluate(flow_of(table.schema).x.hash() % 10, table).to_pylist()
             [5, 4]
+        """
+    def hour(self) -> Ref:
+        """The hour, from 0 to 23, in the time zone of the timestamp.
+
+        Example:
+            >>> import datetime, pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> noon = datetime.datetime(2001, 7, 1, 12, tzinfo=datetime.timezone.utc)
+            >>> table = pa.table({"sent": pa.array([noon], pa.timestamp("s", "Europe/Berlin"))})
+            >>> evaluate(flow_of(table.schema).sent.hour(), table).to_pylist()
+            [14]
         """
     def is_in(self, values: Ref | Sequence[Any]) -> Ref:
         """Whether each value is one of some values; null where it is null.
@@ -256,6 +329,19 @@ class Ref:
         """Whether each value is not null."""
     def is_null(self) -> Ref:
         """Whether each value is null; NaN is not."""
+    def join(self, separator: Ref | str) -> Ref:
+        """The texts of each list as one text, with a separator between them, as `str.join`.
+
+        Texts that are null are passed over; an empty list gives the empty text. The separator is the same for
+        all rows, or a ref that gives each row its own.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"tags": [["a", None, "b"], [], None]})
+            >>> evaluate(flow_of(table.schema).tags.join(", "), table).to_pylist()
+            ['a, b', '', None]
+        """
     def length(self) -> Ref:
         """On string refs: Number of characters (code points) of each text.
 
@@ -304,6 +390,42 @@ class Ref:
             >>> evaluate(flow_of(table.schema).text.matches(r"\\d+"), table).to_pylist()
             [True, False, None]
         """
+    def max(self) -> Ref:
+        """The largest element of each list; null if it has none. NaN only where there is nothing else.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"n": [[2, None, 1], [], None]})
+            >>> evaluate(flow_of(table.schema).n.max(), table).to_pylist()
+            [2, None, None]
+        """
+    def mean(self) -> Ref:
+        """The arithmetic mean of each list; null if it has no elements. Of durations, rounded down to the unit.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"n": [[1, None, 2], [], None]})
+            >>> evaluate(flow_of(table.schema).n.mean(), table).to_pylist()
+            [1.5, None, None]
+        """
+    def microsecond(self) -> Ref:
+        """The microseconds of the second, from 0 to 999999, as in Python."""
+    def min(self) -> Ref:
+        """The smallest element of each list; null if it has none. NaN only where there is nothing else.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"n": [[2, None, 1], [], None]})
+            >>> evaluate(flow_of(table.schema).n.min(), table).to_pylist()
+            [1, None, None]
+        """
+    def minute(self) -> Ref:
+        """The minute of the hour."""
+    def month(self) -> Ref:
+        """The month, from 1."""
     def pad(self, width: int, side: Literal['left', 'right', 'both'] = 'left', fill: str = ' ') -> Ref:
         """Each text filled up to a width in characters; longer ones stay as they are.
 
@@ -319,6 +441,8 @@ class Ref:
             >>> evaluate(flow_of(table.schema).text.pad(3, fill="0"), table).to_pylist()
             ['007', None]
         """
+    def quarter(self) -> Ref:
+        """The quarter of the year, from 1."""
     def repeat(self, count: Ref | int) -> Ref:
         """Each text several times in a row, as `text * count`; none at all for negative counts.
 
@@ -373,6 +497,8 @@ class Ref:
         """
     def rstrip(self, characters: str | None = None) -> Ref:
         """Each text without white space, or without some characters, at its end, as `str.rstrip`."""
+    def second(self) -> Ref:
+        """The second of the minute."""
     def slice(self, start: int = 0, stop: int | None = None) -> Ref:
         """On string refs: The characters of each text from one place to another, as `text[start:stop]`.
 
@@ -399,6 +525,38 @@ class Ref:
             >>> table = pa.table({"data": [b"hello", None]})
             >>> evaluate(flow_of(table.schema).data[-3:], table).to_pylist()
             [b'llo', None]
+
+        On list refs: The elements of each list from one place to another, as `items[start:stop]`.
+
+        Args:
+            start: The first element, from 0; counted from the end if negative.
+            stop: The element before which to stop; the end of the list if None.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"tags": [["a", "b", "c"], [], None]})
+            >>> evaluate(flow_of(table.schema).tags[-2:], table).to_pylist()
+            [['b', 'c'], [], None]
+        """
+    def sort(self, descending: bool = False, nulls_last: bool = False) -> Ref:
+        """The elements of each list from the smallest to the largest, or the other way round.
+
+        NaN counts as larger than all numbers. Text is ordered by code points, a `ClassLabel` by its labels.
+
+        Args:
+            descending: Whether the largest come first.
+            nulls_last: Whether elements that are null come last, rather than first; in either direction.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"n": [[3, None, 1], [], None]})
+            >>> src = flow_of(table.schema)
+            >>> evaluate(src.n.sort(), table).to_pylist()
+            [[None, 1, 3], [], None]
+            >>> evaluate(src.n.sort(descending=True, nulls_last=True), table).to_pylist()
+            [[3, 1, None], [], None]
         """
     def split(self, separator: str | None = None) -> Ref:
         """The parts of each text between separators, as `str.split`.
@@ -440,6 +598,26 @@ class Ref:
         Args:
             pattern: The bytes.
         """
+    def strftime(self, format: str) -> Ref:
+        """Each time as text in a format, as Python's `strftime` writes it in English.
+
+        A timestamp is written as the clocks in its zone showed it; without a zone `%z` and `%Z` are empty. Years
+        before 1000 have four digits, too.
+
+        Args:
+            format: Text with Python's directives, and `%D %e %F %h %R %T` as in C. A time of day takes those for
+                hours, minutes, seconds and microseconds only.
+
+        Raises:
+            DefinitionError: The format has an unknown directive, or one that the input has no value for.
+
+        Example:
+            >>> import datetime, pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"sent": [datetime.datetime(2001, 10, 26, 9, 30, 5), None]})
+            >>> evaluate(flow_of(table.schema).sent.strftime("%d.%m.%Y %H:%M:%S"), table).to_pylist()
+            ['26.10.2001 09:30:05', None]
+        """
     def strip(self, characters: str | None = None) -> Ref:
         """Each text without white space, or without some characters, at both ends, as `str.strip`.
 
@@ -449,6 +627,86 @@ class Ref:
             >>> table = pa.table({"text": ["  a b ", None]})
             >>> evaluate(flow_of(table.schema).text.strip(), table).to_pylist()
             ['a b', None]
+        """
+    def sum(self) -> Ref:
+        """The sum of each list; 0 for an empty one. The sum of booleans is the number of true ones.
+
+        Integers widen to int64 (unsigned ones to uint64), floats to float64, decimals to 38 digits (76, if they
+        are decimal256); durations stay durations. Overflow is an error.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"n": [[1, None, 2], [], None]})
+            >>> evaluate(flow_of(table.schema).n.sum(), table).to_pylist()
+            [3, 0, None]
+        """
+    def time(self) -> Ref:
+        """The time of day of each timestamp, in its time zone and its unit."""
+    def to_timestamp(self, format: str | None = None, tz: str | None = None, strict: bool = True) -> Ref:
+        """Each text as the time that it says, in microseconds.
+
+        Without a format, texts are as in ISO 8601: `2001-10-26`, `2001-10-26 09:30`, `2001-10-26T09:30:00.5Z`.
+
+        Args:
+            format: What the texts look like, in the directives of Python's `strptime` (English names), and
+                `%D %e %F %R %T` as in C.
+            tz: The time zone of the result. Texts that do not say their offset from UTC are local times there;
+                one that the clocks show twice is the first of both. Without it the result has no time zone,
+                except with `%z` in the format: then it is in UTC.
+            strict: Whether a text that does not fit is an error; else it becomes null.
+
+        Raises:
+            DefinitionError: The format has an unknown directive, or there is no such time zone.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"day": ["26.10.2001", "?"]})
+            >>> evaluate(flow_of(table.schema).day.to_timestamp("%d.%m.%Y", strict=False), table).to_pylist()
+            [datetime.datetime(2001, 10, 26, 0, 0), None]
+        """
+    def total_seconds(self) -> Ref:
+        """Each duration in seconds, as float64.
+
+        Example:
+            >>> import datetime, pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"took": [datetime.timedelta(minutes=1, milliseconds=500), None]})
+            >>> evaluate(flow_of(table.schema).took.total_seconds(), table).to_pylist()
+            [60.5, None]
+        """
+    def truncate(self, unit: Literal['year', 'quarter', 'month', 'week', 'day', 'hour', 'minute', 'second', 'millisecond', 'microsecond']) -> Ref:
+        """The start of the year, month, ..., second that each time lies in; the type stays.
+
+        Years, days and the like are those of the time zone of a timestamp. In the hour that a change of clocks
+        repeats, the first hour stays the first and the second the second.
+
+        Args:
+            unit: "year", "quarter", "month", "week" (from Monday), "day", "hour", "minute", "second",
+                "millisecond" or "microsecond"; for dates only down to "day", for times of day from "hour".
+
+        Raises:
+            DefinitionError: There is no such unit, or the input does not have it.
+
+        Example:
+            >>> import datetime, pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"sent": [datetime.datetime(2001, 10, 26, 9, 30)]})
+            >>> evaluate(flow_of(table.schema).sent.truncate("day"), table).to_pylist()
+            [datetime.datetime(2001, 10, 26, 0, 0)]
+        """
+    def unique(self) -> Ref:
+        """The elements of each list without those that came before in it; the others keep their order.
+
+        Null is an element as any other, so is NaN, and 0.0 equals -0.0.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"tags": [["b", "a", "b"], [None, None], None]})
+            >>> evaluate(flow_of(table.schema).tags.unique(), table).to_pylist()
+            [['b', 'a'], [None], None]
         """
     def upper(self) -> Ref:
         """Each text in upper case, as `str.upper`.
@@ -462,11 +720,26 @@ class Ref:
             >>> evaluate(flow_of(table.schema).text.upper(), table).to_pylist()
             ['HELLO', 'STRASSE', None]
         """
+    def week(self) -> Ref:
+        """The week of the year as ISO 8601 counts them, from 1: weeks start on Monday, week 1 has January 4."""
+    def weekday(self) -> Ref:
+        """The day of the week as Python counts them: Monday is 0."""
+    def year(self) -> Ref:
+        """The year.
+
+        Example:
+            >>> import datetime, pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"sent": [datetime.datetime(2001, 10, 26, 9, 30), None]})
+            >>> evaluate(flow_of(table.schema).sent.year(), table).to_pylist()
+            [2001, None]
+        """
 
 class BoundMethod:
     """A method of a ref: calling it adds the node behind it to the flow."""
     def __init__(self, ref: Ref, name: str, node: type[Any]) -> None: ...
-    def __call__(self, *args: Any, **arguments: Any) -> Any: ...
+    def __call__(self, *args: Any, **arguments: Any) -> Any:
+        """Add the node to the flow."""
     def __repr__(self) -> str: ...
 def builder_of(ref: Ref) -> GraphBuilder:
     """The graph that a ref's flow records into."""

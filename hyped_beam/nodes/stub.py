@@ -38,7 +38,7 @@ HEADER = f'''# Written by `{COMMAND}`, never by hand.
 import datetime
 import decimal
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, overload
 '''
 
 PYTHON_TYPES = {
@@ -139,13 +139,13 @@ def _methods() -> dict[str, dict[type[Any], list[Family]]]:
 
 
 def _method(name: str, families: Mapping[type[Any], list[Family]]) -> str:
-    parameters = _together([_parameters(node) for node in families])
-    listed = (
-        ["self", "*args: Any, **arguments: Any"] if parameters is None else ["self", *map(str, parameters)]
-    )
+    signatures = _merged([_parameters(node) for node in families])
+    heads = [f"def {name}({', '.join(['self', *map(str, listed)])}) -> Ref:" for listed in signatures]
     documentation = _described(families)
     body = f"\n{_documentation(documentation, '    ')}" if documentation else " ..."
-    return f"def {name}({', '.join(listed)}) -> Ref:{body}"
+    if len(heads) == 1:
+        return heads[0] + body
+    return "\n".join(["@overload\n" + heads[0] + body, *(f"@overload\n{head} ..." for head in heads[1:])])
 
 
 def _described(families: Mapping[type[Any], list[Family]]) -> str:
@@ -161,26 +161,30 @@ def _described(families: Mapping[type[Any], list[Family]]) -> str:
     )
 
 
-def _together(signatures: list[list[Parameter] | None]) -> list[Parameter] | None:
-    """One signature for all, where they have the same names in the same order; None where they have not."""
-    known = [signature for signature in signatures if signature is not None]
-    names = [[parameter.name for parameter in signature] for signature in known]
-    if len(known) < len(signatures) or any(listed != names[0] for listed in names):
-        return None
-    merged = []
-    for same in zip(*known, strict=True):
+def _merged(signatures: list[list[Parameter]]) -> list[list[Parameter]]:
+    """One signature for all of the same names in the same order; those that take anything come last."""
+    by_names: dict[tuple[str, ...], list[list[Parameter]]] = {}
+    for signature in signatures:
+        by_names.setdefault(tuple(parameter.name for parameter in signature), []).append(signature)
+    merged = [_together(same) for same in by_names.values()]
+    return sorted(merged, key=lambda signature: sum("Any" in parameter.types for parameter in signature))
+
+
+def _together(signatures: list[list[Parameter]]) -> list[Parameter]:
+    together = []
+    for same in zip(*signatures, strict=True):
         listed = tuple(dict.fromkeys(kind for parameter in same for kind in parameter.types))
         defaults = {parameter.default for parameter in same}
         default = defaults.pop() if len(defaults) == 1 else "..."
-        merged.append(replace(same[0], types=listed, default=default))
-    return merged
+        together.append(replace(same[0], types=listed, default=default))
+    return together
 
 
-def _parameters(node: type[Any]) -> list[Parameter] | None:
-    """The parameters of the method that a node is; None where it takes inputs of any name."""
+def _parameters(node: type[Any]) -> list[Parameter]:
+    """The parameters of the method that a node is."""
     interface = node.interface()
     if interface.variadic is not None:
-        return None
+        return [Parameter("*args", ("Any",)), Parameter("**arguments", ("Any",))]
     inputs = [_input(name, declared) for name, declared in list(interface.inputs.items())[1:]]
     options = [_option(name, field) for name, field in node.model_fields.items()]
     ordered: list[Parameter] = []

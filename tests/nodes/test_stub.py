@@ -19,7 +19,8 @@ def tree() -> ast.Module:
 @pytest.fixture(scope="module")
 def ref(tree) -> dict[str, ast.FunctionDef]:
     (found,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Ref"]
-    return {member.name: member for member in found.body if isinstance(member, ast.FunctionDef)}
+    members = [member for member in found.body if isinstance(member, ast.FunctionDef)]
+    return {member.name: member for member in reversed(members)}  # the first of several
 
 
 def signature(method: ast.FunctionDef) -> str:
@@ -63,7 +64,7 @@ def test_what_the_module_offers_is_there(tree):
     [
         ("lower", "(self) -> Ref"),
         ("matches", "(self, pattern: str) -> Ref"),
-        ("contains", "(self, pattern: "),
+        ("contains", "(self, pattern: str | bytes) -> Ref"),
         ("repeat", "(self, count: Ref | int) -> Ref"),
         ("round", "(self, digits: int=0) -> Ref"),
         ("strip", "(self, characters: str | None=None) -> Ref"),
@@ -87,6 +88,16 @@ def test_a_method_of_two_nodes_is_documented_for_both(ref):
     documentation = ast.get_docstring(ref["starts_with"])
     assert "On string refs: " in documentation
     assert "On binary refs: " in documentation
+
+
+def test_nodes_whose_arguments_have_other_names_are_overloads(tree):
+    (found,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Ref"]
+    methods = [node for node in found.body if isinstance(node, ast.FunctionDef) and node.name == "contains"]
+    assert [signature(method) for method in methods] == [
+        "(self, pattern: str | bytes) -> Ref",
+        "(self, value: Any) -> Ref",
+    ]
+    assert all(ast.unparse(method.decorator_list[0]) == "overload" for method in methods)
 
 
 def test_nodes_of_other_packages_stay_out(ref):
