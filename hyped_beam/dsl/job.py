@@ -137,6 +137,13 @@ class Job:
         return plan_text(self.plan())
 
     @checked_keywords
+    def plot(self, ax: Any = None, save: str | os.PathLike[str] | None = None) -> Any:
+        """Draw what would run; see `DataFlow.plot`."""
+        from hyped_beam.dsl.plot import draw
+
+        return draw(self.plan().graph, ax=ax, path=save)
+
+    @checked_keywords
     def run(
         self,
         runner: str = "direct",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hyped_beam.errors import CallSite, DefinitionTypeError, unknown_name
-from hyped_beam.nodes.pack import pack
+from hyped_beam.nodes.pack import null_where, pack
 from hyped_beam.nodes.refs import Ref, feature_of
 from hyped_beam.processors.casts import Cast
 from hyped_beam.processors.conditions import Coalesce, FillNull, IfElse, IsIn, IsNotNull, IsNull
@@ -49,6 +49,8 @@ def collect(value: Any = None, /, **fields: Any) -> Any:
 def with_columns(struct: Any, /, **columns: Any) -> Any:
     """A struct with more fields, or with some replaced; those that it has keep their places.
 
+    Where the struct is null, as a nested one may be, the result is null, whatever the new fields hold.
+
     Args:
         struct: A ref to a struct, such as `flow.src_features`.
         **columns: Refs or constants by the name of the field.
@@ -65,40 +67,45 @@ def with_columns(struct: Any, /, **columns: Any) -> Any:
         >>> evaluate(ops.with_columns(src, more=src.n + 1), table).to_pylist()
         [{'n': 1, 'more': 2}]
     """
-    return pack({**_fields(struct, "with_columns"), **columns})
+    return null_where(struct, pack({**_fields(struct, "with_columns"), **columns}))
 
 
 def select(struct: Any, /, *names: str) -> Any:
-    """A struct with only some of its fields, in the order in which they are named.
+    """A struct with only some of its fields, in the order in which they are named; null where it is null.
 
     Args:
         struct: A ref to a struct.
         *names: Names of its fields.
 
     Raises:
-        DefinitionError: It is no struct, or has no such field.
+        DefinitionError: It is no struct, has no such field, or none is named.
     """
     held = _fields(struct, "select")
-    return pack({name: held[name] for name in _known(struct, names, "select")})
+    if not names:
+        raise DefinitionTypeError("select() needs the name of a field", site=CallSite.nearest())
+    return null_where(struct, pack({name: held[name] for name in _known(struct, names, "select")}))
 
 
 def drop(struct: Any, /, *names: str) -> Any:
-    """A struct without some of its fields.
+    """A struct without some of its fields; null where it is null.
 
     Args:
         struct: A ref to a struct.
         *names: Names of its fields.
 
     Raises:
-        DefinitionError: It is no struct, or has no such field.
+        DefinitionError: It is no struct, has no such field, or would have none left.
     """
     held = _fields(struct, "drop")
     left_out = _known(struct, names, "drop")
-    return pack({name: ref for name, ref in held.items() if name not in left_out})
+    kept = {name: ref for name, ref in held.items() if name not in left_out}
+    if not kept:
+        raise DefinitionTypeError("drop() would leave no field", site=CallSite.nearest())
+    return null_where(struct, pack(kept))
 
 
 def rename(struct: Any, names: Mapping[str, str] | None = None, /, **renamed: str) -> Any:
-    """A struct some of whose fields have other names; all keep their places.
+    """A struct some of whose fields have other names; all keep their places. Null where it is null.
 
     Args:
         struct: A ref to a struct.
@@ -115,7 +122,7 @@ def rename(struct: Any, names: Mapping[str, str] | None = None, /, **renamed: st
     twice = next((name for name in made if made.count(name) > 1), None)
     if twice is not None:
         raise DefinitionTypeError(f"rename(): two fields would be {twice!r}", site=CallSite.nearest())
-    return pack(dict(zip(made, held.values(), strict=True)))
+    return null_where(struct, pack(dict(zip(made, held.values(), strict=True))))
 
 
 def feature(ref: Any, /) -> Any:

@@ -48,7 +48,10 @@ def row_line(inputs: Mapping[str, Value], row: int) -> str:
     shown = []
     for name, value in inputs.items():
         scalar = value if isinstance(value, pa.Scalar) else arrays.whole(slice_value(value, row, 1), 1)[0]
-        text = repr(scalar.as_py())
+        try:
+            text = repr(scalar.as_py())
+        except (OverflowError, ValueError):  # a time beyond what Python's datetime holds
+            text = f"<{scalar.type} beyond the years 1 to 9999>"
         shown.append(f"{name}={text if len(text) <= shares else text[: shares - 3] + '...'}")
     return ", ".join(shown)
 

@@ -55,7 +55,7 @@ class CombineRanges(beam.CombineFn):
         merged = self.create_accumulator()
         for records, tree in accumulators:
             merged[0].update(records)
-            merged[1].update(tree.nodes.items())
+            merged[1].absorb(tree)
         return merged
 
     def extract_output(self, accumulator: Accumulator) -> bytes:
