@@ -15,6 +15,7 @@ from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import AnyColumn, Float64Column, Int64Column, NumberColumn
 
+_DECIMAL_DIGITS = {128: 38, 256: 76}
 _ORDERED = frozenset(Family) - {Family.LIST, Family.STRUCT, Family.OTHER}
 
 
@@ -80,7 +81,9 @@ class Sum(Aggregator):
         if family is Family.INTEGER:
             unsigned = not features.is_class_label(value) and str(value.dtype).startswith("u")
             return features.value("uint64" if unsigned else "int64")
-        return value
+        decimal = features.to_arrow(value)
+        digits = _DECIMAL_DIGITS[decimal.bit_width]
+        return features.value(f"decimal{decimal.bit_width}({digits}, {decimal.scale})")
 
     def update(self, value: NumberColumn, by: Groups) -> _Number:
         return self.State(by.sum(value))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,8 @@ from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates
 from hyped_beam.dsl.keywords import checked_keywords
 from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of, plan_of
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, NodeError
-from hyped_beam.execute.stage import Batch, StageRunner
+from hyped_beam.execute.lazy_runner import LazyRunner
+from hyped_beam.execute.stage import Batch, BatchResult, StageRunner
 from hyped_beam.ir.graph import Graph, GraphBuilder, Kind
 from hyped_beam.nodes.refs import Ref
 from hyped_beam.nodes.registry import load_entry_points, load_library
@@ -57,7 +57,7 @@ class DataFlow:
         self._source = Ref(self._builder, edge, self._features)
         self._outputs = Outputs()
         self._fixed_plan: Plan | None = None
-        self._running: StageRunner | None = None
+        self._runner: LazyRunner | None = None
         self._state: AggregateState | None = None
 
     @property
@@ -103,6 +103,15 @@ class DataFlow:
             hint='say what: collect={"name": ref}, or aggregators={"name": ref}',
         )
 
+    def _rows_plan(self, collect: Any) -> Plan:
+        """The plan for rows alone."""
+        outputs = self._wanted(collect, None)
+        if outputs.collect is None:
+            raise DefinitionTypeError(
+                "no rows were asked for", site=CallSite.nearest(), hint='say which: collect={"name": ref}'
+            )
+        return self._plan(outputs if not outputs.aggregators else Outputs(outputs.collect))
+
     def _plan(self, outputs: Outputs) -> Plan:
         """The plan for some outputs; a flow whose outputs are fixed has one."""
         if self._fixed_plan is not None and outputs is self._outputs:
@@ -126,12 +135,11 @@ class DataFlow:
             InputError: The batch is not what the flow takes.
             NodeError: A node raised on a row.
         """
-        if collect is not None or not self._outputs:
-            outputs = self._wanted(collect, None)
-            plan = self._plan(outputs)
-            with StageRunner(plan.scan) as runner:
-                return self._run_batch(plan, runner, batch, index)
-        return self._run_batch(self._plan(self._outputs), self._runner(), batch, index)
+        if collect is None and self._runner is not None:
+            return self._run_batch(self._plan(self._outputs), self._runner.get(), batch, index, self._state)
+        plan = self._plan(self._wanted(collect, None))
+        with StageRunner(plan.scan) as runner:
+            return self._run_batch(plan, runner, batch, index, None)
 
     @checked_keywords
     async def abatch_process(self, batch: Any, index: Sequence[int] | None = None) -> Any:
@@ -146,34 +154,34 @@ class DataFlow:
         Returns:
             The output rows, in the form in which the batch came.
         """
-        if not self._outputs:
+        if self._runner is None:
             self._wanted(None, None)
-        return await asyncio.to_thread(self.batch_process, batch, index)
-
-    def _run_batch(self, plan: Plan, runner: StageRunner, given: Any, index: Sequence[int] | None) -> Any:
-        source = plan.graph.source
-        batch = batches.to_record_batch(given, source.feature)
-        if index is not None and len(index) != batch.num_rows:
-            raise DefinitionTypeError(
-                f"index= has {len(index)} numbers for {batch.num_rows} rows", site=CallSite.nearest()
-            )
-        columns = {name: batch.column(name) for name in batch.schema.names}
+            return None
+        runner = await asyncio.to_thread(self._runner.get)
+        if not runner.uses_loop:
+            return await asyncio.to_thread(self.batch_process, batch, index)
+        plan = self._plan(self._outputs)
+        taken = _batch_of(plan, batch, index)
         try:
-            result = runner.run(Batch({source.id: columns}, batch.num_rows, 0))
+            result = await asyncio.wrap_future(runner.submit(taken))
         except NodeError as error:
             raise _renumbered(error, index) from error.__cause__
-        if self._state is not None:
-            self._state.add(result.states)
-        return batches.like(result.outputs[ROWS], given) if ROWS in result.outputs else None
+        return _rows_of(result, batch, self._state)
 
-    def _runner(self) -> StageRunner:
-        """The executor of a flow whose outputs are fixed; it stays open until the flow goes."""
-        if self._running is None:
-            runner = StageRunner(self._plan(self._outputs).scan)
-            runner.open()
-            weakref.finalize(self, runner.close)
-            self._running = runner
-        return self._running
+    def _run_batch(
+        self,
+        plan: Plan,
+        runner: StageRunner,
+        given: Any,
+        index: Sequence[int] | None,
+        state: AggregateState | None,
+    ) -> Any:
+        taken = _batch_of(plan, given, index)
+        try:
+            result = runner.run(taken)
+        except NodeError as error:
+            raise _renumbered(error, index) from error.__cause__
+        return _rows_of(result, given, state)
 
     @checked_keywords
     def preview(self, data: Any, collect: Any = None, n: int = 5) -> Any:
@@ -189,7 +197,7 @@ class DataFlow:
         """
         from hyped_beam.dsl.preview import first_rows, frame_of
 
-        plan = self._plan(Outputs(self._wanted(collect, None).collect))
+        plan = self._rows_plan(collect)
         with StageRunner(plan.scan) as runner:
             batch = first_rows(data, n, plan.graph.source.feature)
             result = runner.run(runner.source_batch(batch, 0))
@@ -316,7 +324,7 @@ class DataFlow:
         import_beam()
         from hyped_beam.dsl.transform import FlowTransform
 
-        return FlowTransform(self._plan(Outputs(self._wanted(collect, None).collect)))
+        return FlowTransform(self._rows_plan(collect))
 
     def __repr__(self) -> str:
         nodes = sum(node.kind not in (Kind.SOURCE, Kind.CONST) for node in self._builder)
@@ -340,7 +348,7 @@ class _BuiltFlow(DataFlow):
         self._source = source
         self._outputs = outputs
         self._fixed_plan = plan
-        self._running = None
+        self._runner = LazyRunner(plan.scan)  # open for as long as the flow is there
         self._state = state
 
 
@@ -353,6 +361,25 @@ def _read_features(given: Any) -> Any:
             site=CallSite.nearest(),
             hint="write DataFlow(features=ds.features)",
         ) from None
+
+
+def _batch_of(plan: Plan, given: Any, index: Sequence[int] | None) -> Batch:
+    """A batch as a user has it, as the flow's stage takes it."""
+    source = plan.graph.source
+    batch = batches.to_record_batch(given, source.feature)
+    if index is not None and len(index) != batch.num_rows:
+        raise DefinitionTypeError(
+            f"index= has {len(index)} numbers for {batch.num_rows} rows", site=CallSite.nearest()
+        )
+    columns = {name: batch.column(name) for name in batch.schema.names}
+    return Batch({source.id: columns}, batch.num_rows, 0)
+
+
+def _rows_of(result: BatchResult, given: Any, state: AggregateState | None) -> Any:
+    """The output rows in the form in which the batch came; its aggregates are added up."""
+    if state is not None:
+        state.add(result.states)
+    return batches.like(result.outputs[ROWS], given) if ROWS in result.outputs else None
 
 
 def _renumbered(error: NodeError, index: Sequence[int] | None) -> NodeError:

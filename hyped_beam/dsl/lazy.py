@@ -7,14 +7,10 @@ its `map` has one batch in flight, and may skip a batch when it resumes.
 from __future__ import annotations
 
 import itertools
-import os
-import pickle
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import cloudpickle
 import pyarrow as pa
 from datasets import IterableDataset
 from datasets.iterable_dataset import _BaseExamplesIterable, _batch_to_examples
@@ -23,9 +19,9 @@ from hyped_beam.dsl.aggregates import AggregateState
 from hyped_beam.dsl.batches import to_record_batch
 from hyped_beam.dsl.outputs import ROWS
 from hyped_beam.errors import CallSite, DefinitionError
-from hyped_beam.execute.stage import Batch, StageRunner
+from hyped_beam.execute.lazy_runner import LazyRunner
+from hyped_beam.execute.stage import Batch
 from hyped_beam.plan.planner import Plan
-from hyped_beam.plan.program import Program
 
 BATCH_ROWS = 1000
 """Rows that are computed at once unless `batch_size=` says otherwise, as in `datasets.map`."""
@@ -209,41 +205,6 @@ class StageIterable(_BaseExamplesIterable):
     def num_shards(self) -> int:
         """How many shards there are, and so how many loaders can share them."""
         return int(self.ex_iterable.num_shards)
-
-
-class LazyRunner:
-    """The executor of a program, opened in each process that first needs it, and shared by all shards there.
-
-    Args:
-        program: The program.
-    """
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self._runner: StageRunner | None = None
-        self._process = 0
-
-    def get(self) -> StageRunner:
-        """The open executor of this process."""
-        if self._runner is None or self._process != os.getpid():
-            runner = StageRunner(self.program)
-            runner.open()
-            weakref.finalize(self, _close_in, os.getpid(), runner)
-            self._runner, self._process = runner, os.getpid()
-        return self._runner
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restore_runner, (cloudpickle.dumps(self.program),)  # loaders pickle; nodes may be of __main__
-
-
-def _close_in(process: int, runner: StageRunner) -> None:
-    """Close an executor in the process that opened it; a forked child must not."""
-    if process == os.getpid():
-        runner.close()
-
-
-def _restore_runner(program: bytes) -> LazyRunner:
-    return LazyRunner(pickle.loads(program))  # noqa: S301 - made by the loader's own parent
 
 
 def refuse_only_aggregates(plan: Plan) -> None:

@@ -76,7 +76,7 @@ class _Job:
         self.start = start
         self.size = len(numbers)
         self.results: dict[int, Any] = {}
-        self.failures: dict[int, Exception] = {}
+        self.failures: dict[int, BaseException] = {}
         self.pending = iter(numbers)
         self.flying = 0
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -90,7 +90,7 @@ class _Job:
             self.flying += 1
         return number
 
-    def land(self, number: int, result: Any, error: Exception | None) -> None:
+    def land(self, number: int, result: Any, error: BaseException | None) -> None:
         """Note how one has ended; after a failure no more are taken, those before it are waited for."""
         self.flying -= 1
         if error is None:
@@ -160,22 +160,40 @@ class CoroutineStep:
         size = self.step.options.batch_size or max(rows, 1)
         starts = list(range(0, max(rows, 1), size))
 
-        async def one(start: int) -> Value:
-            length = min(size, rows - start)
-            columns = self.runtime.column_inputs(slice_inputs(inputs, start, length), length)
-            return self.runtime.from_columns(await self.runtime.node.process(**columns), length)
-
-        job = await self._do(_Job(starts, one))
+        job = await self._do(
+            _Job(starts, lambda start: self._run_slice(inputs, start, min(size, rows - start)))
+        )
         if job.failures:
-            raise job.failures[min(job.failures)]
+            first = min(job.failures)
+            row = await self._find_row(inputs, first, min(size, rows - first))
+            raise RowError(row) from job.failures[first]
         return concat_values([job.results[start] for start in starts])
+
+    async def _run_slice(self, inputs: Mapping[str, Value], start: int, rows: int) -> Value:
+        columns = self.runtime.column_inputs(slice_inputs(inputs, start, rows), rows)
+        return self.runtime.from_columns(await self.runtime.node.process(**columns), rows)
+
+    async def _find_row(self, inputs: Mapping[str, Value], start: int, rows: int) -> int | None:
+        """The first of some rows on which the node raises, found by halving; None where none is at fault."""
+        if not self.step.operation.repeatable:
+            return None
+        while rows > 1:
+            half = rows // 2
+            if await self._raises(inputs, start, half):
+                rows = half
+            else:
+                start, rows = start + half, rows - half
+        return start if rows and await self._raises(inputs, start, 1) else None
+
+    async def _raises(self, inputs: Mapping[str, Value], start: int, rows: int) -> bool:
+        job = await self._do(_Job([start], lambda start: self._run_slice(inputs, start, rows)))
+        return bool(job.failures)
 
     async def _do(self, job: _Job) -> _Job:
         self._jobs.append(job)
         for _ in range(min(self.limits.concurrency - len(self._workers), max(job.size, 1))):
             worker = asyncio.get_running_loop().create_task(self._work())
             self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
         try:
             await job.over
         except asyncio.CancelledError:
@@ -194,10 +212,12 @@ class CoroutineStep:
                 continue
             try:
                 made = await (job.start(number) if self._is_plain else self._attempt(job, number))
-            except Exception as error:  # noqa: BLE001 - whatever a node raises
+            except BaseException as error:  # noqa: BLE001 - what does not land is waited for
                 job.land(number, None, error)
             else:
                 job.land(number, made, None)
+        # Not in a callback of the task, which runs later: a job would count on a worker that is gone.
+        self._workers.discard(asyncio.current_task())
 
     async def _attempt(self, job: _Job, number: int) -> Any:
         delay = FIRST_RETRY_SECONDS

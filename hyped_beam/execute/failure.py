@@ -30,7 +30,7 @@ def node_error(
         first_row: The number of the first of these rows in the source; None where it is not known.
     """
     cause = error.__cause__ if isinstance(error, RowError) and error.__cause__ is not None else error
-    number = None if row is None else row + (first_row or 0)
+    number = None if row is None or first_row is None else row + first_row
     return NodeError(
         node=step.name,
         cause=f"{type(cause).__name__}: {cause}",

@@ -105,8 +105,9 @@ class ProcessPool:
     """
 
     def __init__(self, processes: int) -> None:
-        cores = max(1, (os.cpu_count() or 1) // processes)
-        self.workers = [Worker(cores) for _ in range(processes)]
+        self.processes = processes
+        self._cores = max(1, (os.cpu_count() or 1) // processes)
+        self.workers = [Worker(self._cores) for _ in range(processes)]
         self._lock = threading.Lock()
         self._jobs = 0
 
@@ -120,6 +121,7 @@ class ProcessPool:
             Exception: What a task raised.
         """
         with self._lock:
+            self._revive()
             self._jobs += 1
             key = f"{id(self)}-{self._jobs}"
             try:
@@ -127,6 +129,14 @@ class ProcessPool:
             except BaseException:
                 self.close()  # tasks of a failed job are still under way in the others
                 raise
+
+    def _revive(self) -> None:
+        """Put new workers in the place of those that have gone since the last job, or were ended by it."""
+        for worker in [worker for worker in self.workers if worker.process.poll() is not None]:
+            self.workers.remove(worker)
+            worker.end()
+        while len(self.workers) < self.processes:
+            self.workers.append(Worker(self._cores))
 
     def _run(self, key: str, job: bytes, waiting: deque[Any]) -> Iterator[Any]:
         while waiting or any(worker.busy for worker in self.workers):
@@ -158,9 +168,14 @@ class ProcessPool:
         return payload
 
     def close(self) -> None:
-        """End all workers; a closed pool takes no more jobs."""
+        """End all workers; another job starts new ones."""
         while self.workers:
             self.workers.pop().end()
+
+    def retire(self) -> None:
+        """End all workers once the job that they do, if any, is done."""
+        with self._lock:
+            self.close()
 
 
 _shared: ProcessPool | None = None
@@ -169,8 +184,9 @@ _shared: ProcessPool | None = None
 def shared_pool(processes: int) -> ProcessPool:
     """The pool of this process; it is made anew when another number of processes is asked for."""
     global _shared  # noqa: PLW0603 - worker processes are a resource of the process
-    if _shared is None or len(_shared.workers) != processes:
-        close_shared_pool()
+    if _shared is None or _shared.processes != processes:
+        if _shared is not None:
+            _shared.retire()
         _shared = ProcessPool(processes)
     return _shared
 

@@ -235,10 +235,15 @@ class StageRunner:
 
     def _state(self, step: AggregateStep, runtime: AggregatorRuntime, batch: Batch) -> pa.StructArray:
         inputs = step_inputs(step, batch)
+
+        def update(some: Mapping[str, Value], rows: int) -> pa.StructArray:
+            return runtime.update(some, Groups.whole(rows))
+
         try:
-            return runtime.update(inputs, Groups.whole(batch.rows))
+            return update(inputs, batch.rows)
         except Exception as error:
-            raise node_error(error, step, inputs, None, batch.first_row) from error
+            row = find_row(update, inputs, batch.rows) if step.operation.repeatable else None
+            raise node_error(error, step, inputs, row, batch.first_row) from error
 
 
 async def _call_hook(hook: Any) -> None:

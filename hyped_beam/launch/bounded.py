@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from hyped_beam.io import commit
 from hyped_beam.io.commit import Destination
 from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.writers.base import Writer
+from hyped_beam.ir.graph import Constant
 from hyped_beam.ir.text import graph_text
 from hyped_beam.launch.profiles import load_profile
 from hyped_beam.launch.progress import watching
 from hyped_beam.launch.running import import_beam, run_pipeline
+from hyped_beam.nodes.configuration import Configured
 from hyped_beam.plan.planner import Plan
 from hyped_beam.types import features
 
@@ -113,9 +116,31 @@ def _overwrite(writers: Mapping[str, Writer]) -> str:
     return wanted.pop()
 
 
-def _fingerprint(plan: Plan, reader: Reader) -> str:
-    described = graph_text(plan.graph) + reader.fingerprint()
-    return hashlib.sha256(described.encode()).hexdigest()
+def _fingerprint(plan: Plan, reader: Reader) -> dict[str, str]:
+    """What decides what is written, so that only the same job is resumed."""
+    described = [graph_text(plan.graph)]  # which cuts what is long
+    for node in plan.graph.nodes.values():
+        described += [repr(node.feature), _described(node.operation)]
+    program = hashlib.sha256("\n".join(described).encode()).hexdigest()
+    return {"program": program, "source": reader.fingerprint()}
+
+
+def _described(operation: Any) -> str:
+    """The whole of a node's configuration, and its code where that is not ours."""
+    if isinstance(operation, Constant):
+        return repr(operation.scalar.as_py())
+    if not isinstance(operation, Configured):
+        return ""
+    try:
+        configuration = operation.model_dump_json()
+    except ValueError:  # something that JSON has no form for
+        configuration = operation.describe()
+    code: Any = getattr(operation, "_function", None) or type(operation)
+    try:
+        source = "" if code.__module__.startswith("hyped_beam.") else inspect.getsource(code)
+    except (OSError, TypeError):  # typed at a prompt
+        source = ""
+    return f"{configuration} {source}"
 
 
 def _empty_batch(plan: Plan) -> pa.RecordBatch:

@@ -7,6 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
+_COMPARED_AS = {pa.float16().id: pa.float32(), pa.duration("s").id: pa.int64()}
+"""Types that Arrow knows no extremes of, as types in the same order."""
+
+
 class Groups:
     """The groups of the rows of a batch.
 
@@ -102,13 +106,26 @@ class Groups:
 
     def first(self, values: pa.Array) -> pa.Array:
         """The first values that are not null."""
-        return self._reduce(values, "first")
+        return self._at_end(values, last=False)
 
     def last(self, values: pa.Array) -> pa.Array:
         """The last values that are not null."""
-        return self._reduce(values, "last")
+        return self._at_end(values, last=True)
+
+    def _at_end(self, values: pa.Array, *, last: bool) -> pa.Array:
+        rows = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
+        if not last:
+            rows = rows[::-1]
+        places = np.full(self.n, -1, np.int64)
+        places[self.ids.to_numpy()[rows]] = (
+            rows  # of several rows of a group, the last that is assigned stays
+        )
+        return pc.take(values, pa.array(places, mask=places < 0))
 
     def _extreme(self, values: pa.Array, function: str) -> pa.Array:
+        comparable = _COMPARED_AS.get(values.type.id)
+        if comparable is not None:
+            return pc.cast(self._extreme(pc.cast(values, comparable), function), values.type)
         if self.n == 1:
             found = (pc.min if function == "min" else pc.max)(values)
             return pa.array([found.as_py()], values.type) if found.is_valid else pa.nulls(1, values.type)
@@ -118,14 +135,13 @@ class Groups:
         """One value per group by Arrow's hash aggregation, single-threaded so that row order is kept."""
         options = None if min_count is None else pc.ScalarAggregateOptions(min_count=min_count)
         table = pa.table({"group": self.ids, "value": values})
-        ordered = function in ("first", "last")
         reduced = (
             pa.TableGroupBy(table, "group", use_threads=False)
             .aggregate([("value", function, options) if options else ("value", function)])
             .sort_by("group")
         )
         column = reduced[f"value_{function}"].combine_chunks()
-        if len(column) == self.n and not ordered:
+        if len(column) == self.n:
             return column
         places = np.full(self.n, -1, np.int64)
         places[reduced["group"].to_numpy()] = np.arange(len(column))

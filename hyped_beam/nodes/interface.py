@@ -127,6 +127,12 @@ def read_inputs(
         if parameter.name not in hints:
             msg = f"{function.__qualname__}: parameter {parameter.name!r} has no annotation"
             raise TypeError(msg)
+        if parameter.default not in (None, inspect.Parameter.empty):
+            msg = (
+                f"{function.__qualname__}: {parameter.name!r} has a default, {parameter.default!r:.40}; an "
+                "input that is left out is None: write `= None`, or make it an option, a field of the class"
+            )
+            raise TypeError(msg)
         annotation, admits_null = feature_annotations.split_optional(hints[parameter.name])
         variadic = parameter.kind is inspect.Parameter.VAR_KEYWORD
         inputs[f"**{parameter.name}" if variadic else parameter.name] = Input(

@@ -52,11 +52,11 @@ class Processor(Configured):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **arguments: Any) -> None:
-        """Refuse a class with both kinds of `process`."""
+        """Refuse a class with both kinds of `process`, its own or inherited."""
         super().__pydantic_init_subclass__(**arguments)
-        if "process" in cls.__dict__ and "process_row" in cls.__dict__:
+        if hasattr(cls, "process") and hasattr(cls, "process_row"):
             msg = f"{cls.__name__} has both `process` and `process_row`"
-            raise DefinitionTypeError(msg, site=CallSite.nearest(), hint="write one of them")
+            raise DefinitionTypeError(msg, site=_site_of(cls.process_row), hint="write one of them")
 
     @classmethod
     def interface(cls) -> Interface:

@@ -16,10 +16,10 @@ class RowError(Exception):
     """A row on which a node raised; the cause is what it raised.
 
     Attributes:
-        row: Number of the row in the batch that the node was given.
+        row: Number of the row in the batch that the node was given; None where it is not known.
     """
 
-    def __init__(self, row: int) -> None:
+    def __init__(self, row: int | None) -> None:
         super().__init__(row)
         self.row = row
 
@@ -110,7 +110,7 @@ class ProcessorRuntime:
         """
         if isinstance(result, tuple) and hasattr(result, "_asdict"):
             result = result._asdict()
-        if isinstance(result, Mapping):
+        if isinstance(result, Mapping) and pa.types.is_struct(arrays.storage_type(self.output_type)):
             wanted = {field.name: field.type for field in self.output_type}
             if set(result) != set(wanted):
                 msg = f"returned the outputs {sorted(result)}, where {sorted(wanted)} are declared"
