@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGE_FOLDER = str(Path(__file__).parent) + "/"
+NOT_THE_USERS = (str(Path(__file__).parent) + "/", "<frozen ")
+"""How the file names of frames begin that are this package's or the interpreter's own."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class CallSite:
     def nearest(cls) -> CallSite | None:
         """The innermost frame of the running call stack that lies outside this package."""
         frame = sys._getframe(1)  # noqa: SLF001 - the documented way to look at the stack without its cost
-        while frame.f_code.co_filename.startswith(PACKAGE_FOLDER):
+        while frame.f_code.co_filename.startswith(NOT_THE_USERS):
             if frame.f_back is None:
                 return None
             frame = frame.f_back
@@ -55,6 +56,9 @@ class FlowError(Exception):
         self.message = message
         self.site = site
         self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore, (type(self), self.message, self.site, self.hint)
 
     def __str__(self) -> str:
         where = f"{self.site}: " if self.site else ""
@@ -138,6 +142,10 @@ class NodeError(FlowError):
         file, line = fields.pop("file"), fields.pop("line")
         site = CallSite(str(file), int(str(line))) if file else None
         return cls(site=site, **fields)  # type: ignore[arg-type]  # JSON carries no static types
+
+
+def _restore(kind: type[FlowError], message: str, site: CallSite | None, hint: str | None) -> FlowError:
+    return kind(message, site=site, hint=hint)
 
 
 def _restore_node_error(saved: dict[str, object]) -> NodeError:

@@ -84,9 +84,9 @@ def _run(chosen: argparse.Namespace) -> int:
     plan = job.plan()
     _print(plan, chosen.form, quiet=chosen.run and chosen.form is None and chosen.plot is not None)
     if chosen.plot:
-        from hyped_beam.dsl.plot import draw
+        from hyped_beam.dsl.plot import save
 
-        draw(plan.graph, path=chosen.plot)
+        save(plan.graph, chosen.plot)
     if chosen.run:
         result = job.run(runner=chosen.runner, num_proc=chosen.num_proc, progress=ProgressBar())
         sys.stdout.write(summary(result) + "\n")
