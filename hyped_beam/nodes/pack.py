@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyped_beam.errors import CallSite, DefinitionTypeError
+from hyped_beam.ir.graph import Edge, Source
 from hyped_beam.nodes import call
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.refs import Ref, builder_of, edge_of
@@ -71,18 +72,30 @@ class NullWhereNull(Processor):
         return pa.StructArray.from_arrays(fields, names=made.type.names, mask=nulls)
 
 
-def may_be_null(ref: Ref) -> bool:
-    """Whether rows of a struct may be null: those of a source, and of nodes with several outputs, never are.
+def null_where(original: Ref, made: Ref) -> Ref:
+    """A struct made from another, null where that one is.
 
     Args:
-        ref: A ref to a struct.
+        original: The struct that it was made from.
+        made: The struct, which is null nowhere.
     """
-    edge = edge_of(ref)
-    operation = builder_of(ref).nodes[edge.node].operation
-    if edge.path:
+    if not _may_be_null(original):
+        return made
+    return call.record(NullWhereNull(), {"made": made, "original": original})
+
+
+def _may_be_null(ref: Ref) -> bool:
+    """Whether rows of a struct may be null: a source's, and those of several outputs or inputs, never are."""
+    nodes, edge = builder_of(ref).nodes, edge_of(ref)
+    operation = nodes[edge.node].operation
+    while edge.path and isinstance(operation, PackStruct):
+        passed = nodes[edge.node].inputs[edge.path[0]]
+        edge = Edge(passed.node, (*passed.path, *edge.path[1:]))
+        operation = nodes[edge.node].operation
+    if edge.path or not isinstance(operation, (Processor, Source)):
         return True
-    return isinstance(operation, Processor) and not (
-        operation.passes_inputs or isinstance(operation.interface().output, Mapping)
+    return not isinstance(operation, (Source, PackStruct)) and not isinstance(
+        operation.interface().output, Mapping
     )
 
 
@@ -97,6 +110,13 @@ def pack(value: Any) -> Ref:
     """
     if isinstance(value, Ref):
         return value
+    if isinstance(value, (Mapping, list, tuple)) and not value:
+        kind = "struct" if isinstance(value, Mapping) else "list"
+        raise DefinitionTypeError(
+            f"an empty {kind} has no rows of its own: there is no ref in it",
+            site=CallSite.nearest(),
+            hint='give at least one ref: {"text": src.text}, or [src.a, src.b]',
+        )
     if not call.holds_refs(value):
         raise DefinitionTypeError(
             f"there is no ref in {value!r:.80}",
