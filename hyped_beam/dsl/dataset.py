@@ -34,7 +34,7 @@ def apply_now(
     """
     folder = _result_folder(data, cache_dir) if plan.scan.outputs else None
     with tempfile.TemporaryDirectory(prefix="hyped-beam-") as scratch:
-        reader = _reader_of(data, plan, Path(scratch))
+        reader = reader_of(data, plan, Path(scratch))
         writers = {output.name: ArrowDatasetWriter(folder) for output in plan.scan.outputs} if folder else {}
         result = run_bounded(plan, reader, writers, processes=processes, runner="direct", work=Path(scratch))
     aggregates = None if plan.finish is None else result.values[AGGREGATES]
@@ -49,8 +49,14 @@ def _result_folder(data: Dataset, cache_dir: str | os.PathLike[str] | None) -> s
     return str(base / f"{data._fingerprint}-{uuid.uuid4().hex[:12]}")
 
 
-def _reader_of(data: Dataset, plan: Plan, scratch: Path) -> ArrowReader:
-    """A reader of a dataset: of its own files where its rows are theirs, else of a copy of what is read."""
+def reader_of(data: Dataset, plan: Plan, scratch: Path) -> ArrowReader:
+    """A reader of a dataset: of its own files where its rows are theirs, else of a copy of what is read.
+
+    Args:
+        data: The dataset.
+        plan: The plan that reads it.
+        scratch: A folder for the copy.
+    """
     described = dict(plan.graph.source.feature)
     files = _own_files(data)
     if files is None:

@@ -304,9 +304,9 @@ class DataFlow:
             >>> job = flow.job(source=reader).write(collect={"id": src.id}, to=JsonDatasetWriter("out/"))
         """
         from hyped_beam.dsl.job import Job
-        from hyped_beam.dsl.sources import as_reader
+        from hyped_beam.dsl.sources import as_source
 
-        return Job(self._builder, as_reader(source), {})
+        return Job(self._builder, as_source(source), {})
 
     @checked_keywords
     def as_transform(self, collect: Any = None) -> beam.PTransform:

@@ -48,14 +48,14 @@ class Job:
 
     Attributes:
         builder: The graph of the flow.
-        source: The reader.
+        source: The reader, or a `datasets.Dataset`.
         outputs: Rows and their writers, by name.
         aggregators: What is aggregated.
         aggregates_path: The file that the aggregates are written to.
     """
 
     builder: GraphBuilder
-    source: Reader
+    source: Any
     outputs: Mapping[str, _Output]
     aggregators: Any = None
     aggregates_path: str | None = None
@@ -167,10 +167,11 @@ class Job:
         from hyped_beam.launch.bounded import run_bounded
 
         writers = {name: output.writer for name, output in self.outputs.items()}
+        plan = self.plan()
         with tempfile.TemporaryDirectory(prefix="hyped-beam-") as work:
             result = run_bounded(
-                self.plan(),
-                self.source,
+                plan,
+                self._reader(plan, Path(work)),
                 writers,
                 processes=num_proc,
                 runner=runner,
@@ -182,6 +183,13 @@ class Job:
         if self.aggregates_path is not None:
             write_json(self.aggregates_path, aggregates)
         return JobResult(result.rows, result.shards, aggregates, result.seconds)
+
+    def _reader(self, plan: Plan, work: Path) -> Reader:
+        if isinstance(self.source, Reader):
+            return self.source
+        from hyped_beam.dsl.dataset import reader_of
+
+        return reader_of(self.source, plan, work)
 
 
 def write_json(path: str, values: Any) -> None:

@@ -1,8 +1,9 @@
-"""What a job may be given as its source: a reader, or the path of files that say what they are."""
+"""What a job may be given as its source: a reader, a dataset, or a path that tells its format."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import PurePath
 from typing import Any
 
@@ -15,23 +16,23 @@ _READERS = {
 }
 
 
-def as_reader(source: Any) -> Reader:
-    """A source as a reader.
+def as_source(source: Any) -> Any:
+    """A source as a reader; a `datasets.Dataset` is one as it is.
 
     Args:
-        source: A reader, or a path or pattern whose suffix tells the format.
+        source: A reader, a dataset, or a path or pattern whose suffix tells the format.
 
     Raises:
         DefinitionTypeError: It is neither.
         InputError: The suffix tells nothing, or there are no such files.
     """
-    if isinstance(source, Reader):
+    if isinstance(source, Reader) or is_dataset(source):
         return source
     if not isinstance(source, (str, os.PathLike)):
         raise DefinitionTypeError(
-            f"source= takes a reader or a path, got {type(source).__name__}",
+            f"source= takes a reader, a path or a dataset, got {type(source).__name__}",
             site=CallSite.nearest(),
-            hint="for a dataset in memory use flow.apply(ds, ...)",
+            hint="an iterable dataset is computed by flow.apply(ds, ...)",
         )
     path = os.fspath(source)
     suffix = PurePath(path).suffix
@@ -47,3 +48,9 @@ def as_reader(source: Any) -> Reader:
     module, name = _READERS[suffix]
     reader: Reader = getattr(importlib.import_module(module), name)(path)
     return reader
+
+
+def is_dataset(source: Any) -> bool:
+    """Whether a source is a `datasets.Dataset`; without importing it for those that are not."""
+    datasets = sys.modules.get("datasets")
+    return datasets is not None and isinstance(source, datasets.Dataset)
