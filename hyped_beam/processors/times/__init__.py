@@ -1,0 +1,1 @@
+"""Nodes on times: fields, truncation, epochs, arithmetic, text."""
