@@ -98,10 +98,11 @@ def _interface(cls: type[Aggregator]) -> Interface:
     for name in ("State", "update", "merge", "finish"):
         if not hasattr(cls, name):
             raise DefinitionTypeError(f"{cls.__name__} has no `{name}`", site=CallSite.nearest())
+    names = interfaces.names_of(cls)
     try:
         # The state is what `update` returns, so its annotation says nothing about the interface.
-        taken = interfaces.read_inputs(cls.update, leave_out=("by",), names=vars(cls))  # type: ignore[attr-defined]  # checked above
-        output, record = interfaces.read_output(cls.finish, names=vars(cls))  # type: ignore[attr-defined]  # checked above
+        taken = interfaces.read_inputs(cls.update, leave_out=("by",), names=names)  # type: ignore[attr-defined]  # checked above
+        output, record = interfaces.read_output(cls.finish, names=names)  # type: ignore[attr-defined]  # checked above
     except (TypeError, NameError) as error:
         raise DefinitionTypeError(str(error), site=CallSite.nearest()) from error
     return Interface(taken, None, output, record, row_wise=False, coroutine=False)

@@ -128,7 +128,7 @@ class Groups:
             return pc.cast(self._extreme(pc.cast(values, comparable), function), values.type)
         if self.n == 1:
             found = (pc.min if function == "min" else pc.max)(values)
-            return pa.array([found.as_py()], values.type) if found.is_valid else pa.nulls(1, values.type)
+            return pa.repeat(found, 1)  # not by way of Python, whose times know no nanoseconds
         return pc.cast(self._reduce(values, function), values.type)
 
     def _reduce(self, values: pa.Array, function: str, min_count: int | None = None) -> pa.Array:

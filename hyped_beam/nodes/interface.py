@@ -78,6 +78,16 @@ class Interface:
         return feature
 
 
+def names_of(node: type) -> dict[str, Any]:
+    """What the annotations of a node's class may name: what stands in it, and in the nodes it inherits from."""
+    return {
+        name: value
+        for base in reversed(node.__mro__)
+        if not base.__module__.startswith(("pydantic", "builtins"))
+        for name, value in vars(base).items()
+    }
+
+
 def read_signature(
     function: Callable[..., Any], *, row_wise: bool, skip: int = 1, names: Mapping[str, Any] | None = None
 ) -> Interface:

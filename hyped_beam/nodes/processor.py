@@ -92,7 +92,7 @@ def _interface(cls: type[Processor]) -> Interface:
         )
     row_wise = not hasattr(cls, "process")
     try:
-        read = interfaces.read_signature(function, row_wise=row_wise, names=vars(cls))
+        read = interfaces.read_signature(function, row_wise=row_wise, names=interfaces.names_of(cls))
     except (TypeError, NameError) as error:
         raise DefinitionTypeError(str(error), site=_site_of(function)) from error
     if read.output is None and not hasattr(cls, "output"):

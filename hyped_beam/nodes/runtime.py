@@ -157,9 +157,9 @@ class ProcessorRuntime:
                     for field in self.output_type
                 }
             return arrays.from_values(results, self.output_type)
-        except (pa.ArrowException, TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        except (pa.ArrowException, TypeError, ValueError, KeyError, AttributeError, OverflowError):
             if len(results) <= 1:
-                raise self._wrong_row(results) from error
+                raise RowError(0) from self._wrong_type(results)
             for number, row in enumerate(results):
                 try:
                     self.from_rows([row])
@@ -168,11 +168,9 @@ class ProcessorRuntime:
                     raise found from found.__cause__
             raise
 
-    def _wrong_row(self, results: list[Any]) -> RowError:
-        found = RowError(0)
+    def _wrong_type(self, results: list[Any]) -> TypeError:
         shown = f"{results[0]!r:.80}" if results else "nothing"
-        found.__cause__ = TypeError(f"returned {shown}, where {self.output_type} is declared")
-        return found
+        return TypeError(f"returned {shown}, where {self.output_type} is declared")
 
 
 def _field(row: Any, name: str) -> Any:
