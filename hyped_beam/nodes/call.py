@@ -28,7 +28,14 @@ from hyped_beam.types.patterns import Pattern
 _MISSING = object()
 
 
-def record(node: Any, inputs: Mapping[str, Any], *, kind: Kind = Kind.MAP, scope: int | None = None) -> Ref:
+def record(
+    node: Any,
+    inputs: Mapping[str, Any],
+    *,
+    kind: Kind = Kind.MAP,
+    scope: int | None = None,
+    written: str | None = None,
+) -> Ref:
     """Add a node to the flow that its inputs belong to.
 
     Args:
@@ -36,6 +43,7 @@ def record(node: Any, inputs: Mapping[str, Any], *, kind: Kind = Kind.MAP, scope
         inputs: Refs and literals by the name of the input.
         kind: The kind of the node.
         scope: The rows of the output; where the inputs meet, if None.
+        written: What to call the node in messages, where the user has not written its name.
 
     Raises:
         DefinitionError: The inputs are not what the node takes, or belong to different flows or rows.
@@ -44,13 +52,13 @@ def record(node: Any, inputs: Mapping[str, Any], *, kind: Kind = Kind.MAP, scope
     interface = node.interface()
     options = node._options  # noqa: SLF001 - of the same package
     name = options.name or registry.snake_case(type(node).__name__)
-    shown = type(node).__name__
+    shown = written or type(node).__name__
     _check_names(shown, interface, inputs, site)
     given = {key: _refs_inside(value, site) for key, value in inputs.items()}
     builder = _common_builder(shown, given, site)
     edges = _edges_of(builder, node, given, site)
     if getattr(node, "promote", False):
-        edges = to_common_type(builder, node, edges, site)
+        edges = to_common_type(builder, node, edges, site, shown)
     types = {key: feature_at(builder, edge) for key, edge in edges.items()}
     for key, feature in types.items():
         pattern = _check_pattern(shown, key, interface, feature, site)
@@ -60,7 +68,7 @@ def record(node: Any, inputs: Mapping[str, Any], *, kind: Kind = Kind.MAP, scope
     specialise = getattr(node, "specialise", None)
     if specialise is not None:
         node = specialise(**types)
-    output = _infer(node, interface, types, site)
+    output = _infer(node, interface, types, site, shown)
     if scope is None:
         scope = _meeting(builder, shown, edges, site)
     edge = builder.add(
@@ -131,7 +139,28 @@ def call_method(
             )
     inputs = {key: value for key, value in bound.items() if key not in configuration}
     first = next(iter(node.interface().inputs))
-    return record(node(**configuration), {first: ref, **inputs})
+    return record(node(**configuration), {first: ref, **inputs}, written=f"{name}()")
+
+
+def _literal(value: Any, beside: Feature) -> Feature | None:
+    try:
+        return promotion.literal(value, beside)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        return None
+
+
+COMMUTATIVE = ("+", "*")
+"""The operators whose operands may be turned around where no node takes them as they are written."""
+
+
+def _accepts(node: type[Any], operands: tuple[Any, ...]) -> bool:
+    """Whether some operands, as they are, are what a node's inputs take."""
+    beside = next(feature_of(operand) for operand in operands if isinstance(operand, Ref))
+    return all(
+        feature is None or taken.pattern.matches(feature)
+        for operand, taken in zip(operands, node.interface().inputs.values(), strict=False)
+        for feature in (feature_of(operand) if isinstance(operand, Ref) else _literal(operand, beside),)
+    )
 
 
 def call_operator(symbol: str, operands: tuple[Any, ...]) -> Any:
@@ -147,11 +176,17 @@ def call_operator(symbol: str, operands: tuple[Any, ...]) -> Any:
         node = registry.find_operator(symbol, features.family(feature_of(operands[-1])))
     if node is None:
         raise _no_operator(symbol, operands)
+    if symbol in COMMUTATIVE and not _accepts(node, operands):
+        turned = operands[::-1]
+        other = next((ref for ref in refs if ref is turned[0]), None)
+        swapped = other is not None and registry.find_operator(symbol, features.family(feature_of(other)))
+        if swapped and _accepts(swapped, turned):  # 2 * duration
+            node, operands = swapped, turned
     names = list(node.interface().inputs)
     if len(names) < len(operands):  # the last operand is configuration, as in list[0]
         field = next(iter(node.model_fields))
-        return record(node(**{field: operands[-1]}), {names[0]: operands[0]})
-    return record(_without_options(node), dict(zip(names, operands, strict=False)))
+        return record(node(**{field: operands[-1]}), {names[0]: operands[0]}, written=repr(symbol))
+    return record(_without_options(node), dict(zip(names, operands, strict=False)), written=repr(symbol))
 
 
 _INSTANCES: dict[type[Any], Any] = {}
@@ -332,7 +367,9 @@ def _cast_hint(accepted: frozenset[Family], feature: Feature) -> str | None:
     return None
 
 
-def _infer(node: Any, interface: Interface, types: Mapping[str, Feature], site: CallSite | None) -> Feature:
+def _infer(
+    node: Any, interface: Interface, types: Mapping[str, Feature], site: CallSite | None, shown: str
+) -> Feature:
     compute = getattr(node, "output", None)
     try:
         return interface.infer(types) if compute is None else compute(**types)
@@ -340,7 +377,7 @@ def _infer(node: Any, interface: Interface, types: Mapping[str, Feature], site: 
         error.site = error.site or site
         raise
     except (TypeError, ValueError) as error:
-        raise DefinitionTypeError(f"{type(node).__name__}: {error}", site=site) from error
+        raise DefinitionTypeError(f"{shown}: {error}", site=site) from error
 
 
 def _meeting(builder: GraphBuilder, shown: str, edges: Mapping[str, Edge], site: CallSite | None) -> int:

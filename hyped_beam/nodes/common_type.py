@@ -21,7 +21,7 @@ def feature_at(builder: GraphBuilder, edge: Edge) -> Feature:
 
 
 def to_common_type(
-    builder: GraphBuilder, node: Any, edges: Mapping[str, Edge], site: CallSite | None
+    builder: GraphBuilder, node: Any, edges: Mapping[str, Edge], site: CallSite | None, written: str
 ) -> dict[str, Edge]:
     """The inputs of a node, with those that it promotes cast to the type that they have in common.
 
@@ -36,7 +36,7 @@ def to_common_type(
         if wider is None:
             shown = " and ".join(dict.fromkeys(features.describe(other) for other in given))
             raise DefinitionTypeError(
-                f"{type(node).__name__}: {shown} have no type in common",
+                f"{written}: {shown} have no type in common",
                 site=site,
                 hint=promotion.hint(target, feature),
             )

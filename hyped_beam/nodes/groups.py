@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-
 _COMPARED_AS = {pa.float16().id: pa.float32(), pa.duration("s").id: pa.int64()}
 """Types that Arrow knows no extremes of, as types in the same order."""
 

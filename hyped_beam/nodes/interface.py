@@ -79,7 +79,7 @@ class Interface:
 
 
 def names_of(node: type) -> dict[str, Any]:
-    """What the annotations of a node's class may name: what stands in it, and in the nodes it inherits from."""
+    """What annotations in a node's class may name: what stands in it, and in those it inherits from."""
     return {
         name: value
         for base in reversed(node.__mro__)

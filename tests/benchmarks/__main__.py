@@ -1,4 +1,4 @@
-"""All benchmarks, as the table in docs/performance.md: `make bench`, or `python -m tests.benchmarks [name ...]`."""
+"""All benchmarks, as the table in docs/performance.md: `make bench`, or this module and some names."""
 
 from __future__ import annotations
 

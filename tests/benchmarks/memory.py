@@ -1,6 +1,6 @@
 """Peak memory of a job over 1x and 10x data, each in a process of its own.
 
-    python -m tests.benchmarks memory
+python -m tests.benchmarks memory
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def run_job(source: str, target: str) -> int:
     words = src.text.split().length()
     job = (
         flow.job(source=reader)
-        .write(collect={"id": src.id, "words": words, "lower": src.text.lower()}, to=JsonDatasetWriter(target))
+        .write(
+            collect={"id": src.id, "words": words, "lower": src.text.lower()}, to=JsonDatasetWriter(target)
+        )
         .aggregate({"mean": Mean().call(words), "rows": Count().call(src.id)})
     )
     job.run()

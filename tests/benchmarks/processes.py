@@ -1,6 +1,6 @@
 """Pure-Python nodes with several processes, coroutines, and what a small job costs.
 
-    python -m tests.benchmarks processes
+python -m tests.benchmarks processes
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def pure_python(folder: Path) -> list[Row]:
     apply(ds.select(range(10)), work, folder)
     one = apply(ds, work, folder)
     two = apply(ds, work, folder, num_proc=2)
-    return [Row("a pure-Python node, num_proc=2", "num_proc=1", one / two, ">= 1.7", f"{one:.1f} / {two:.1f}")]
+    return [
+        Row("a pure-Python node, num_proc=2", "num_proc=1", one / two, ">= 1.7", f"{one:.1f} / {two:.1f}")
+    ]
 
 
 def coroutines(folder: Path) -> Row:

@@ -1,6 +1,6 @@
 """Tokenising real mails, against calling the tokenizer on the same lists and turning its result into Arrow.
 
-    python -m tests.benchmarks tokenizing [repetitions of the corpus]
+python -m tests.benchmarks tokenizing [repetitions of the corpus]
 """
 
 from __future__ import annotations
