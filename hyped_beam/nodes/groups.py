@@ -126,9 +126,11 @@ class Groups:
         if comparable is not None:
             return pc.cast(self._extreme(pc.cast(values, comparable), function), values.type)
         if self.n == 1:
-            found = (pc.min if function == "min" else pc.max)(values)
-            return pa.repeat(found, 1)  # not by way of Python, whose times know no nanoseconds
-        return pc.cast(self._reduce(values, function), values.type)
+            # not by way of Python, whose times know no nanoseconds
+            found = pa.repeat((pc.min if function == "min" else pc.max)(values), 1)
+        else:
+            found = pc.cast(self._reduce(values, function), values.type)
+        return _same_bits(found) if pa.types.is_floating(values.type) else found
 
     def _reduce(self, values: pa.Array, function: str, min_count: int | None = None) -> pa.Array:
         """One value per group by Arrow's hash aggregation, single-threaded so that row order is kept."""
@@ -148,3 +150,9 @@ class Groups:
         if min_count == 0 or function == "count":
             return pc.fill_null(taken, pa.scalar(1 if function == "product" else 0, taken.type))
         return taken
+
+
+def _same_bits(floats: pa.Array) -> pa.Array:
+    """Floats with one zero and one NaN: which of those that are equal came first must not show."""
+    nan = pa.scalar(float("nan"), floats.type)
+    return pc.if_else(pc.is_nan(floats), nan, pc.add(floats, pa.scalar(0.0, floats.type)))

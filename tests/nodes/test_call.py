@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
 import datasets
 import pyarrow as pa
@@ -47,14 +48,11 @@ def test_names_of_inputs_are_checked():
 
 
 def test_the_line_of_the_call_is_named():
-    try:
+    with pytest.raises(DefinitionTypeError) as caught:
         Join().call(left=SRC.n, right=SRC.text)  # this line
-    except DefinitionTypeError as error:
-        assert error.site is not None
-        source = open(error.site.file).read().splitlines()  # noqa: PTH123, SIM115
-        assert source[error.site.line - 1].endswith("# this line")
-    else:
-        pytest.fail("it was taken")
+    site = caught.value.site
+    assert site is not None
+    assert Path(site.file).read_text(encoding="utf-8").splitlines()[site.line - 1].endswith("# this line")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ SRC = flow_of(TABLE.schema)
 def test_parameters_are_inputs():
     def process(
         self: Any, text: StringColumn, n: Int64Column | None, plus: Int64Column = None
-    ) -> Int64Column: ...  # type: ignore[assignment, empty-body]  # noqa: RUF013, E501
+    ) -> Int64Column: ...  # type: ignore[assignment, empty-body]
 
     read = read_signature(process, row_wise=False, names={})
     assert list(read.inputs) == ["text", "n", "plus"]

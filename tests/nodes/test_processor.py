@@ -171,7 +171,7 @@ def test_setup_and_teardown_run_once_on_a_copy_that_no_two_nodes_share(asynchron
 
 def test_a_node_is_frozen_outside_setup_and_process():
     node = Words()
-    with pytest.raises(DefinitionError, match="frozen.*'separator'"):
+    with pytest.raises(DefinitionError, match=r"frozen.*'separator'"):
         node.separator = ","
     values(node.call(SRC.text))
     assert node == Words()
@@ -266,7 +266,7 @@ def test_functions_are_nodes_and_still_functions():
 
 
 def test_functions_of_a_module_travel_by_name_and_others_with_their_code():
-    assert pickle.loads(pickle.dumps(clean)) is clean
+    assert pickle.loads(pickle.dumps(clean)) is clean  # noqa: S301 - our own
 
     @processor
     def local(text: str) -> str:
@@ -275,7 +275,7 @@ def test_functions_of_a_module_travel_by_name_and_others_with_their_code():
     import cloudpickle
 
     limited = local.options(name="asked", limits=Limits(concurrency=3))
-    there = pickle.loads(cloudpickle.dumps(limited))
+    there = pickle.loads(cloudpickle.dumps(limited))  # noqa: S301 - our own
     assert there("a") == "a?"
     assert there._options.name == "asked"
     assert there._options.limits.concurrency == 3
