@@ -90,6 +90,10 @@ def _check_columns(given: Mapping[str, Any], plan: Plan) -> None:
 
 def _alike(given: Any, wanted: Any) -> bool:
     """Whether values of one feature can be stored as the other without loss of meaning."""
+    if features.is_class_label(given) and features.is_class_label(wanted):
+        return bool(given.names == wanted.names)
+    if isinstance(given, Mapping) and isinstance(wanted, Mapping):
+        return list(given) == list(wanted) and all(_alike(given[name], wanted[name]) for name in wanted)
     return features.family(given) is features.family(wanted) and features.to_arrow(
         given
     ) == features.to_arrow(wanted)

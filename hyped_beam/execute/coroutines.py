@@ -35,7 +35,15 @@ if hasattr(os, "register_at_fork"):  # a forked child, such as a loader's worker
 
 
 def run_in_loop(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine that runs in the background loop."""
+    """The result of a coroutine that runs in the background loop.
+
+    Raises:
+        RuntimeError: It was called in that loop, which would wait for itself.
+    """
+    if asyncio._get_running_loop() is background_loop():  # noqa: SLF001 - public, "for low-level code"
+        coroutine.close()
+        msg = "a coroutine of a node cannot wait here for other coroutines: await built.abatch_process(...)"
+        raise RuntimeError(msg)
     future = asyncio.run_coroutine_threadsafe(coroutine, background_loop())
     try:
         return future.result()

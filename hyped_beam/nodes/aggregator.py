@@ -125,7 +125,7 @@ class AggregatorRuntime:
 
     def update(self, inputs: Mapping[str, arrays.Value], by: Groups) -> pa.StructArray:
         """One state per group of a batch."""
-        columns = {name: arrays.whole(value, by.rows) for name, value in inputs.items()}
+        columns = {name: arrays.for_kernels(arrays.whole(value, by.rows)) for name, value in inputs.items()}
         return self._states(self.node.update(**columns, by=by), by.n)
 
     def merge(self, states: pa.StructArray, by: Groups) -> pa.StructArray:

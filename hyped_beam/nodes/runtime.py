@@ -80,7 +80,7 @@ class ProcessorRuntime:
         return {
             name: value
             if scalars and isinstance(value, pa.Scalar)
-            else arrays.without_views(arrays.whole(value, rows))
+            else arrays.for_kernels(arrays.whole(value, rows))
             for name, value in inputs.items()
         }
 
