@@ -6,6 +6,7 @@ its `map` has one batch in flight, and may skip a batch when it resumes.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -114,9 +115,11 @@ class StageIterable(_BaseExamplesIterable):
         return _features(output.schema)
 
     def _init_state_dict(self) -> dict[str, Any]:
+        start = self.ex_iterable._init_state_dict()
         self._state_dict: dict[str, Any] = {
-            "examples_iterable": self.ex_iterable._init_state_dict(),
-            "before": {"previous_state": None, "row": 0, "aggregates": None},
+            "examples_iterable": start,
+            # A copy: the iterable below counts in its own, ahead of what has been given out.
+            "before": {"previous_state": copy.deepcopy(start), "row": 0, "aggregates": None},
             "rows_of_batch": 0,
             "type": type(self).__name__,
         }
@@ -148,7 +151,7 @@ class StageIterable(_BaseExamplesIterable):
     def _results(self) -> Iterator[tuple[Any, pa.Table, dict[str, Any] | None]]:
         """For each batch: its key, its rows, and the state from which one goes on behind it."""
         saved = self._state_dict["before"] if self._state_dict else None
-        if saved and saved["previous_state"]:
+        if saved:
             self.ex_iterable.load_state_dict(saved["previous_state"])
         if self.state is not None:
             self.state.begin(self.iteration, self.shard, saved["aggregates"] if saved else None)
