@@ -7,9 +7,18 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 NOT_THE_USERS = (str(Path(__file__).parent) + "/", "<frozen ")
 """How the file names of frames begin that are this package's or the interpreter's own."""
+
+
+def user_frame() -> FrameType | None:
+    """The innermost frame of the running call stack that lies outside this package."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to look at the stack
+    while frame is not None and frame.f_code.co_filename.startswith(NOT_THE_USERS):
+        frame = frame.f_back
+    return frame
 
 
 @dataclass(frozen=True)
@@ -27,12 +36,8 @@ class CallSite:
     @classmethod
     def nearest(cls) -> CallSite | None:
         """The innermost frame of the running call stack that lies outside this package."""
-        frame = sys._getframe(1)  # noqa: SLF001 - the documented way to look at the stack without its cost
-        while frame.f_code.co_filename.startswith(NOT_THE_USERS):
-            if frame.f_back is None:
-                return None
-            frame = frame.f_back
-        return cls(frame.f_code.co_filename, frame.f_lineno)
+        frame = user_frame()
+        return None if frame is None else cls(frame.f_code.co_filename, frame.f_lineno)
 
     def __str__(self) -> str:
         try:

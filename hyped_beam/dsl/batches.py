@@ -92,7 +92,7 @@ def _encode(name: str, values: Any, feature: Feature) -> pa.Array:
     plain = type(feature).__name__ == "Value"
     try:
         if plain:
-            return pa.array(values, features.to_arrow(feature))
+            return arrays.from_values(values, features.to_arrow(feature))
         encoded = Features({name: feature}).encode_batch({name: list(values)})[name]
         array = pa.array(TypedSequence(encoded, type=feature))
         return arrays.conform(array, features.to_arrow(feature))

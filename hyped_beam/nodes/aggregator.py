@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -61,7 +60,7 @@ class Aggregator(Configured):
         Raises:
             DefinitionTypeError: A function is missing, or its signature says too little.
         """
-        return _interface(cls)
+        return interfaces.kept(cls, lambda: _interface(cls))
 
     def call(self, *args: Any, **inputs: Any) -> Ref:
         """Aggregate over the whole dataset.
@@ -93,7 +92,6 @@ class Aggregator(Configured):
         return features.to_arrow(read.infer(given))
 
 
-@lru_cache(maxsize=1024)
 def _interface(cls: type[Aggregator]) -> Interface:
     for name in ("State", "update", "merge", "finish"):
         if not hasattr(cls, name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Hashable
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from typing_extensions import Self
 
 from hyped_beam.errors import CallSite, DefinitionError, unknown_name
-from hyped_beam.nodes.interface import Interface
+from hyped_beam.nodes.interface import BESIDE, Interface, local_names
 from hyped_beam.nodes.options import DEFAULT_OPTIONS, Options
 
 
@@ -38,6 +39,14 @@ class Configured(BaseModel):
     output_type: ClassVar[pa.DataType]
     # A factory, because pydantic deep-copies a default for each node.
     _options: Options = PrivateAttr(default_factory=lambda: DEFAULT_OPTIONS)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **arguments: Any) -> None:
+        """Keep what annotations in a class inside a function name beside it."""
+        super().__pydantic_init_subclass__(**arguments)
+        beside = local_names(*filter(inspect.isfunction, vars(cls).values()))
+        if beside:
+            setattr(cls, BESIDE, beside)
 
     def __init__(self, **configuration: Any) -> None:
         try:

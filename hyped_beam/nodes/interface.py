@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import typing_extensions
 
+from hyped_beam.errors import user_frame
 from hyped_beam.types import annotations as feature_annotations
 from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import Pattern
+
+BESIDE = "__hyped_beam_names__"
+"""The attribute of a class with what its annotations name among the local variables of a function."""
+_KEPT = "__hyped_beam_interface__"
+_IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True)
@@ -79,13 +86,46 @@ class Interface:
 
 
 def names_of(node: type) -> dict[str, Any]:
-    """What annotations in a node's class may name: what stands in it, and in those it inherits from."""
-    return {
-        name: value
-        for base in reversed(node.__mro__)
-        if not base.__module__.startswith(("pydantic", "builtins"))
-        for name, value in vars(base).items()
-    }
+    """What annotations in a node's class may name: what stands in it or beside it, and where it inherits."""
+    bases = [
+        base for base in reversed(node.__mro__) if not base.__module__.startswith(("pydantic", "builtins"))
+    ]
+    beside = {name: value for base in bases for name, value in vars(base).get(BESIDE, {}).items()}
+    return beside | {name: value for base in bases for name, value in vars(base).items()}
+
+
+def local_names(*functions: Callable[..., Any]) -> dict[str, Any]:
+    """What string annotations name among the local variables of the user's function that is running.
+
+    A class that is written inside a function may be annotated with another one there; under `from
+    __future__ import annotations` its annotations are text, which is looked up in the module alone.
+    """
+    frame = user_frame()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("pydantic"):
+        frame = frame.f_back
+    if frame is None or frame.f_locals is frame.f_globals:
+        return {}
+    texts = (
+        text
+        for function in functions
+        for text in getattr(inspect.unwrap(function), "__annotations__", {}).values()
+        if isinstance(text, str)
+    )
+    named = {name for text in texts for name in _IDENTIFIER.findall(text)}
+    return {name: frame.f_locals[name] for name in named if name in frame.f_locals}
+
+
+def kept(node: type, read: Callable[[], Interface]) -> Interface:
+    """The interface of a node's class, read once.
+
+    It is kept in the class, so that it travels with one that is pickled by value: what its annotations
+    name does not.
+    """
+    found: Interface | None = vars(node).get(_KEPT)
+    if found is None:
+        found = read()
+        setattr(node, _KEPT, found)
+    return found
 
 
 def read_signature(
@@ -175,5 +215,9 @@ def read_output(
     annotation, _ = feature_annotations.split_optional(annotation)
     if feature_annotations.is_record(annotation):
         hints = feature_annotations.record_fields(annotation)
-        return {name: _pattern(function, name, hint) for name, hint in hints.items()}, annotation
-    return _pattern(function, "return", annotation), None
+        return {name: _output_pattern(function, name, hint) for name, hint in hints.items()}, annotation
+    return _output_pattern(function, "return", annotation), None
+
+
+def _output_pattern(function: Callable[..., Any], name: str, annotation: Any) -> Pattern:
+    return _pattern(function, name, feature_annotations.as_output(annotation))

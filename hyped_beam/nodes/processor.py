@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Hashable
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, overload
 
 from pydantic import PrivateAttr
@@ -65,7 +64,7 @@ class Processor(Configured):
         Raises:
             DefinitionTypeError: It has no `process`, or a signature that says too little.
         """
-        return _interface(cls)
+        return interfaces.kept(cls, lambda: _interface(cls))
 
     def call(self, *args: Any, **inputs: Any) -> Ref:
         """Add the node to the flow that its inputs belong to.
@@ -83,7 +82,6 @@ class Processor(Configured):
         return calls.record(self, calls.bind_positional(self, args, inputs), kind=Kind.MAP)
 
 
-@lru_cache(maxsize=4096)
 def _interface(cls: type[Processor]) -> Interface:
     function = getattr(cls, "process", None) or getattr(cls, "process_row", None)
     if function is None:
@@ -135,20 +133,28 @@ class FunctionProcessor(Processor):
             and getattr(module, function.__name__, None) is self
         ):
             return _find_function, (function.__module__, function.__name__)
-        return _restore_function, (function, type(self).repeatable, self._options)
+        # With its interface: what its annotations name does not travel with a function.
+        return _restore_function, (function, self.interface(), type(self).repeatable, self._options)
 
 
 def _find_function(module: str, name: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _restore_function(function: Callable[..., Any], repeatable: bool, options: Any) -> FunctionProcessor:  # noqa: FBT001
-    return _make(function, repeatable=repeatable).options(**options.model_dump(exclude_unset=True))
+def _restore_function(
+    function: Callable[..., Any],
+    read: Interface,
+    repeatable: bool,  # noqa: FBT001
+    options: Any,
+) -> FunctionProcessor:
+    return _node_of(function, read, repeatable=repeatable).options(**options.model_dump(exclude_unset=True))
 
 
 def _make(function: Callable[..., Any], *, repeatable: bool) -> FunctionProcessor:
+    names = interfaces.local_names(function)
     try:
-        read = interfaces.read_signature(function, row_wise=True, skip=0)
+        row_wise = not _takes_columns(function, names)
+        read = interfaces.read_signature(function, row_wise=row_wise, skip=0, names=names)
     except (TypeError, NameError) as error:
         raise DefinitionTypeError(str(error), site=_site_of(function)) from error
     if read.output is None:
@@ -157,31 +163,32 @@ def _make(function: Callable[..., Any], *, repeatable: bool) -> FunctionProcesso
             site=_site_of(function),
             hint="annotate what the function returns",
         )
-    columns = [pattern for pattern in _annotated_patterns(function) if pattern is not None]
+    return _node_of(function, read, repeatable=repeatable)
+
+
+def _node_of(function: Callable[..., Any], read: Interface, *, repeatable: bool) -> FunctionProcessor:
     run = staticmethod(function)
     namespace: dict[str, Any] = {
         "__module__": function.__module__,
         "__qualname__": function.__qualname__,
         "__doc__": function.__doc__ or f"The function `{function.__qualname__}` as a node.",
         "repeatable": repeatable,
-        ("process" if columns else "process_row"): run,
+        ("process_row" if read.row_wise else "process"): run,
     }
     made: Any = type(function.__name__, (FunctionProcessor,), namespace)
-    read = interfaces.read_signature(function, row_wise=not columns, skip=0)
     made.interface = classmethod(lambda _cls: read)
     node = made()
     object.__setattr__(node, "__pydantic_private__", {**node.__pydantic_private__, "_function": function})
     return node
 
 
-def _annotated_patterns(function: Callable[..., Any]) -> list[Pattern | None]:
+def _takes_columns(function: Callable[..., Any], names: Mapping[str, Any]) -> bool:
     import typing_extensions
 
-    hints = typing_extensions.get_type_hints(function, include_extras=True)
-    return [
-        next((extra for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, Pattern)), None)
-        for hint in hints.values()
-    ]
+    hints = typing_extensions.get_type_hints(function, localns=names, include_extras=True)
+    return any(
+        isinstance(extra, Pattern) for hint in hints.values() for extra in getattr(hint, "__metadata__", ())
+    )
 
 
 @overload

@@ -79,6 +79,19 @@ def pattern_of(annotation: Any) -> Pattern:
     raise AnnotationError(msg)
 
 
+def as_output(annotation: Any) -> Any:
+    """An annotation of an output: a number of Python is of 64 bits, whatever the input that it is made from.
+
+    The half of an integer is no integer, and a thousand times an `int8` none of 8 bits.
+    """
+    annotation, _ = split_optional(annotation)
+    if annotation in (int, float):
+        return patterns.Int64Column if annotation is int else patterns.Float64Column
+    if typing.get_origin(annotation) in (list, collections.abc.Sequence):
+        return list[as_output(typing.get_args(annotation)[0])]  # type: ignore[misc]  # made at run time
+    return annotation
+
+
 def _annotated(annotation: Any) -> Pattern:
     for extra in annotation.__metadata__:
         if isinstance(extra, Pattern):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -24,9 +24,57 @@ def from_values(values: Iterable[Any], arrow_type: pa.DataType) -> pa.Array:
     if isinstance(arrow_type, pa.BaseExtensionType):
         return pa.ExtensionArray.from_storage(arrow_type, from_values(values, arrow_type.storage_type))
     if not holds_extensions(arrow_type):
-        return pa.array(values, arrow_type)
+        return _plain_from_values(values, arrow_type)
     # Arrow makes extensions inside lists and structs only by a cast
     return pa.array(values, storage_type(arrow_type)).cast(arrow_type)
+
+
+def _plain_from_values(values: Iterable[Any], arrow_type: pa.DataType) -> pa.Array:
+    if not _holds(arrow_type, pa.types.is_integer) or hasattr(values, "dtype"):
+        return pa.array(values, arrow_type)
+    # Arrow cuts the fraction off where it makes integers of floats
+    values = values if isinstance(values, Sequence) else list(values)
+    inferred = _inferred(values)
+    if inferred is None or not _holds(inferred, pa.types.is_floating):
+        return pa.array(values, arrow_type)
+    exact = pa.array(values, _with_floats(arrow_type, inferred))
+    return pc.cast(exact, arrow_type, safe=True)
+
+
+def _inferred(values: Sequence[Any]) -> pa.DataType | None:
+    """The type that Arrow would take; None where the values have none in common."""
+    try:
+        return pa.infer_type(values)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _with_floats(arrow_type: pa.DataType, inferred: pa.DataType) -> pa.DataType:
+    """A type with floats in place of those integers that are floats in another type."""
+    if pa.types.is_integer(arrow_type) and pa.types.is_floating(inferred):
+        return pa.float64()
+    if _is_list(arrow_type) and _is_list(inferred):
+        field = arrow_type.value_field
+        inside = field.with_type(_with_floats(field.type, inferred.value_type))
+        if pa.types.is_fixed_size_list(arrow_type):
+            return pa.list_(inside, arrow_type.list_size)
+        return pa.large_list(inside) if pa.types.is_large_list(arrow_type) else pa.list_(inside)
+    if pa.types.is_struct(arrow_type) and pa.types.is_struct(inferred):
+        there = {field.name: field.type for field in inferred}
+        return pa.struct(
+            [
+                field.with_type(_with_floats(field.type, there[field.name])) if field.name in there else field
+                for field in arrow_type
+            ]
+        )
+    return arrow_type
+
+
+def _holds(arrow_type: pa.DataType, kind: Callable[[pa.DataType], bool]) -> bool:
+    """Whether a type is of a kind, or has inside it one that is."""
+    if kind(arrow_type):
+        return True
+    return any(_holds(arrow_type.field(number).type, kind) for number in range(arrow_type.num_fields))
 
 
 def holds_extensions(arrow_type: pa.DataType) -> bool:
