@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates
@@ -30,7 +31,7 @@ def apply_to(
     """
     import datasets
 
-    _check_positive(batch_size=batch_size, num_proc=num_proc)
+    check_positive(batch_size=batch_size, num_proc=num_proc)
     if isinstance(data, (datasets.DatasetDict, datasets.IterableDatasetDict)):
         results = {
             name: apply_to(split, plan, batch_size=batch_size, num_proc=num_proc, cache_dir=cache_dir)
@@ -66,11 +67,15 @@ def _apply_lazily(data: Any, plan: Plan, batch_size: int | None) -> tuple[Any, A
     return apply_lazily(data, plan, batch_size, state), LiveAggregates(state) if state else None
 
 
-def _check_positive(**numbers: int | None) -> None:
+def check_positive(**numbers: Any) -> None:
+    """Raise for an argument that is neither None nor a whole number of at least 1."""
     for name, number in numbers.items():
-        if number is not None and number < 1:
+        is_whole = isinstance(number, Integral) and not isinstance(number, bool)
+        if number is not None and (not is_whole or number < 1):
             raise DefinitionTypeError(
-                f"{name}= is a number of at least 1, got {number!r}", site=CallSite.nearest()
+                f"{name}= is a number of at least 1, got {number!r}",
+                site=CallSite.nearest(),
+                hint=None if is_whole else "give a whole number",
             )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +36,26 @@ def apply_now(
         cache_dir: Where the Arrow files of the result are.
     """
     folder = _result_folder(data, cache_dir) if plan.scan.outputs else None
-    with tempfile.TemporaryDirectory(prefix="hyped-beam-") as scratch:
+    writers = {output.name: ArrowDatasetWriter(folder) for output in plan.scan.outputs} if folder else {}
+    with tempfile.TemporaryDirectory(prefix="hyped-beam-") as scratch, _removed_on_failure(folder):
         reader = reader_of(data, plan, Path(scratch))
-        writers = {output.name: ArrowDatasetWriter(folder) for output in plan.scan.outputs} if folder else {}
         result = run_bounded(plan, reader, writers, processes=processes, runner="direct", work=Path(scratch))
     aggregates = None if plan.finish is None else result.values[AGGREGATES]
     if folder is None:
         return None, aggregates
     (output,) = plan.scan.outputs
     return _dataset_of(result.shards[ROWS], output.schema, data), aggregates
+
+
+@contextlib.contextmanager
+def _removed_on_failure(folder: str | None) -> Iterator[None]:
+    """A context after whose failure, or interruption, nothing is left of a result that nobody can find."""
+    try:
+        yield
+    except BaseException:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _result_folder(data: Dataset, cache_dir: str | os.PathLike[str] | None) -> str:

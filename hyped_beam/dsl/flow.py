@@ -195,8 +195,10 @@ class DataFlow:
         Returns:
             A `pandas.DataFrame` with a row for each of the first `n`.
         """
+        from hyped_beam.dsl.applying import check_positive
         from hyped_beam.dsl.preview import first_rows, frame_of
 
+        check_positive(n=n)
         plan = self._rows_plan(collect)
         with StageRunner(plan.scan) as runner:
             batch = first_rows(data, n, plan.graph.source.feature)

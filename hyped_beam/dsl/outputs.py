@@ -34,7 +34,12 @@ class Outputs:
     aggregators: Any = None
 
     def __bool__(self) -> bool:
-        return self.collect is not None or bool(self.aggregators)
+        return self.collect is not None or self.has_aggregators
+
+    @property
+    def has_aggregators(self) -> bool:
+        """Whether aggregates were asked for; an empty mapping asks for none."""
+        return isinstance(self.aggregators, Ref) or bool(self.aggregators)
 
 
 def graph_of(builder: GraphBuilder, outputs: Outputs) -> Graph:
@@ -43,7 +48,9 @@ def graph_of(builder: GraphBuilder, outputs: Outputs) -> Graph:
     Raises:
         DefinitionError: What was asked are no refs of this flow, or of the wrong rows.
     """
-    return graph_with_sinks(builder, {ROWS: outputs.collect}, outputs.aggregators)
+    return graph_with_sinks(
+        builder, {ROWS: outputs.collect}, outputs.aggregators if outputs.has_aggregators else None
+    )
 
 
 def graph_with_sinks(builder: GraphBuilder, rows: Mapping[str, Any], aggregators: Any) -> Graph:
@@ -56,7 +63,7 @@ def graph_with_sinks(builder: GraphBuilder, rows: Mapping[str, Any], aggregators
     for name, collect in rows.items():
         if collect is not None:
             _add_rows(copy, builder, name, collect)
-    if aggregators:
+    if aggregators is not None:
         _add_aggregates(copy, builder, aggregators)
     return copy.build()
 

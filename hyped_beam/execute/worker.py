@@ -10,11 +10,15 @@ import contextlib
 import os
 import pickle
 import signal
+import threading
+import time
 import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
 from hyped_beam.errors import FlowError, JobError
+
+LOOK_SECONDS = 0.5
 
 
 def main(descriptor: int) -> None:
@@ -24,6 +28,7 @@ def main(descriptor: int) -> None:
         descriptor: The file descriptor of the connection to the parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    threading.Thread(target=_end_with, args=(os.getppid(),), name="hyped-beam-parent", daemon=True).start()
     connection = Connection(descriptor)
     key, job = None, None
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
@@ -44,6 +49,13 @@ def main(descriptor: int) -> None:
     with contextlib.suppress(Exception):
         _close(job)
     os._exit(0)  # no thread of a node may hold the process
+
+
+def _end_with(parent: int) -> None:
+    """End this process, in the middle of a task too, once its parent was ended without a word."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)
 
 
 def _close(job: Any) -> None:

@@ -28,6 +28,7 @@ def run_pipeline(
     Raises:
         NodeError: A node raised.
         JobError: The job failed for another reason.
+        KeyboardInterrupt: It was interrupted.
     """
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -43,11 +44,13 @@ def run_pipeline(
             raise _failure(error) from None
 
 
-def _failure(error: Exception) -> Exception:
+def _failure(error: Exception) -> BaseException:
     ours = find_failure(str(error))
     if ours is not None:
         return ours
     lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    if lines and lines[-1].startswith("KeyboardInterrupt"):  # which Beam makes an error of the step
+        return KeyboardInterrupt()
     return JobError(f"the job failed: {lines[-1] if lines else type(error).__name__}"[:500])
 
 

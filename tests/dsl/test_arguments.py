@@ -18,14 +18,14 @@ N = FLOW.src_features.n
 @pytest.mark.parametrize("name", ["batch_size", "num_proc"])
 def test_numbers_of_apply(name, number):
     with pytest.raises(
-        DefinitionTypeError, match=rf"{name}= is a whole number of at least 1, got {number!r}"
+        DefinitionTypeError, match=rf"{name}= is a number of at least 1, got {number!r}"
     ):
         FLOW.apply(DATA, collect={"n": N}, **{name: number})
 
 
 @pytest.mark.parametrize("number", [-1, "5"])
 def test_the_number_of_rows_of_a_preview(number):
-    with pytest.raises(DefinitionTypeError, match="n= is a whole number of at least 1"):
+    with pytest.raises(DefinitionTypeError, match="n= is a number of at least 1"):
         FLOW.preview(DATA, collect={"n": N}, n=number)
 
 
