@@ -17,7 +17,7 @@ from datasets import IterableDataset
 from datasets.iterable_dataset import _BaseExamplesIterable, _batch_to_examples
 
 from hyped_beam.dsl.aggregates import AggregateState
-from hyped_beam.dsl.batches import to_record_batch
+from hyped_beam.dsl.batches import to_record_batch, unknown_column
 from hyped_beam.dsl.outputs import ROWS
 from hyped_beam.errors import CallSite, DefinitionError
 from hyped_beam.execute.lazy_runner import LazyRunner
@@ -41,11 +41,10 @@ def apply_lazily(
     """
     size = batch_size or BATCH_ROWS
     described = plan.graph.source.feature
-    typed = data if data.features is not None else data.cast(_features(described))
-    if plan.scan.columns and set(plan.scan.columns) < set(typed.features):
-        typed = typed.select_columns(list(plan.scan.columns))
+    if plan.scan.columns and set(plan.scan.columns) < set(data.features or ()):
+        data = data.select_columns(list(plan.scan.columns))
     # What `map` puts in front of a function on Arrow tables: batches of the right size, typed.
-    front = typed.with_format("arrow").map(_identity, batched=True, batch_size=size)._ex_iterable.ex_iterable
+    front = data.with_format("arrow").map(_identity, batched=True, batch_size=size)._ex_iterable.ex_iterable
     (output,) = plan.scan.outputs
     info = data.info.copy()
     info.features = _features(output.schema)
@@ -94,6 +93,8 @@ class StageIterable(_BaseExamplesIterable):
         self.columns = columns
         self.batch_size = batch_size
         self.state = state
+        (output,) = runner.program.outputs
+        self._described = _features(output.schema)
         self.iteration = object()
         self.shard = 0
         self._splits: dict[int, object] = {}
@@ -105,14 +106,13 @@ class StageIterable(_BaseExamplesIterable):
 
     @property
     def is_typed(self) -> bool:
-        """Whether its features are known."""
-        return True
+        """Whether rows come as their features say; images and such are left to be decoded by who iterates."""
+        return not any(self._described._column_requires_decoding.values())
 
     @property
     def features(self) -> Any:
-        """Its columns."""
-        (output,) = self.runner.program.outputs
-        return _features(output.schema)
+        """Its columns, where rows come as they say."""
+        return self._described if self.is_typed else None
 
     def _init_state_dict(self) -> dict[str, Any]:
         start = self.ex_iterable._init_state_dict()
@@ -182,7 +182,12 @@ class StageIterable(_BaseExamplesIterable):
                 yield key, to_record_batch(table, self.columns)
             return
         rows = iter(self.ex_iterable.ex_iterable)
+        seen: set[str] = set()
         while taken := list(itertools.islice(rows, self.batch_size)):
+            seen.update(*(row for _, row in taken))
+            for name in self.columns:
+                if name not in seen:  # single rows may lack a value, but not all from the first on
+                    raise unknown_column(name, seen, self.columns)
             lists = {name: [row.get(name) for _, row in taken] for name in self.columns}
             yield taken[0][0], to_record_batch(lists, self.columns)
 

@@ -17,9 +17,7 @@ N = FLOW.src_features.n
 @pytest.mark.parametrize("number", [0, -1, 1.5, "2", True])
 @pytest.mark.parametrize("name", ["batch_size", "num_proc"])
 def test_numbers_of_apply(name, number):
-    with pytest.raises(
-        DefinitionTypeError, match=rf"{name}= is a number of at least 1, got {number!r}"
-    ):
+    with pytest.raises(DefinitionTypeError, match=rf"{name}= is a number of at least 1, got {number!r}"):
         FLOW.apply(DATA, collect={"n": N}, **{name: number})
 
 
