@@ -102,6 +102,7 @@ class NodeError(FlowError):
         values: The node's inputs at that row, cut to a line.
         cause: Type and message of what was raised.
         trace: The traceback of what was raised, as text.
+        raised_in: The line of the user's code that raised; empty where it is this package's or a library's.
     """
 
     def __init__(
@@ -113,16 +114,19 @@ class NodeError(FlowError):
         row: int | None = None,
         values: str = "",
         trace: str = "",
+        raised_in: str = "",
         hint: str | None = None,
     ) -> None:
         at = "" if row is None else f" at row {row}"
-        shown = f"\n  row: {values}" if values else ""
+        shown = f"\n  raised in: {raised_in}" if raised_in else ""
+        shown += f"\n  row: {values}" if values else ""
         super().__init__(f"node {node!r} failed{at}: {cause}{shown}", site=site, hint=hint)
         self.node = node
         self.row = row
         self.values = values
         self.cause = cause
         self.trace = trace
+        self.raised_in = raised_in
 
     def __reduce__(self) -> tuple[object, ...]:
         return _restore_node_error, (self.to_json(),)
@@ -137,6 +141,7 @@ class NodeError(FlowError):
             "row": self.row,
             "values": self.values,
             "trace": self.trace,
+            "raised_in": self.raised_in,
             "hint": self.hint,
         }
 

@@ -40,7 +40,7 @@ def apply_now(
     with tempfile.TemporaryDirectory(prefix="hyped-beam-") as scratch, _removed_on_failure(folder):
         reader = reader_of(data, plan, Path(scratch))
         result = run_bounded(plan, reader, writers, processes=processes, runner="direct", work=Path(scratch))
-    aggregates = None if plan.finish is None else result.values[AGGREGATES]
+    aggregates = None if plan.finish is None else result.values[AGGREGATES].to_pylist()[0]
     if folder is None:
         return None, aggregates
     (output,) = plan.scan.outputs

@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from hyped_beam.dsl.keywords import checked_keywords
 from hyped_beam.dsl.outputs import AGGREGATES, ROWS, graph_with_sinks, plan_of
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
 from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.writers.base import Writer
+from hyped_beam.io.writers.json_text import lines
 from hyped_beam.ir.graph import GraphBuilder
 from hyped_beam.plan.planner import Plan
 
@@ -181,9 +184,10 @@ class Job:
                 options=options,
                 progress=progress,
             )
-        aggregates = result.values.get(AGGREGATES)
-        if self.aggregates_path is not None:
-            write_json(self.aggregates_path, aggregates)
+        row = result.values.get(AGGREGATES)
+        aggregates = None if row is None else row.to_pylist()[0]
+        if self.aggregates_path is not None and row is not None:
+            write_json(self.aggregates_path, row)
         return JobResult(result.rows, result.shards, aggregates, result.seconds)
 
     def _reader(self, plan: Plan, work: Path) -> Reader:
@@ -194,10 +198,11 @@ class Job:
         return reader_of(self.source, plan, work)
 
 
-def write_json(path: str, values: Any) -> None:
-    """Write aggregates to a file, whole or not at all."""
+def write_json(path: str, row: pa.RecordBatch) -> None:
+    """Write aggregates to a file, whole or not at all, each value as `JsonDatasetWriter` writes it."""
+    values = json.loads(b"".join(lines(row)))
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.tmp")
-    beside.write_text(json.dumps(values, indent=2, default=str) + "\n", encoding="utf-8")
+    beside.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     beside.replace(target)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sysconfig
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from hyped_beam.errors import NodeError
+from hyped_beam.errors import NOT_THE_USERS, CallSite, NodeError
 from hyped_beam.nodes.runtime import RowError
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
+
+STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"]
+
+CAUSE = 400
+"""The most characters of what was raised in a message."""
 
 LINE = 200
 """The most characters of a row in a message."""
@@ -31,15 +37,37 @@ def node_error(
     """
     cause = error.__cause__ if isinstance(error, RowError) and error.__cause__ is not None else error
     number = None if row is None or first_row is None else row + first_row
+    message = str(cause)
     return NodeError(
         node=step.name,
-        cause=f"{type(cause).__name__}: {cause}",
+        cause=f"{type(cause).__name__}: {message if len(message) <= CAUSE else message[: CAUSE - 3] + '...'}",
         site=step.site,
         row=number,
         values="" if row is None else row_line(inputs, row),
         trace="".join(traceback.format_exception(cause)),
+        raised_in=_raised_in(cause),
         hint=getattr(cause, "hint", None),
     )
+
+
+def _raised_in(cause: BaseException) -> str:
+    """The innermost line that is the user's: neither this package's nor an installed library's."""
+    for frame in reversed(traceback.extract_tb(cause.__traceback__)):
+        is_library = "site-packages" in frame.filename or frame.filename.startswith(STANDARD_LIBRARY)
+        if not is_library and not frame.filename.startswith(NOT_THE_USERS):
+            return f"{CallSite(frame.filename, frame.lineno or 0)}, {frame.name}"
+    return ""
+
+
+def error_at(
+    run: Callable[[Mapping[str, Value], int], Any], inputs: Mapping[str, Value], row: int, error: Exception
+) -> Exception:
+    """What a node raises on one row alone; what it raised on the batch, if it then raises nothing."""
+    try:
+        run(slice_inputs(inputs, row, 1), 1)
+    except Exception as alone:  # noqa: BLE001 - whatever a node raises
+        return alone
+    return error
 
 
 def row_line(inputs: Mapping[str, Value], row: int) -> str:

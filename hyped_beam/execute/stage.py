@@ -16,7 +16,7 @@ from typing_extensions import Self
 
 from hyped_beam.errors import NodeError
 from hyped_beam.execute.coroutines import CoroutineStep, background_loop, run_in_loop
-from hyped_beam.execute.failure import find_row, node_error, slice_inputs
+from hyped_beam.execute.failure import error_at, find_row, node_error, slice_inputs
 from hyped_beam.ir.graph import Edge
 from hyped_beam.nodes.aggregator import AggregatorRuntime
 from hyped_beam.nodes.groups import Groups
@@ -306,4 +306,5 @@ def _run_slice(
         raise node_error(error, step, inputs, error.row, first_row) from error.__cause__
     except Exception as error:
         row = find_row(runtime.run, inputs, rows) if step.operation.repeatable else None
-        raise node_error(error, step, inputs, row, first_row) from error
+        alone = error if row is None else error_at(runtime.run, inputs, row, error)
+        raise node_error(alone, step, inputs, row, first_row) from error

@@ -34,13 +34,13 @@ class BoundedResult:
     Attributes:
         rows: The number of rows of each output.
         shards: The files of each output, in the order of the source.
-        values: The values of aggregates, by the name of the output.
+        values: The values of aggregates, a record batch of one row by the name of the output.
         seconds: How long it ran.
     """
 
     rows: Mapping[str, int]
     shards: Mapping[str, list[str]]
-    values: Mapping[str, Any]
+    values: Mapping[str, pa.RecordBatch]
     seconds: float
 
 
@@ -89,7 +89,7 @@ def run_bounded(
     finish = Finish(plan.scan.aggregates, plan.finish, values_path)
     job = RangeJob(
         reader.scan(plan.scan.columns),
-        plan.scan,
+        plan.scan.shared_by(processes),
         destinations,
         _empty_batch(plan),
         resume=overwrite == "resume",
@@ -149,10 +149,10 @@ def _empty_batch(plan: Plan) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(columns)
 
 
-def _read_values(plan: Plan, path: str | None) -> dict[str, Any]:
+def _read_values(plan: Plan, path: str | None) -> dict[str, pa.RecordBatch]:
     if path is None or plan.finish is None:
         return {}
     with pa.OSFile(path) as file, pa.ipc.open_stream(file) as stream:
         row = stream.read_next_batch()
     (output,) = plan.finish.outputs
-    return {output.name: row.to_pylist()[0]}
+    return {output.name: row}

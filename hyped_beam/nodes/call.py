@@ -69,8 +69,14 @@ def record(
     if specialise is not None:
         node = specialise(**types)
     output = _infer(node, interface, types, site, shown)
-    if scope is None:
-        scope = _meeting(builder, shown, edges, site)
+    meeting = _meeting(builder, shown, edges, site)
+    if kind is Kind.AGGREGATE and meeting == DATASET:
+        raise DefinitionError(
+            f"{shown} takes values of rows, got values of the whole dataset",
+            site=site,
+            hint="an aggregate is one value: compute with it as it is",
+        )
+    scope = meeting if scope is None else scope
     edge = builder.add(
         kind,
         node,
@@ -170,6 +176,13 @@ def call_operator(symbol: str, operands: tuple[Any, ...]) -> Any:
         DefinitionTypeError: It means nothing for them.
     """
     refs = [operand for operand in operands if isinstance(operand, Ref)]
+    if symbol in ("==", "!=") and any(operand is None for operand in operands):
+        name = "is_null" if symbol == "==" else "is_not_null"
+        raise DefinitionTypeError(
+            f"nothing equals null, so {symbol!r} None is null in every row",
+            site=CallSite.nearest(),
+            hint=f"write ref.{name}()",
+        )
     left = operands[0] if isinstance(operands[0], Ref) else refs[0]
     node = registry.find_operator(symbol, features.family(feature_of(left)))
     if node is None and isinstance(operands[-1], Ref):

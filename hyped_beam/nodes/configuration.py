@@ -11,9 +11,9 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from typing_extensions import Self
 
-from hyped_beam.errors import CallSite, DefinitionError, unknown_name
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
 from hyped_beam.nodes.interface import BESIDE, Interface, local_names
-from hyped_beam.nodes.options import DEFAULT_OPTIONS, Options
+from hyped_beam.nodes.options import DEFAULT_OPTIONS, Options, wrong_options
 
 
 class Configured(BaseModel):
@@ -48,11 +48,18 @@ class Configured(BaseModel):
         if beside:
             setattr(cls, BESIDE, beside)
 
-    def __init__(self, **configuration: Any) -> None:
+    def __init__(self, *args: Any, **configuration: Any) -> None:
+        if args:
+            name = type(self).__name__
+            raise DefinitionTypeError(
+                f"{name} takes its options by name, got {args[0]!r:.80}",
+                site=CallSite.nearest(),
+                hint=f"inputs are given to call: {name}().call(ref); options as in {name}(option=...)",
+            )
         try:
             super().__init__(**configuration)
         except ValidationError as error:
-            raise _wrong_configuration(type(self), configuration, error) from None
+            raise wrong_options(type(self), configuration, error) from None
         except DefinitionError as error:  # a validator's own, with a hint; it cannot see past pydantic
             error.site = CallSite.nearest()
             raise
@@ -74,7 +81,10 @@ class Configured(BaseModel):
         try:
             merged = Options(**{**self._options.model_dump(exclude_unset=True), **options})
         except ValidationError as error:
-            raise _wrong_configuration(Options, options, error) from None
+            raise wrong_options(Options, options, error) from None
+        except DefinitionError as error:  # of the limits within
+            error.site = CallSite.nearest()
+            raise
         changed = self.model_copy()
         private = self.__pydantic_private__ or {}
         object.__setattr__(changed, "__pydantic_private__", {**private, "_options": merged})
@@ -126,22 +136,3 @@ class Configured(BaseModel):
         else:
             msg = f"{type(self).__name__} is frozen: {name!r} cannot be set outside `setup` and `process`"
             raise DefinitionError(msg, site=CallSite.nearest(), hint="make a new node with other options")
-
-
-def _wrong_configuration(
-    node: type[BaseModel], given: dict[str, Any], error: ValidationError
-) -> DefinitionError:
-    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    field = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return unknown_name("option", field, node.model_fields, of=node.__name__)
-    if problem["type"] == "missing":
-        return DefinitionError(
-            f"{node.__name__} needs the option {field!r}",
-            site=CallSite.nearest(),
-            hint=f"{node.__name__}({field}=...)",
-        )
-    message = problem["msg"].removeprefix("Value error, ")
-    shown = f", got {given[field]!r:.80}" if field in given else ""
-    at = f" option {field!r}" if field else ""
-    return DefinitionError(f"{node.__name__}{at}: {message}{shown}", site=CallSite.nearest())

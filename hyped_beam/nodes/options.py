@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hyped_beam.errors import CallSite, DefinitionError, unknown_name
 
 
 class Limits(BaseModel):
     """Bounds on the coroutines of a node.
+
+    They hold for a job as a whole where `num_proc` processes of one machine do it, which share them evenly;
+    on a cluster they hold for each worker process.
 
     Attributes:
         concurrency: How many rows (for `async process`: batches) are in flight at once.
@@ -21,6 +28,21 @@ class Limits(BaseModel):
     per_second: float | None = Field(default=None, gt=0)
     timeout: float | None = Field(default=None, gt=0)
     retries: int = Field(default=0, ge=0)
+
+    def __init__(self, **limits: Any) -> None:
+        try:
+            super().__init__(**limits)
+        except ValidationError as error:
+            raise wrong_options(type(self), limits, error) from None
+
+    def shared_by(self, processes: int) -> Limits:
+        """The share of one of several processes; each may have at least one coroutine in flight."""
+        return self.model_copy(
+            update={
+                "concurrency": max(self.concurrency // processes, 1),
+                "per_second": None if self.per_second is None else self.per_second / processes,
+            }
+        )
 
 
 class Options(BaseModel):
@@ -40,3 +62,21 @@ class Options(BaseModel):
 
 
 DEFAULT_OPTIONS = Options()
+
+
+def wrong_options(node: type[BaseModel], given: dict[str, Any], error: ValidationError) -> DefinitionError:
+    """The error for options that are unknown, missing or of a wrong value."""
+    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    field = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return unknown_name("option", field, node.model_fields, of=node.__name__)
+    if problem["type"] == "missing":
+        return DefinitionError(
+            f"{node.__name__} needs the option {field!r}",
+            site=CallSite.nearest(),
+            hint=f"{node.__name__}({field}=...)",
+        )
+    message = problem["msg"].removeprefix("Value error, ")
+    shown = f", got {given[field]!r:.80}" if field in given else ""
+    at = f" option {field!r}" if field else ""
+    return DefinitionError(f"{node.__name__}{at}: {message}{shown}", site=CallSite.nearest())

@@ -60,6 +60,13 @@ class Ref:
     def __repr__(self) -> str:
         return f"<ref {self.__edge}: {features.describe(self.__feature)}>"
 
+    def __format__(self, specification: str) -> NoReturn:
+        raise _not_now(
+            self,
+            "a ref has no text while the flow is written",
+            'write ops.format("{}", ref), or repr(ref) to look at it',
+        )
+
     def __hash__(self) -> int:
         return hash((id(self.__builder), self.__edge))
 
@@ -209,6 +216,43 @@ class BoundMethod:
 
     def __repr__(self) -> str:
         return f"<method {self._name} of {self._ref!r}>"
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        raise self._not_called()
+
+    def _not_called(self) -> DefinitionTypeError:
+        return DefinitionTypeError(
+            f"{self._name} is a method of {self._ref!r}, and was not called",
+            site=CallSite.nearest(),
+            hint=f"write .{self._name}()",
+        )
+
+
+def _refuse(method: BoundMethod, *_operands: object) -> NoReturn:
+    raise method._not_called()
+
+
+for _operator in (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "and",
+    "or",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+):
+    setattr(BoundMethod, f"__{_operator}__", _refuse)
+    setattr(BoundMethod, f"__r{_operator}__", _refuse)
+for _operator in ("invert", "neg", "abs", "getitem", "bool", "len", "iter"):
+    setattr(BoundMethod, f"__{_operator}__", _refuse)
 
 
 def builder_of(ref: Ref) -> GraphBuilder:

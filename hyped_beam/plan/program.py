@@ -95,6 +95,17 @@ class Program:
     outputs: tuple[Output, ...] = ()
     aggregates: tuple[AggregateStep, ...] = ()
 
+    def shared_by(self, processes: int) -> Program:
+        """The same program for each of several processes, which share the limits of its nodes evenly."""
+        if processes == 1:
+            return self
+
+        def shared(step: Step) -> Step:
+            limits = step.options.limits.shared_by(processes)
+            return replace(step, options=step.options.model_copy(update={"limits": limits}))
+
+        return replace(self, steps=tuple(shared(step) for step in self.steps))
+
     def with_batch_size(self, batch_size: int | None) -> Program:
         """The same program, with a bound on the rows that its nodes are given at once.
 

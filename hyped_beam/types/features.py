@@ -92,7 +92,30 @@ def as_features(features: Any) -> Any:
     if not isinstance(features, Mapping) or any(not isinstance(name, str) for name in features):
         msg = f"not a mapping of column names to features: {features!r:.80}"
         raise TypeError(msg)
-    return features if isinstance(features, datasets.Features) else datasets.Features(dict(features))
+    if isinstance(features, datasets.Features):
+        return features
+    return datasets.Features({name: _as_feature(name, feature) for name, feature in features.items()})
+
+
+def _as_feature(name: str, feature: Any) -> Feature:
+    """A feature as it was given, where a dtype stands for the `Value` of it.
+
+    Raises:
+        TypeError: It is no feature.
+    """
+    if isinstance(feature, str):
+        return value(feature)
+    if isinstance(feature, Mapping):
+        return {str(key): _as_feature(f"{name}.{key}", inner) for key, inner in feature.items()}
+    if isinstance(feature, pa.DataType):
+        return from_arrow(feature)
+    is_feature = isinstance(feature, (list, tuple)) or callable(feature) or hasattr(feature, "feature")
+    if isinstance(feature, type) or not is_feature:
+        msg = (
+            f"{name!r} is {feature!r:.60}, which is no feature: write its dtype, as in {{{name!r}: 'int64'}}"
+        )
+        raise TypeError(msg)
+    return feature
 
 
 def arrow_schema(feature: Mapping[str, Feature]) -> pa.Schema:

@@ -30,7 +30,8 @@ def _page(lines: list[str]) -> str:
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     return (
         "# Performance\n\n"
-        "Made by `make bench`. Each line is a ratio of medians measured in one run, so that the machine's\n"
+        "```console not run\n$ make bench\n```\n\n"
+        "makes this page. Each line is a ratio of medians measured in one run, so that the machine's\n"
         f"speed cancels out. This run: {machine}.\n\n" + HEADER + "\n" + "\n".join(lines) + "\n"
     )
 

@@ -118,7 +118,10 @@ def test_rows_are_counted_from_the_first_of_the_batch():
         with StageRunner(program_of(a=Fails().options(**options).call(src.n))) as runner:
             with pytest.raises(NodeError, match="failed at row 1004: ValueError: four"):
                 run(runner, first_row=1000)
-            with pytest.raises(NodeError, match="'fails' failed: ValueError: four\n  row: n=4") as caught:
+            with pytest.raises(
+                NodeError,
+                match=r"(?s)'fails' failed: ValueError: four\n  raised in: .*test_stage.py:\d+, process\n  row: n=4",
+            ) as caught:
                 run(runner, first_row=None)
             assert caught.value.row is None
             assert run(runner, TABLE.slice(0, 4)) == {"a": [0, 1, 2, 3]}  # it goes on after an error

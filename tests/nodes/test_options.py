@@ -47,8 +47,8 @@ def test_the_name_is_used_in_messages():
         ({"batchsize": 3}, "did you mean 'batch_size'"),
         ({"batch_size": 0}, "batch_size.*greater than or equal to 1, got 0"),
         ({"batch_size": "many"}, "batch_size.*got 'many'"),
-        ({"limits": {"concurrency": 0}}, "limits.concurrency"),
-        ({"limits": {"timeout": -1}}, "limits.timeout"),
+        ({"limits": {"concurrency": 0}}, "Limits option 'concurrency'"),
+        ({"limits": {"timeout": -1}}, "Limits option 'timeout'"),
     ],
 )
 def test_wrong_options_are_refused_where_they_are_written(options: dict, message: str):

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+
+import datasets
+import pyarrow as pa
+import pytest
+
+from hyped_beam import DataFlow, Limits, processor
+from hyped_beam.aggregators import Count, Max, Mean
+from hyped_beam.dsl.job import write_json
+from hyped_beam.errors import DefinitionError, NodeError
+from hyped_beam.nodes.options import Options
+from hyped_beam.plan.program import Program, Step
+
+FEATURES = {"text": "string", "n": "int64", "sent": "timestamp[ms]"}
+
+
+@pytest.fixture
+def src():
+    return DataFlow(features=FEATURES).src_features
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda src: src.text.lower.contains("x"), r"(?s)lower is a method.*\.lower\(\)"),
+        (lambda src: src.sent.hour + 1, r"(?s)hour is a method.*\.hour\(\)"),
+        (lambda src: src.text == None, r"(?s)nothing equals null.*is_null\(\)"),  # noqa: E711 - the mistake
+        (lambda src: src.text + f"{src.n}", r"(?s)no text while the flow is written.*ops\.format"),
+        (lambda src: Mean(src.n), r"(?s)Mean takes its options by name.*Mean\(\)\.call\(ref\)"),
+        (lambda src: Mean().call(Count().call(src.n)), "Mean takes values of rows"),
+        (lambda src: src.text - 1, r"'-' means nothing for string"),
+        (lambda src: src.text + 1, r"'\+': string and int64 have no type in common"),
+        (lambda _src: Limits(concurency=2), r"(?s)Limits has no option.*'concurrency'"),
+        (lambda _src: DataFlow(features={"a": int}), "'a' is <class 'int'>, which is no feature"),
+    ],
+)
+def test_a_mistake_is_named_on_its_line(src, write, message):
+    with pytest.raises(DefinitionError, match=message) as caught:
+        write(src)
+    assert caught.value.site is not None
+    assert caught.value.site.file == __file__
+
+
+def test_dtypes_stand_for_their_features():
+    flow = DataFlow(features={"a": "int32", "b": {"c": pa.string()}})
+    assert flow.features == datasets.Features(
+        {"a": datasets.Value("int32"), "b": {"c": datasets.Value("string")}}
+    )
+
+
+def test_the_line_that_raised_is_told():
+    def inner(number: int) -> int:
+        return 1 // number
+
+    @processor
+    def fails(number: int) -> int:
+        return inner(number)
+
+    flow = DataFlow(features={"n": "int64"})
+    with pytest.raises(NodeError, match=r"raised in: .*test_messages\.py:\d+, inner\n  row: number=0"):
+        flow.apply(datasets.Dataset.from_dict({"n": [1, 0]}), collect={"m": fails.call(flow.src_features.n)})
+
+
+def test_processes_share_limits():
+    options = Options(limits=Limits(concurrency=5, per_second=10))
+    step = Step(1, "ask", None, {}, pa.int64(), None, options)
+    (shared,) = Program((0,), steps=(step,)).shared_by(2).steps
+    assert shared.options.limits == Limits(concurrency=2, per_second=5)
+
+
+def test_aggregates_are_valid_json(tmp_path):
+    row = pa.record_batch({"ratio": [float("nan")], "last": pa.array([0], pa.timestamp("ms", "UTC"))})
+    write_json(str(tmp_path / "stats.json"), row)
+    assert json.loads((tmp_path / "stats.json").read_text()) == {
+        "ratio": None,
+        "last": "1970-01-01T00:00:00.000Z",
+    }
+
+
+def test_an_aggregate_without_a_name(src):
+    with pytest.raises(DefinitionError, match="takes a mapping of names to aggregates"):
+        DataFlow(features=FEATURES).build(aggregators=Max().call(src.n))
