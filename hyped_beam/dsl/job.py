@@ -183,6 +183,7 @@ class Job:
                 work=Path(work),
                 options=options,
                 progress=progress,
+                source=None if isinstance(self.source, Reader) else str(self.source._fingerprint),  # noqa: SLF001 - what `datasets` itself caches by
             )
         row = result.values.get(AGGREGATES)
         aggregates = None if row is None else row.to_pylist()[0]

@@ -159,6 +159,12 @@ class Graph:
         """The same flow with other nodes."""
         return replace(self, nodes={node.id: node for node in nodes})
 
+    def renumbered(self) -> Graph:
+        """The same flow with its nodes numbered from 0, whatever else was recorded before them."""
+        places = {number: place for place, number in enumerate(self.nodes)}
+        rewired = self.rewire(lambda edge: Edge(places[edge.node], edge.path))
+        return self.with_nodes(replace(node, id=places[node.id]) for node in rewired.nodes.values())
+
     def rewire(self, new_edge: Callable[[Edge], Edge]) -> Graph:
         """The same flow with every edge replaced by what a function makes of it."""
         return self.with_nodes(

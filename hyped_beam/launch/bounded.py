@@ -44,7 +44,7 @@ class BoundedResult:
     seconds: float
 
 
-def run_bounded(
+def run_bounded(  # noqa: PLR0913 - what a job is told, all by name
     plan: Plan,
     reader: Reader,
     writers: Mapping[str, Writer],
@@ -54,6 +54,7 @@ def run_bounded(
     work: Path,
     options: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    source: str | None = None,
 ) -> BoundedResult:
     """Run a plan over a bounded source.
 
@@ -66,6 +67,7 @@ def run_bounded(
         work: A folder for what only this job needs.
         options: Beam's options.
         progress: Called with the number of ranges that are done and of all.
+        source: The fingerprint of the source, where the reader reads only a copy of it.
 
     Raises:
         InputError: An output folder holds something else.
@@ -83,7 +85,7 @@ def run_bounded(
         for output in plan.scan.outputs
     )
     values_path = str(work / "aggregates.arrow") if plan.finish is not None else None
-    fingerprint = _fingerprint(plan, reader)
+    fingerprint = _fingerprint(plan, source or reader.fingerprint())
     overwrite = _overwrite(writers)
     commit.prepare(destinations, fingerprint, overwrite)
     finish = Finish(plan.scan.aggregates, plan.finish, values_path)
@@ -116,13 +118,14 @@ def _overwrite(writers: Mapping[str, Writer]) -> str:
     return wanted.pop()
 
 
-def _fingerprint(plan: Plan, reader: Reader) -> dict[str, str]:
+def _fingerprint(plan: Plan, source: str) -> dict[str, str]:
     """What decides what is written, so that only the same job is resumed."""
-    described = [graph_text(plan.graph)]  # which cuts what is long
-    for node in plan.graph.nodes.values():
+    graph = plan.graph.renumbered()  # the numbers say what else was recorded into the flow
+    described = [graph_text(graph)]  # which cuts what is long
+    for node in graph.nodes.values():
         described += [repr(node.feature), _described(node.operation)]
     program = hashlib.sha256("\n".join(described).encode()).hexdigest()
-    return {"program": program, "source": reader.fingerprint()}
+    return {"program": program, "source": source}
 
 
 def _described(operation: Any) -> str:

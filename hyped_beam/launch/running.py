@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from hyped_beam.errors import JobError
+from hyped_beam.errors import JobError, unknown_name
 from hyped_beam.launch.profiles import Profile
 from hyped_beam.lowering.failure import find_failure
 
@@ -34,6 +34,7 @@ def run_pipeline(
     from apache_beam.options.pipeline_options import PipelineOptions
 
     merged = {**profile.options, **(options or {})}
+    _check_options(options or {})
     with quiet_workers():
         pipeline = beam.Pipeline(runner=profile.make_runner(), options=PipelineOptions([], **merged))
         fill(pipeline)
@@ -42,6 +43,18 @@ def run_pipeline(
             result.wait_until_finish()
         except Exception as error:  # noqa: BLE001 - runners raise whatever they like
             raise _failure(error) from None
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Refuse options that Beam does not know; it would pass over them without a word."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    if not options:
+        return
+    known = PipelineOptions([]).get_all_options()
+    for name in options:
+        if name not in known:
+            raise unknown_name("option", name, known, of="Beam")
 
 
 def _failure(error: Exception) -> BaseException:

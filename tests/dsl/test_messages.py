@@ -10,6 +10,7 @@ from hyped_beam import DataFlow, Limits, processor
 from hyped_beam.aggregators import Count, Max, Mean
 from hyped_beam.dsl.job import write_json
 from hyped_beam.errors import DefinitionError, NodeError
+from hyped_beam.io.writers.json import JsonDatasetWriter
 from hyped_beam.nodes.options import Options
 from hyped_beam.plan.program import Program, Step
 
@@ -82,3 +83,21 @@ def test_aggregates_are_valid_json(tmp_path):
 def test_an_aggregate_without_a_name(src):
     with pytest.raises(DefinitionError, match="takes a mapping of names to aggregates"):
         DataFlow(features=FEATURES).build(aggregators=Max().call(src.n))
+
+
+def test_a_job_over_a_dataset_is_resumed_by_a_flow_written_again(tmp_path):
+    ds = datasets.Dataset.from_dict({"n": list(range(300))})
+    for overwrite in ("error", "resume"):
+        flow = DataFlow(features=ds)
+        flow.src_features.n * 2
+        writer = JsonDatasetWriter(tmp_path / "out", overwrite=overwrite)
+        result = flow.job(source=ds).write(collect={"n": flow.src_features.n + 1}, to=writer).run()
+        assert result.rows == {"rows": 300}
+
+
+def test_an_option_that_beam_does_not_know(tmp_path):
+    ds = datasets.Dataset.from_dict({"n": [1]})
+    flow = DataFlow(features=ds)
+    job = flow.job(source=ds).write(collect=flow.src_features, to=JsonDatasetWriter(tmp_path / "out"))
+    with pytest.raises(DefinitionError, match=r"(?s)Beam has no option 'job_nam'.*'job_name'"):
+        job.run(options={"job_nam": "mail"})
