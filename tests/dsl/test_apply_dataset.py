@@ -361,7 +361,7 @@ def test_wrong_arguments_are_refused_where_they_are_written():
             flow.apply(made(), collect=collect, **arguments)
         assert caught.value.site is not None
         assert caught.value.site.file == __file__
-    with pytest.raises(DefinitionTypeError, match="takes a Dataset, .* got list"):
+    with pytest.raises(DefinitionTypeError, match=r"takes a Dataset, .* got list"):
         flow.apply([{"n": 1}], collect=collect)
     with pytest.raises(DefinitionTypeError, match="nothing was asked for"):
         flow.apply(made())

@@ -120,7 +120,7 @@ def test_rows_are_counted_from_the_first_of_the_batch():
                 run(runner, first_row=1000)
             with pytest.raises(
                 NodeError,
-                match=r"(?s)'fails' failed: ValueError: four\n  raised in: .*test_stage.py:\d+, process\n  row: n=4",
+                match=r"(?s)'fails' failed: ValueError: four\n  raised in: .*:\d+, process\n  row: n=4",
             ) as caught:
                 run(runner, first_row=None)
             assert caught.value.row is None
