@@ -45,7 +45,7 @@ def apply_to(
     if isinstance(data, datasets.Dataset):
         from hyped_beam.dsl.dataset import apply_now
 
-        _check_columns(data.features, plan)
+        check_columns(data.features, plan)
         bounded = replace(plan, scan=plan.scan.with_batch_size(batch_size))
         return apply_now(data, bounded, num_proc or 1, cache_dir)
     if isinstance(data, datasets.IterableDataset):
@@ -62,7 +62,7 @@ def _apply_lazily(data: Any, plan: Plan, batch_size: int | None) -> tuple[Any, A
 
     refuse_only_aggregates(plan)
     if data.features is not None:
-        _check_columns(data.features, plan)
+        check_columns(data.features, plan)
     state = AggregateState(plan) if plan.finish is not None else None
     return apply_lazily(data, plan, batch_size, state), LiveAggregates(state) if state else None
 
@@ -79,7 +79,8 @@ def check_positive(**numbers: Any) -> None:
             )
 
 
-def _check_columns(given: Mapping[str, Any], plan: Plan) -> None:
+def check_columns(given: Mapping[str, Any], plan: Plan) -> None:
+    """Raise where data with some features is not what a plan reads."""
     wanted = plan.graph.source.feature
     for name, feature in wanted.items():
         if name not in given:

@@ -167,12 +167,13 @@ class Job:
             NodeError: A node raised on a row.
             JobError: The job failed for another reason.
         """
-        from hyped_beam.dsl.applying import check_positive
+        from hyped_beam.dsl.applying import check_columns, check_positive
         from hyped_beam.launch.bounded import run_bounded
 
         check_positive(num_proc=num_proc)
         writers = {name: output.writer for name, output in self.outputs.items()}
         plan = self.plan()
+        check_columns(self.source.features, plan)
         with tempfile.TemporaryDirectory(prefix="hyped-beam-") as work:
             result = run_bounded(
                 plan,

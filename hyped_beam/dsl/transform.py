@@ -51,16 +51,17 @@ class FlowTransform(beam.PTransform):
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
         """The rows that the flow makes of the elements."""
         columns = row_columns(pcoll.element_type)
-        if columns is None:
-            stage = OnRecordBatches(self.program, ROWS)
-            return pcoll | beam.ParDo(stage).with_output_types(pa.RecordBatch)
         reads = self.plan.graph.source.feature
+        schema = pa.schema({name: features.to_arrow(feature) for name, feature in reads.items()})
+        if columns is None:
+            stage = OnRecordBatches(self.program, ROWS, schema)
+            return pcoll | beam.ParDo(stage).with_output_types(pa.RecordBatch)
         for name in reads:
             if name not in columns:
                 raise unknown_column(name, columns, reads, self.site)
         (output,) = self.plan.scan.outputs
-        stage = OnRows(self.program, ROWS, pa.schema({n: features.to_arrow(f) for n, f in reads.items()}))
-        return pcoll | beam.ParDo(stage).with_output_types(_row_type(features.as_features(output.schema)))
+        on_rows = OnRows(self.program, ROWS, schema)
+        return pcoll | beam.ParDo(on_rows).with_output_types(_row_type(features.as_features(output.schema)))
 
 
 def row_columns(element_type: Any) -> list[str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -13,7 +13,9 @@ import pyarrow as pa
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
+from hyped_beam.errors import InputError
 from hyped_beam.execute.stage import Batch, BatchResult, StageRunner
+from hyped_beam.types import arrays
 
 BUNDLE_ROWS = 8192
 """The most rows of a bundle that are computed as one batch."""
@@ -25,11 +27,13 @@ class _Stage(beam.DoFn):
     Args:
         program: The pickled program.
         output: The name of the output that is passed on.
+        schema: The columns that the program reads.
     """
 
-    def __init__(self, program: bytes, output: str) -> None:
+    def __init__(self, program: bytes, output: str, schema: pa.Schema) -> None:
         self.program = program
         self.output = output
+        self.schema = schema
         self._runner: StageRunner | None = None
 
     def setup(self) -> None:
@@ -65,7 +69,7 @@ class OnRecordBatches(_Stage):
                 " declare them with .with_output_types(...), or make them with beam.Row(...)"
             )
             raise TypeError(msg)
-        columns = {name: element.column(name) for name in program.columns}
+        columns = {field.name: _column(element, field) for field in self.schema}
         batch = Batch({program.takes[0]: columns}, element.num_rows)
         self._flying.append((self.running().submit(batch), timestamp, window))
         if not self.running().uses_loop or len(self._flying) >= self.running().in_flight:
@@ -81,17 +85,7 @@ class OnRecordBatches(_Stage):
 
 
 class OnRows(_Stage):
-    """A stage on Beam rows, computed as batches of the rows of a bundle.
-
-    Args:
-        program: The pickled program.
-        output: The name of the output that is passed on.
-        schema: The columns that the program reads.
-    """
-
-    def __init__(self, program: bytes, output: str, schema: pa.Schema) -> None:
-        super().__init__(program, output)
-        self.schema = schema
+    """A stage on Beam rows, computed as batches of the rows of a bundle."""
 
     def start_bundle(self) -> None:
         self._rows: list[Any] = []
@@ -114,7 +108,7 @@ class OnRows(_Stage):
         self._rows, self._places = [], []
         program = self.running().program
         columns = {
-            field.name: pa.array([_python(getattr(row, field.name)) for row in rows], field.type)
+            field.name: arrays.from_values([_python(getattr(row, field.name)) for row in rows], field.type)
             for field in self.schema
         }
         made = self.running().run(Batch({program.takes[0]: columns}, len(rows))).outputs[self.output]
@@ -122,8 +116,27 @@ class OnRows(_Stage):
             yield WindowedValue(beam.Row(**values), timestamp, [window])
 
 
+def _column(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
+    """A column of a batch in the type that the program takes."""
+    if field.name not in batch.schema.names:
+        msg = f"the batch has no column {field.name!r}, which the flow reads"
+        raise InputError(msg, hint=f"it has: {', '.join(batch.schema.names)}")
+    column = batch.column(field.name)
+    try:
+        return arrays.conform(column, field.type)
+    except (TypeError, pa.ArrowException):
+        msg = f"column {field.name!r} is {column.type}, the flow takes {field.type}"
+        raise InputError(msg) from None
+
+
 def _python(value: Any) -> Any:
-    """A nested Beam row as the dict that Arrow takes."""
+    """A value inside a Beam row as Arrow takes it."""
     if hasattr(value, "_asdict"):
         return {name: _python(inner) for name, inner in value._asdict().items()}
+    if isinstance(value, Timestamp):
+        return value.to_utc_datetime(has_tz=True)
+    if isinstance(value, Mapping):
+        return {name: _python(inner) for name, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [_python(inner) for inner in value]
     return value
