@@ -338,7 +338,7 @@ def test_the_row_at_fault_is_named_and_those_before_are_given(node: Any):
     made, _ = FLOW.apply(generated(), collect={"n": node.call(SRC.n)}, batch_size=4)
     rows = iter(made)
     assert [next(rows)["n"] for _ in range(12)] == list(range(12))
-    with pytest.raises(NodeError, match="at row 13: ValueError: unlucky(?s:.*)\n  row: n=13"):
+    with pytest.raises(NodeError, match=r"at row 13: ValueError: unlucky(?s:.*)\n  row: n=13"):
         next(rows)
 
 
