@@ -60,18 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(parser().parse_args(arguments))
     except (DefinitionError, InputError) as error:
-        _complain(error)
+        sys.stderr.write(f"error: {'; '.join(line.strip() for line in str(error).splitlines())}\n")
         return WRONG_INPUT
     except FlowError as error:
-        _complain(error)
+        sys.stderr.write(f"error: {error}\n")
         return FAILED
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
-
-
-def _complain(error: FlowError) -> None:
-    sys.stderr.write(f"error: {error}\n")
 
 
 def _run(chosen: argparse.Namespace) -> int:

@@ -22,7 +22,8 @@ def as_text(error: FlowError) -> str:
         kind = next((name for name, known in _KINDS.items() if isinstance(error, known)), "JobError")
         saved = {"kind": kind, "message": error.message, "hint": error.hint}
     # Hexadecimal, because runners quote, escape and re-wrap the messages of exceptions.
-    return f"{error.message.splitlines()[0]} {_BEGIN}{json.dumps(saved).encode().hex()}{_END}"
+    first = next(iter(error.message.splitlines()), "")
+    return f"{first} {_BEGIN}{json.dumps(saved).encode().hex()}{_END}"
 
 
 def find_failure(text: str) -> FlowError | None:
