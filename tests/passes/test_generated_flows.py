@@ -16,11 +16,12 @@ from hyped_beam.dsl.aggregates import AggregateState
 from hyped_beam.dsl.outputs import AGGREGATES, ROWS, Outputs, graph_of
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.ir.graph import Graph, Kind
+from hyped_beam.ir.scope import DATASET
 from hyped_beam.nodes.aggregator import AggregatorRuntime
 from hyped_beam.nodes.call import constant
 from hyped_beam.nodes.groups import Groups
 from hyped_beam.nodes.pack import pack
-from hyped_beam.nodes.refs import Ref, builder_of, feature_of
+from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of
 from hyped_beam.nodes.runtime import ProcessorRuntime
 from hyped_beam.passes import PASSES, optimise
 from hyped_beam.plan.planner import make_plan
@@ -165,7 +166,12 @@ def flows(draw: Callable[..., Any]) -> tuple[Ref, Outputs]:  # noqa: C901 - one 
     known.extend(step() for _ in range(draw(st.integers(0, 8))))
     number = st.integers(0, len(known) - 1)
     asked = {f"c{position}": known[position] for position in draw(st.sets(number, max_size=4))}
-    numbers = [ref for ref in known if features.family(feature_of(ref)) is Family.INTEGER]
+    numbers = [
+        ref
+        for ref in known
+        if features.family(feature_of(ref)) is Family.INTEGER
+        and builder_of(ref).scope_of(edge_of(ref)) != DATASET  # constants have no rows to aggregate
+    ]
     aggregated = {
         f"{node.__name__}{position}": node().call(draw(st.sampled_from(numbers)))
         for position, node in enumerate(draw(st.lists(st.sampled_from([Count, Sum, Max]), max_size=3)))
