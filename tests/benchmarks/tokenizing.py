@@ -20,7 +20,7 @@ from hyped_beam.processors.tokenizers.transformers import TransformersTokenizer
 from tests.benchmarks.measure import Row
 
 MAILS = Path("examples/data/mail.parquet")
-REPETITIONS = 90
+REPETITIONS = 60
 LIST_ROWS = 1000
 
 
