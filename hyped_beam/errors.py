@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
 
 NOT_THE_USERS = (str(Path(__file__).parent) + "/", "<frozen ")
 """How the file names of frames begin that are this package's or the interpreter's own."""
@@ -189,3 +193,27 @@ def unknown_name(
     else:
         hint = f"{of} has no {what}s"
     return UnknownNameError(f"{of} has no {what} {name!r}", site=site or CallSite.nearest(), hint=hint)
+
+
+def wrong_options(
+    owner: type[BaseModel], given: Mapping[str, Any], error: ValidationError
+) -> DefinitionError:
+    """The error for options that are unknown, missing or of a wrong value.
+
+    Args:
+        owner: The class whose options they are: a node, a reader, a writer.
+        given: The options as they were written.
+        error: What pydantic found.
+    """
+    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    option = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = [field.alias or name for name, field in owner.model_fields.items()]
+        return unknown_name("option", option, known, of=owner.__name__)
+    if problem["type"] == "missing":
+        message = f"{owner.__name__} needs the option {option!r}"
+        return DefinitionError(message, site=CallSite.nearest(), hint=f"{owner.__name__}({option}=...)")
+    reason = problem["msg"].removeprefix("Value error, ")
+    shown = f", got {given[option]!r:.80}" if option in given else ""
+    at = f" option {option!r}" if option else ""
+    return DefinitionError(f"{owner.__name__}{at}: {reason}{shown}", site=CallSite.nearest())

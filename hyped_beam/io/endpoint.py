@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from typing_extensions import Self
 
-from hyped_beam.errors import CallSite, DefinitionError, unknown_name
+from hyped_beam.errors import CallSite, DefinitionError, wrong_options
 
 
 class Endpoint(BaseModel):
@@ -21,7 +21,7 @@ class Endpoint(BaseModel):
         try:
             super().__init__(**configuration)
         except ValidationError as error:
-            raise _wrong_option(type(self), error) from None
+            raise wrong_options(type(self), configuration, error) from None
         except DefinitionError as error:
             error.site = error.site or CallSite.nearest()
             raise
@@ -38,17 +38,3 @@ class Endpoint(BaseModel):
             DefinitionError: An option is unknown, missing or of a wrong value.
         """
         return cls(**saved)
-
-
-def _wrong_option(endpoint: type[Endpoint], error: ValidationError) -> DefinitionError:
-    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    option = str(problem["loc"][0]) if problem["loc"] else ""
-    known = [field.alias or name for name, field in endpoint.model_fields.items()]
-    if problem["type"] == "extra_forbidden":
-        return unknown_name("option", option, known, of=endpoint.__name__)
-    if problem["type"] == "missing":
-        message = f"{endpoint.__name__} needs the option {option!r}"
-        return DefinitionError(message, site=CallSite.nearest(), hint=f"{endpoint.__name__}({option}=...)")
-    reason = problem["msg"].removeprefix("Value error, ")
-    message = f"{endpoint.__name__} option {option!r}: {reason}, got {problem['input']!r:.80}"
-    return DefinitionError(message, site=CallSite.nearest())

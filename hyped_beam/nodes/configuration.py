@@ -11,9 +11,9 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from typing_extensions import Self
 
-from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, wrong_options
 from hyped_beam.nodes.interface import BESIDE, Interface, local_names
-from hyped_beam.nodes.options import DEFAULT_OPTIONS, Options, wrong_options
+from hyped_beam.nodes.options import DEFAULT_OPTIONS, Options
 
 
 class Configured(BaseModel):

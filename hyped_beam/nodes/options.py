@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hyped_beam.errors import CallSite, DefinitionError, unknown_name
+from hyped_beam.errors import wrong_options
 
 
 class Limits(BaseModel):
@@ -62,21 +62,3 @@ class Options(BaseModel):
 
 
 DEFAULT_OPTIONS = Options()
-
-
-def wrong_options(node: type[BaseModel], given: dict[str, Any], error: ValidationError) -> DefinitionError:
-    """The error for options that are unknown, missing or of a wrong value."""
-    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    field = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return unknown_name("option", field, node.model_fields, of=node.__name__)
-    if problem["type"] == "missing":
-        return DefinitionError(
-            f"{node.__name__} needs the option {field!r}",
-            site=CallSite.nearest(),
-            hint=f"{node.__name__}({field}=...)",
-        )
-    message = problem["msg"].removeprefix("Value error, ")
-    shown = f", got {given[field]!r:.80}" if field in given else ""
-    at = f" option {field!r}" if field else ""
-    return DefinitionError(f"{node.__name__}{at}: {message}{shown}", site=CallSite.nearest())

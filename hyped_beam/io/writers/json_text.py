@@ -18,7 +18,6 @@ PART_BYTES = 64 << 20
 NULL = "null"
 SHORT_ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
 FIRST_PRINTABLE = 0x20
-TIME_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
 
 def lines(batch: pa.RecordBatch) -> Iterator[pa.Buffer]:
