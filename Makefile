@@ -55,6 +55,6 @@ clean:
 
 .venv/development.stamp: pyproject.toml constraints.txt | .venv/uv.stamp
 	@echo "Installing hyped_beam and what its tests and checks need"
-	@$(INSTALL) --editable '.[tests,dev]'
+	@$(INSTALL) --editable '.[tests,dev,docs]'
 	@$(INSTALL) --no-deps $(TEST_TOKENIZER)
 	@touch $@ .venv/runtime.stamp

@@ -26,6 +26,15 @@ _START = (
 )
 STOP_SECONDS = 5
 
+_KEEP_MEMORY = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+    "MALLOC_TOP_PAD_": str(16 << 20),
+}
+"""Where a worker's memory comes from. By default it goes back to the system after each batch, and is cleared
+page by page when it is taken again for the next: a third of the time of a light flow."""
+
 
 class OpenJob(Protocol):
     """A job that does tasks."""
@@ -53,14 +62,12 @@ class Worker:
 
     def __init__(self, cores: int) -> None:
         self.connection, theirs = Pipe()
-        environment = {**os.environ}
-        for variable in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS"):
-            environment.setdefault(variable, str(cores))
+        threads = dict.fromkeys(("RAYON_NUM_THREADS", "OMP_NUM_THREADS"), str(cores))
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and program
             [sys.executable, "-c", _START, str(theirs.fileno()), json.dumps(sys.path)],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            env=environment,
+            env={**threads, **_KEEP_MEMORY, **os.environ},  # what the user has set stays
         )
         theirs.close()
         self.loaded: str | None = None
@@ -141,7 +148,9 @@ class ProcessPool:
     def _run(self, key: str, job: bytes, waiting: deque[Any]) -> Iterator[Any]:
         while waiting or any(worker.busy for worker in self.workers):
             for worker in self.workers:
-                while waiting and worker.busy == 0:
+                # The next one lies ready while there are enough for all; the last go to who is free.
+                ahead = 1 if len(waiting) > 2 * len(self.workers) else 0
+                while waiting and worker.busy <= ahead:
                     self._send(worker, key, job, waiting.popleft())
             for worker in self._answering():
                 yield self._answer(worker)

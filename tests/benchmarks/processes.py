@@ -5,7 +5,6 @@ python -m tests.benchmarks processes
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import statistics
 import subprocess
@@ -16,30 +15,13 @@ from pathlib import Path
 
 import datasets
 
-from hyped_beam import DataFlow, Limits, processor
+from hyped_beam import DataFlow, Limits
 from tests.benchmarks.measure import Row
+from tests.benchmarks.nodes import WAIT_SECONDS, wait, work
 
 ROWS = 1600
-WORK = 250_000
-WAIT_SECONDS = 0.01
 WAITS = 10_000
 CONCURRENCY = 64
-
-
-@processor
-def work(number: int) -> int:
-    """Some milliseconds of plain Python."""
-    total = 0
-    for step in range(WORK):
-        total += step ^ number
-    return total
-
-
-@processor
-async def wait(number: int) -> int:
-    """A service that takes 10 ms."""
-    await asyncio.sleep(WAIT_SECONDS)
-    return number
 
 
 def measure() -> list[Row]:
@@ -77,7 +59,7 @@ def coroutines(folder: Path) -> Row:
     ds = datasets.Dataset.from_dict({"number": range(WAITS)})
     node = wait.options(limits=Limits(concurrency=CONCURRENCY))
     apply(ds.select(range(10)), node, folder)
-    taken = statistics.median(apply(ds, node, folder) for _ in range(3))
+    taken = statistics.median(apply(ds, node, folder) for _ in range(5))
     bound = WAITS * WAIT_SECONDS / CONCURRENCY
     return Row(
         f"{WAITS:,} rows that wait 10 ms, {CONCURRENCY} at once",

@@ -163,7 +163,8 @@ def pack(files: Iterable[tuple[str, Sequence[Block]]]) -> list[Range]:
     size = 0
     first_row: int | None = 0
     for path, block in blocks:
-        if size + block.size > target and _is_enough(held, size):
+        nearer_without = size + block.size / 2 >= target  # so that the last range is not what is left over
+        if nearer_without and _is_enough(held, size):
             ranges.append(_range(len(ranges), held, first_row))
             first_row = _after(ranges[-1])
             held, size = [], 0
