@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
+import urllib.request
+import uuid
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import hypothesis
 import pytest
@@ -55,3 +62,72 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("left out")
     for programs, count in sorted(left_out.items()):
         terminalreporter.line(f"{count} tests need {programs}, which this machine does not have")
+
+
+class S3(NamedTuple):
+    """A bucket of its own on a real S3 server, which the environment leads to.
+
+    Attributes:
+        endpoint: The server.
+        bucket: The bucket, empty at first.
+        client: A boto3 client, which sees what is really there.
+    """
+
+    endpoint: str
+    bucket: str
+    client: Any
+
+    def uri(self, key: str = "") -> str:
+        """The URI of a key."""
+        return f"s3://{self.bucket}/{key}".rstrip("/")
+
+    def held(self) -> list[str]:
+        """What the bucket holds, uploads that are not complete left out."""
+        return [found["Key"] for found in self.client.list_objects_v2(Bucket=self.bucket).get("Contents", [])]
+
+    def requests(self) -> list[tuple[str, str, int]]:
+        """Method, path and bytes sent of each request since the last call."""
+        with urllib.request.urlopen(f"{self.endpoint}/requests") as answer:  # noqa: S310 - our own server
+            lines = [line.rsplit(" ", 1) for line in answer.read().decode().splitlines()]
+        return [(*line.split(" ", 1), int(size)) for line, size in lines]
+
+    def demand_credentials(self, demanded: bool) -> None:
+        """Whether the server looks at keys and policies; by itself it takes any."""
+        allowed = b"0" if demanded else b"inf"
+        request = urllib.request.Request(  # noqa: S310 - our own server
+            f"{self.endpoint}/moto-api/reset-auth", data=allowed, headers={"Content-Type": "text/plain"}
+        )
+        urllib.request.urlopen(request).close()  # noqa: S310
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The endpoint of an S3 server, a process that lives as long as the tests."""
+    program = Path(__file__).parent / "servers" / "s3.py"
+    with subprocess.Popen(
+        [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdin is not None
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        server.stdin.close()
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """An empty bucket on a real S3 server; endpoint and credentials are in the environment."""
+    import boto3
+
+    environment = {
+        "AWS_ENDPOINT_URL": s3_server,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    bucket = f"bucket-{uuid.uuid4().hex[:12]}"
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=bucket)
+    return S3(s3_server, bucket, client)

@@ -14,13 +14,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import xxhash
-
-from hyped_beam.errors import DefinitionError
 
 TEMPORARY_SUFFIX = ".tmp"
 # Small writes are gathered; larger ones go to the system as they come.
@@ -32,16 +30,22 @@ class FileInfo:
     """What a file system says about a file or folder.
 
     Attributes:
-        path: Where it is.
+        path: Where it is on its file system.
         is_folder: Whether it is a folder.
         size: Bytes; 0 for a folder.
-        modified: Nanoseconds since 1970.
+        modified: Nanoseconds since 1970, or where a store knows no times another number of this content.
+        uri: What `locate` finds it by, in any process; for a local file its path.
     """
 
     path: str
     is_folder: bool
     size: int = 0
     modified: int = 0
+    uri: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.uri:
+            object.__setattr__(self, "uri", self.path)
 
     @property
     def name(self) -> str:
@@ -109,7 +113,17 @@ class PendingFile(ABC):
 
 
 class FileSystem(ABC):
-    """What is asked of a place that holds files. Paths are absolute, their parts separated by `/`."""
+    """What is asked of a place that holds files. Paths are absolute, their parts separated by `/`.
+
+    All that a remote one does raises an `InputError` where the store cannot be reached, refuses the
+    credentials, or lacks the bucket.
+    """
+
+    is_local: ClassVar[bool] = False
+
+    @abstractmethod
+    def uri(self, path: str) -> str:
+        """What `locate` finds the path by, in any process."""
 
     @abstractmethod
     def info(self, path: str) -> FileInfo | None:
@@ -139,6 +153,10 @@ class FileSystem(ABC):
     def make_folder(self, path: str) -> None:
         """Make a folder and those it lies in."""
 
+    def missing(self, path: str) -> str | None:  # noqa: ARG002 - for those that have buckets
+        """Why there can be nothing at a path, where the file system knows: the bucket is not there."""
+        return None
+
     def write(self, path: str, data: bytes) -> None:
         """Make a small file appear whole."""
         pending = self.create(path)
@@ -161,6 +179,12 @@ class FileSystem(ABC):
 
 class LocalFileSystem(FileSystem):
     """Files of this machine, or of one that is mounted."""
+
+    is_local: ClassVar[bool] = True
+
+    def uri(self, path: str) -> str:
+        """The path itself."""
+        return path
 
     def info(self, path: str) -> FileInfo | None:
         """What is there, or None."""
@@ -253,21 +277,34 @@ LOCAL = LocalFileSystem()
 
 
 def locate(uri: str) -> tuple[FileSystem, str]:
-    """The file system of a path or URI, and the path on it.
+    """The file system of a path or URI, and the path on it. Nothing is looked at there.
 
     Args:
-        uri: A path, relative to the working directory or absolute, or a `file://` URI.
+        uri: A path, relative to the working directory or absolute, a `file://` URI, `s3://bucket/key`,
+            `gs://bucket/key`, or any URI whose scheme fsspec knows. Options of S3 and GCS may follow as a
+            query: `?endpoint_override=localhost:9000&scheme=http&region=eu-west-1`.
 
     Raises:
-        DefinitionError: There is no file system for the scheme.
+        DefinitionError: There is no file system for the scheme, an option is unknown, or the URI holds
+            credentials.
     """
     scheme, separator, _ = uri.partition("://")
     if not separator:
         return LOCAL, os.path.abspath(os.path.expanduser(uri))  # noqa: PTH100, PTH111 - Path would keep `..`
-    if scheme == "file":
+    if scheme in ("file", "local"):
         return LOCAL, unquote(urlsplit(uri).path)
-    message = f"there is no file system for {scheme!r}, in {uri!r}"
-    raise DefinitionError(message, hint="give a local path or a file:// URI")
+    from hyped_beam.io import filesystem_arrow, filesystem_fsspec, remote
+
+    remote.check_uri(uri)
+    if scheme in filesystem_arrow.SCHEMES:
+        return filesystem_arrow.locate(uri)
+    return filesystem_fsspec.locate(uri)
+
+
+def info_of(uri: str) -> FileInfo | None:
+    """What is at a path or URI, or None."""
+    filesystem, path = locate(uri)
+    return filesystem.info(path)
 
 
 def is_temporary(name: str) -> bool:

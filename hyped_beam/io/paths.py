@@ -55,7 +55,7 @@ def find_files(paths: Sequence[str], suffixes: tuple[str, ...]) -> list[FileInfo
     found: dict[str, FileInfo] = {}
     for given in paths:
         for file in _match(given, suffixes):
-            found.setdefault(file.path, file)
+            found.setdefault(file.uri, file)
     return list(found.values())
 
 
@@ -73,6 +73,9 @@ def _match(given: str, suffixes: tuple[str, ...]) -> list[FileInfo]:
     files = _glob(filesystem, path) if GLOB.search(path) else []
     if not files:
         kind = "no file matches" if GLOB.search(path) else "there is no file or folder"
+        reason = filesystem.missing(path)
+        if reason is not None:
+            raise InputError(f"{kind} {given!r}: {reason}", hint="look at its name and at the endpoint")
         raise InputError(f"{kind} {given!r}", hint=_nearest(filesystem, path))
     return files
 
@@ -110,8 +113,9 @@ def _as_regex(pattern: str) -> str:
 def _nearest(filesystem: FileSystem, path: str) -> str:
     """What to look at instead: the nearest name in the first folder of the path that exists."""
     missing, folder = path, path
-    while folder != "/" and (GLOB.search(folder) or not filesystem.children(folder)):
-        missing, folder = folder, folder.rpartition("/")[0] or "/"
+    while "/" in folder and (GLOB.search(folder) or not filesystem.children(folder)):
+        missing, folder = folder, folder.rpartition("/")[0]
+    folder = folder or "/"
     names = [child.name for child in filesystem.children(folder) if not child.name.startswith(".")]
     wanted = missing.rpartition("/")[2]
     close = nearest_name(wanted, names)

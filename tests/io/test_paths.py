@@ -70,5 +70,5 @@ def test_uris_and_home(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert locate("file:///a/b%20c")[1] == "/a/b c"
     assert locate("~/x")[1] == f"{tmp_path}/x"
-    with pytest.raises(DefinitionError, match="no file system for 'ftp'"):
-        locate("ftp://host/x")
+    with pytest.raises(DefinitionError, match="no file system for 'nope'"):
+        locate("nope://host/x")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -10,8 +11,11 @@ import pyarrow as pa
 from hyped_beam.io.filesystem import FileInfo, locate
 from hyped_beam.io.paths import Paths
 from hyped_beam.io.readers.base import Block, Piece, joined, rows_per_batch, rows_per_block, scan_cuts
-from hyped_beam.io.readers.files import FileReader, damaged
-from hyped_beam.io.readers.mapped import MappedFile, opened
+from hyped_beam.io.readers.files import FileReader, damaged, present
+from hyped_beam.io.readers.mapped import FILE_FORMAT, opened
+
+# A store answers few large requests faster than many small ones.
+FETCHED_BYTES = 4 << 20
 
 
 class ArrowReader(FileReader):
@@ -34,10 +38,15 @@ class ArrowReader(FileReader):
 
     def schema_of(self, file: FileInfo) -> pa.Schema:
         """The Arrow schema of one file."""
+        if not _is_local(file.uri):
+            with _streamed(file.uri) as (schema, _):
+                return schema
         return opened(file).schema
 
     def blocks_of(self, file: FileInfo) -> list[Block]:
-        """One block for each stored batch, several for a large one, one for a whole compressed file."""
+        """A block for each stored batch, several for a large one; one for a remote or compressed file."""
+        if not _is_local(file.uri):
+            return [Block(0, None, file.size, None)]
         mapped = opened(file)
         if mapped.compressed:
             return [Block(0, None, file.size, None)]
@@ -53,14 +62,14 @@ class ArrowReader(FileReader):
 
     def read_piece(self, piece: Piece, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The scan batches of rows from-to."""
-        filesystem, path = locate(piece.path)
-        info = filesystem.info(path)
-        if info is None:
-            raise damaged(piece.path, self.kind, FileNotFoundError("it is gone"))
-        mapped = opened(info)
+        if not _is_local(piece.path):
+            with _streamed(piece.path) as (_, batches):
+                yield from _cut(batches, columns)
+            return
+        mapped = opened(present(piece.path))
         if mapped.compressed:
             try:
-                yield from _decompressed(mapped, columns)
+                yield from _cut(mapped.stored(), columns)
             except (pa.ArrowException, OSError) as error:
                 raise damaged(piece.path, self.kind, error) from error
             return
@@ -73,9 +82,31 @@ class ArrowReader(FileReader):
             mapped.release(held)
 
 
-def _decompressed(mapped: MappedFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    for batch in mapped.stored():
+def _is_local(uri: str) -> bool:
+    return locate(uri)[0].is_local
+
+
+def _cut(batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
         rows = rows_per_batch(batch.num_rows, batch.nbytes)
         chosen = batch.select(columns)
         for start in range(0, batch.num_rows, rows):
             yield chosen.slice(start, rows)
+
+
+@contextmanager
+def _streamed(uri: str) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
+    """The schema and the batches of a file that is elsewhere, read from its beginning to its end."""
+    filesystem, path = locate(uri)
+    try:
+        with filesystem.open_input(path) as file:
+            is_file = file.read(len(FILE_FORMAT)) == FILE_FORMAT
+            file.seek(0)
+            if is_file:
+                stored = pa.ipc.open_file(file)
+                batches = (stored.get_batch(index) for index in range(stored.num_record_batches))
+            else:
+                stored = batches = pa.ipc.open_stream(pa.BufferedInputStream(file, FETCHED_BYTES))
+            yield stored.schema, batches
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(uri, ArrowReader.kind, error) from error

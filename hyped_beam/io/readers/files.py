@@ -14,9 +14,10 @@ import xxhash
 from pydantic import Field, field_serializer, field_validator
 
 from hyped_beam.errors import InputError, nearest_name
-from hyped_beam.io.filesystem import FileInfo
+from hyped_beam.io.filesystem import FileInfo, info_of
 from hyped_beam.io.paths import Paths, as_paths, find_files
 from hyped_beam.io.readers.base import Block, Piece, Range, Reader, Scan, batch_of, pack
+from hyped_beam.io.remote import explained
 from hyped_beam.types import features as features_of
 from hyped_beam.types.arrays import conform
 
@@ -123,7 +124,7 @@ class FileReader(Reader):
             InputError: A file is missing or damaged, or files disagree.
         """
         _ = self._features
-        return pack((file.path, self.blocks_of(file)) for file in self.files())
+        return pack((file.uri, self.blocks_of(file)) for file in self.files())
 
     def scan(self, columns: Sequence[str]) -> FileScan:
         """A scan of some columns.
@@ -144,7 +145,7 @@ class FileReader(Reader):
 
     def fingerprint(self) -> str:
         """Of the configuration and of each file's path, size and time of change."""
-        files = [(file.path, file.size, file.modified) for file in self.files()]
+        files = [(file.uri, file.size, file.modified) for file in self.files()]
         told = json.dumps([type(self).__name__, self.to_json(), files], sort_keys=True)
         return "xxh128:" + xxhash.xxh3_128(told.encode()).hexdigest()
 
@@ -174,8 +175,25 @@ class FileScan(Scan):
                 yield _as_declared(batch, self.columns, self.types, piece)
 
 
+def present(uri: str) -> FileInfo:
+    """What is at a path or URI that was there when the source was cut.
+
+    Raises:
+        InputError: It is gone.
+    """
+    info = info_of(uri)
+    if info is None or info.is_folder:
+        raise InputError(f"{uri} is gone", hint="files must stay while a job reads them")
+    return info
+
+
 def damaged(path: str, kind: str, error: Exception) -> InputError:
     """The error for a file that cannot be read as what it should be."""
+    told = explained(path, error) if "://" in path else None
+    if told is not None:
+        return told
+    if isinstance(error, PermissionError):
+        return InputError(f"{path} may not be read", hint="look at its permissions")
     reason = " ".join(str(error).split())[:200]
     hint = "the file may be cut short or be another format"
     return InputError(f"{path} cannot be read as {kind}: {reason}", hint=hint)
@@ -192,7 +210,7 @@ def _is_saved(features: Mapping[str, Any]) -> bool:
 def _features_of(file: FileInfo, schema: pa.Schema) -> Any:
     repeated = sorted({name for name in schema.names if schema.names.count(name) > 1})
     if repeated:
-        raise InputError(f"{file.path} has several columns of the name {repeated[0]!r}")
+        raise InputError(f"{file.uri} has several columns of the name {repeated[0]!r}")
     return features_of.as_features(schema)
 
 
@@ -203,12 +221,12 @@ def _check_agree(first: FileInfo, schema: pa.Schema, features: Any, file: FileIn
     for name in [*features, *found]:
         if name not in found or name not in features:
             having, lacking = (first, file) if name in features else (file, first)
-            message = f"the files disagree: {having.path} has a column {name!r}, {lacking.path} has none"
+            message = f"the files disagree: {having.uri} has a column {name!r}, {lacking.uri} has none"
             raise InputError(message, hint="declare the columns that all files have: features=...")
         if not features_of.same(features[name], found[name]):
             message = (
                 f"the files disagree on column {name!r}: {features_of.describe(features[name])} "
-                f"in {first.path}, {features_of.describe(found[name])} in {file.path}"
+                f"in {first.uri}, {features_of.describe(found[name])} in {file.uri}"
             )
             raise InputError(message, hint=f"declare what it is: features={{{name!r}: ...}}")
 
@@ -216,13 +234,13 @@ def _check_agree(first: FileInfo, schema: pa.Schema, features: Any, file: FileIn
 def _check_holds(file: FileInfo, schema: pa.Schema, declared: Mapping[str, Any]) -> None:
     for name, feature in declared.items():
         if name not in schema.names:
-            message = f"{file.path} has no column {name!r}, which features= declares"
+            message = f"{file.uri} has no column {name!r}, which features= declares"
             raise InputError(message, hint=_hint(name, schema.names))
         found, wanted = schema.field(name).type, features_of.to_arrow(feature)
         try:
             conform(pa.nulls(0, found), wanted)
         except (TypeError, pa.ArrowException):
-            message = f"column {name!r} of {file.path} is {found}, not {features_of.describe(feature)}"
+            message = f"column {name!r} of {file.uri} is {found}, not {features_of.describe(feature)}"
             raise InputError(message, hint="declare what the file holds, and convert with cast") from None
 
 

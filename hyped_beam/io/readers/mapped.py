@@ -162,7 +162,7 @@ def opened(file: FileInfo) -> MappedFile:
     Raises:
         InputError: It is not an Arrow file, or is damaged.
     """
-    return _opened(file.path, file.size, file.modified)
+    return _opened(file.uri, file.size, file.modified)
 
 
 @lru_cache(maxsize=FILES_KEPT_OPEN)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from hyped_beam.io.filesystem import FileInfo, locate
 from hyped_beam.io.paths import Paths
 from hyped_beam.io.readers.base import Block, Piece, batch_of, recut, scan_cuts
-from hyped_beam.io.readers.files import FileReader, damaged
+from hyped_beam.io.readers.files import FileReader, damaged, present
 
 
 class ParquetReader(FileReader):
@@ -48,17 +48,15 @@ class ParquetReader(FileReader):
         """The scan batches of some row groups."""
         import pyarrow.parquet as pq
 
-        filesystem, path = locate(piece.path)
-        info = filesystem.info(path)
-        if info is None:
-            raise damaged(piece.path, self.kind, FileNotFoundError("it is gone"))
-        metadata = footer(info)
+        metadata = footer(present(piece.path))
         stop = metadata.num_row_groups if piece.stop is None else piece.stop
         groups = [metadata.row_group(index) for index in range(piece.start, stop)]
         sizes = [(group.num_rows, group.total_byte_size) for group in groups]
+        filesystem, path = locate(piece.path)
         with filesystem.open_input(path) as source:
-            # Reading ahead would hold whole ranges in memory.
-            file = pq.ParquetFile(source, metadata=metadata, pre_buffer=False)
+            # What is read ahead is held in memory. It pays where every request takes its time: the columns of
+            # a scan batch are then fetched at once.
+            file = pq.ParquetFile(source, metadata=metadata, pre_buffer=not filesystem.is_local)
             for first, end, rows in scan_cuts(sizes):
                 chosen = list(range(piece.start + first, piece.start + end))
                 total = sum(count for count, _ in sizes[first:end])
@@ -91,7 +89,7 @@ def footer(file: FileInfo) -> Any:
     Raises:
         InputError: It is not a Parquet file, or is damaged.
     """
-    return _footer(file.path, file.size, file.modified)
+    return _footer(file.uri, file.size, file.modified)
 
 
 @lru_cache(maxsize=128)
