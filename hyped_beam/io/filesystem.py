@@ -6,6 +6,7 @@ A file system may be local or remote; all that is asked of it is that a file can
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -103,6 +104,9 @@ class PendingFile(ABC):
     @abstractmethod
     def _append(self, view: memoryview) -> None: ...
 
+    def complete(self) -> None:  # noqa: B027 - a place may have nothing to do
+        """Let go of what only writing needs: no bytes follow, and `publish` may come much later."""
+
     @abstractmethod
     def publish(self) -> None:
         """Make the file appear, whole, in place of one that is there."""
@@ -156,6 +160,17 @@ class FileSystem(ABC):
     def missing(self, path: str) -> str | None:  # noqa: ARG002 - for those that have buckets
         """Why there can be nothing at a path, where the file system knows: the bucket is not there."""
         return None
+
+    def check_writable(self, path: str) -> None:  # noqa: B027 - a store tells when something is written
+        """Refuse a folder, which need not be there yet, that the system says nothing can be written to.
+
+        Raises:
+            OSError: It may not be written to.
+        """
+
+    def real_path(self, path: str) -> str:
+        """The path of what is meant, where several paths may mean one thing."""
+        return path
 
     def write(self, path: str, data: bytes) -> None:
         """Make a small file appear whole."""
@@ -227,6 +242,23 @@ class LocalFileSystem(FileSystem):
         else:
             Path(path).unlink(missing_ok=True)
 
+    def check_writable(self, path: str) -> None:
+        """Look at the rights to the nearest folder that is there."""
+        nearest = Path(path)
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+        if not nearest.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+        effective = os.access in os.supports_effective_ids
+        if not os.access(nearest, os.W_OK | os.X_OK, effective_ids=effective):
+            is_read_only = os.statvfs(nearest).f_flag & os.ST_RDONLY
+            reason = errno.EROFS if is_read_only else errno.EACCES
+            raise OSError(reason, os.strerror(reason), str(nearest))
+
+    def real_path(self, path: str) -> str:
+        """The path without symbolic links."""
+        return os.path.realpath(path)
+
     def make_folder(self, path: str) -> None:
         """Make a folder and those it lies in."""
         Path(path).mkdir(parents=True, exist_ok=True)
@@ -256,6 +288,10 @@ class LocalPendingFile(PendingFile):
     def _append(self, view: memoryview) -> None:
         if self._temporary is not None:  # pyarrow ends what it has begun also after a `discard`
             self._file.write(view)
+
+    def complete(self) -> None:
+        """Close it, so that any number of files can wait to be published."""
+        self._file.close()
 
     def publish(self) -> None:
         """Rename it into its place."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,9 @@ from hyped_beam.io.records import as_json
 
 # `datasets`, pyarrow and Spark leave out folders whose names begin so; `datasets` only with two of them.
 BOOKKEEPING = "__hyped_beam__"
-SHARD = re.compile(r"part-\d{5,}\.\w+(\.\w+)*")
+SHARD = re.compile(r"part-\d{5,}(-\d{5,})?\.\w+(\.\w+)*")
+PARTITION = re.compile(r"[^/=%]+=[^/]*")
+SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,6 @@ class OutputFolder:
         """The folder of a path or URI."""
         filesystem, path = locate(given)
         return cls(filesystem, path.rstrip("/") or "/", given)
-
-    def shard(self, number: int, suffix: str) -> str:
-        """The path of the shard of a range; its name says which."""
-        return f"{self.path}/part-{number:05d}{suffix}"
 
     def record(self, number: int) -> str:
         """The path of the record of a range."""
@@ -79,28 +78,66 @@ class OutputFolder:
         if not children:
             return False
         ours = self.filesystem.info(self.fingerprint) is not None
-        known = _is_ours if ours else _is_empty_start
-        foreign = [child.name for child in children if not known(child)]
+        if ours:
+            start = len(self.path.rstrip("/")) + 1
+            foreign = [file.path[start:] for file in self._files() if not _is_ours(file)]
+        else:  # all that a job leaves that died before it could write its fingerprint
+            foreign = [child.name for child in children if child.name != BOOKKEEPING or not child.is_folder]
         if foreign:
-            shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")  # noqa: PLR2004
+            shown = ", ".join(foreign[:SHOWN]) + (", ..." if len(foreign) > SHOWN else "")
             message = f"the output folder {self.given!r} holds other files: {shown}"
             raise InputError(message, hint="give a new or empty folder; nothing was written")
         return ours
+
+    def _files(self) -> Iterator[FileInfo]:
+        """What lies in it and in the folders of its partitions; other folders are told as they are."""
+        waiting = [self.path]
+        while waiting:
+            for child in self.filesystem.children(waiting.pop(0)):
+                if not child.is_folder:
+                    yield child
+                elif PARTITION.fullmatch(child.name):
+                    waiting.append(child.path)
+                elif child.path != f"{self.path}/{BOOKKEEPING}":
+                    yield child
+
+    def shard_sizes(self) -> dict[str, int]:
+        """The bytes of each shard that lies in it, by its path in the folder."""
+        start = len(self.path.rstrip("/")) + 1
+        return {file.path[start:]: file.size for file in self._files() if SHARD.fullmatch(file.name)}
+
+    # ----------------------------------------------------------------------------------------- removing
 
     def clear(self) -> None:
         """Remove what jobs wrote. A record never outlives its shard, nor anything the mark of ownership."""
         self.filesystem.delete(self.manifest)
         self.filesystem.delete(f"{self.path}/{BOOKKEEPING}/ranges")
-        for child in self.filesystem.children(self.path):
-            if SHARD.fullmatch(child.name) or is_temporary(child.name):
-                self.filesystem.delete(child.path)
+        self.keep_only(())
 
-    def remove_temporaries(self) -> None:
-        """Remove what was being written when a process died."""
-        for folder in (self.path, f"{self.path}/{BOOKKEEPING}", f"{self.path}/{BOOKKEEPING}/ranges"):
+    def keep_only(self, shards: Collection[str]) -> None:
+        """Remove what was begun and never committed, and all shards but some.
+
+        Args:
+            shards: The paths in the folder of those that stay.
+        """
+        for folder in (f"{self.path}/{BOOKKEEPING}", f"{self.path}/{BOOKKEEPING}/ranges"):
             for child in self.filesystem.children(folder):
                 if is_temporary(child.name):
                     self.filesystem.delete(child.path)
+        self._keep_only(self.path, shards)
+
+    def _keep_only(self, folder: str, shards: Collection[str]) -> None:
+        start = len(self.path.rstrip("/")) + 1
+        for child in self.filesystem.children(folder):
+            if child.is_folder:
+                if PARTITION.fullmatch(child.name):
+                    self._keep_only(child.path, shards)
+                    if not self.filesystem.children(child.path):
+                        self.filesystem.delete(child.path)
+            elif is_temporary(child.name) or (
+                SHARD.fullmatch(child.name) and child.path[start:] not in shards
+            ):
+                self.filesystem.delete(child.path)
 
     # -------------------------------------------------------------------------------------- fingerprint
 
@@ -114,13 +151,26 @@ class OutputFolder:
         saved.pop("version", None)
         return saved
 
+    def missing_folders(self) -> list[str]:
+        """The folders that claiming it would make: itself and those it lies in, from the inside out."""
+        missing, path = [], self.path
+        while path.strip("/") and self.filesystem.info(path) is None:
+            missing.append(path)
+            path = path.rpartition("/")[0]
+        return missing
 
-def _is_ours(child: FileInfo) -> bool:
-    if child.is_folder:
-        return child.name == BOOKKEEPING
-    return SHARD.fullmatch(child.name) is not None or is_temporary(child.name)
+    def disclaim(self, made: Sequence[str]) -> None:
+        """Take back a claim.
+
+        Args:
+            made: The folders that it made: what `missing_folders` said before.
+        """
+        with contextlib.suppress(OSError):  # what failed before may fail again
+            self.filesystem.delete(f"{self.path}/{BOOKKEEPING}")
+            for folder in made:
+                if not self.filesystem.children(folder):
+                    self.filesystem.delete(folder)
 
 
-def _is_empty_start(child: FileInfo) -> bool:
-    """Whether it is all that a job leaves that died before it could write its fingerprint."""
-    return child.is_folder and child.name == BOOKKEEPING
+def _is_ours(file: FileInfo) -> bool:
+    return not file.is_folder and (SHARD.fullmatch(file.name) is not None or is_temporary(file.name))

@@ -138,6 +138,10 @@ class SpooledFile(PendingFile):
         if self._local is not None:  # pyarrow ends what it has begun also after a `discard`
             self._file.write(view)
 
+    def complete(self) -> None:
+        """Close it, so that any number of files can wait to be published."""
+        self._file.close()
+
     def publish(self) -> None:
         """Upload it."""
         if self._local is not None:

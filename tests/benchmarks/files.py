@@ -139,12 +139,13 @@ def copy(kind: str, path: str) -> None:
     schema = pa.schema([schema.field(name) for name in columns])
     destinations = [Destination("rows", JsonDatasetWriter(path + ".copy"), schema)]
     prepare(destinations, "benchmark", "replace")
+    records = []
     for part in reader.ranges():
         commit = RangeCommit(destinations, part.number)
         for batch in reader.read(part, columns):
             commit.write("rows", batch)
-        commit.commit()
-    finish(destinations, [])
+        records.append(commit.commit())
+    finish(destinations, records)
     # Not `ru_maxrss`, which begins at what the parent process had.
     (most,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     print(int(most) / 1024)

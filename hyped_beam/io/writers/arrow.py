@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
@@ -18,21 +18,37 @@ class ArrowDatasetWriter(Writer):
 
     Args:
         path: The folder.
+        compression: Whether and how columns are compressed: "lz4" or "zstd". A file that is can no longer be
+            mapped into memory as it is.
+        **options: Those of every writer, see `Writer`.
+
+    Raises:
+        DefinitionError: An option has a wrong value.
+
+    Example:
+        >>> from hyped_beam.io.writers.arrow import ArrowDatasetWriter
+        >>> ArrowDatasetWriter("out/", compression="zstd").suffix
+        '.arrow'
     """
 
     suffix: ClassVar[str] = ".arrow"
 
-    def __init__(self, path: Path, **options: Any) -> None:
-        super().__init__(path, **options)
+    compression: Literal["lz4", "zstd"] | None = None
+
+    def __init__(
+        self, path: Path, *, compression: Literal["lz4", "zstd"] | None = None, **options: Any
+    ) -> None:
+        super().__init__(path, compression=compression, **options)
 
     def open_shard(self, file: PendingFile, schema: pa.Schema) -> ShardWriter:
         """Begin a shard."""
-        return _ArrowShard(file, schema)
+        return _ArrowShard(file, schema, self.compression)
 
 
 class _ArrowShard(ShardWriter):
-    def __init__(self, file: PendingFile, schema: pa.Schema) -> None:
-        self._stream = pa.ipc.new_stream(file, schema)
+    def __init__(self, file: PendingFile, schema: pa.Schema, compression: str | None) -> None:
+        options = pa.ipc.IpcWriteOptions(compression=compression)
+        self._stream = pa.ipc.new_stream(file, schema, options=options)
 
     def write(self, batch: pa.RecordBatch) -> None:
         self._stream.write_batch(batch)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from hyped_beam.io.endpoint import Endpoint
 from hyped_beam.io.filesystem import PendingFile
@@ -16,9 +16,17 @@ from hyped_beam.io.paths import Path, as_path
 class ShardWriter(ABC):
     """One shard that is being written."""
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes, as they lie in memory, of rows that were given and are gathered before they are written."""
+        return 0
+
     @abstractmethod
     def write(self, batch: pa.RecordBatch) -> None:
         """Append the rows of a batch of the shard's schema."""
+
+    def flush(self) -> None:  # noqa: B027 - most formats gather nothing
+        """Write what is gathered."""
 
     @abstractmethod
     def close(self) -> None:
@@ -28,10 +36,18 @@ class ShardWriter(ABC):
 class Writer(Endpoint):
     """A folder of files of one format.
 
+    The rows of a range of the source become one file, `part-00003.parquet` for range 3. With `partition_by`,
+    `max_shard_rows` or `shard_bytes` they may become several, which are numbered: `part-00003-00000.parquet`.
+
     Args:
         path: The folder. It must be missing, empty, or the output of an earlier job.
         overwrite: What is done with the output of an earlier job: "error" refuses it, "replace" removes it,
             "resume" keeps the ranges that are done.
+        partition_by: Columns whose values name folders, as in `group=spam/year=2024/part-00003-00000.jsonl`.
+            Hive, Arrow, polars and duckdb read them back from there; the files do not hold them.
+        max_shard_rows: How many rows a file holds at most.
+        shard_bytes: After how many bytes a file is ended; it may be passed by a sixteenth. What Parquet has
+            still to compress counts as it lies in memory.
 
     Raises:
         DefinitionError: An option has a wrong value.
@@ -42,6 +58,9 @@ class Writer(Endpoint):
 
     path: str
     overwrite: Literal["error", "replace", "resume"] = "error"
+    partition_by: tuple[str, ...] = ()
+    max_shard_rows: int | None = Field(default=None, gt=0)
+    shard_bytes: int | None = Field(default=None, gt=0)
 
     def __init__(self, path: Path, **options: Any) -> None:
         super().__init__(path=path, **options)
@@ -51,10 +70,23 @@ class Writer(Endpoint):
     def _take_path(cls, given: Any) -> str:
         return as_path(given)
 
+    @field_validator("partition_by", mode="before")
+    @classmethod
+    def _take_columns(cls, given: Any) -> Any:
+        names = (given,) if isinstance(given, str) else given
+        if isinstance(names, list | tuple) and len(set(names)) != len(names):
+            raise ValueError("a column is named twice")
+        return names
+
     @property
     @abstractmethod
     def suffix(self) -> str:
         """How the names of the files end."""
+
+    @property
+    def cuts_ranges(self) -> bool:
+        """Whether a range may become several files."""
+        return bool(self.partition_by) or self.max_shard_rows is not None or self.shard_bytes is not None
 
     @abstractmethod
     def open_shard(self, file: PendingFile, schema: pa.Schema) -> ShardWriter:

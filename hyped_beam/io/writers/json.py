@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from hyped_beam.io.filesystem import PendingFile
 from hyped_beam.io.paths import Path
 from hyped_beam.io.writers.base import ShardWriter, Writer
+from hyped_beam.io.writers.compressed_text import ENDINGS, TextCompression, TextShard
 from hyped_beam.io.writers.json_text import check_holds, lines
-
-Compression = Literal["gzip", "zstd", "bz2"]
-ENDINGS: dict[str | None, str] = {None: "", "gzip": ".gz", "zstd": ".zst", "bz2": ".bz2"}
 
 
 class JsonDatasetWriter(Writer):
@@ -24,14 +23,23 @@ class JsonDatasetWriter(Writer):
 
     Args:
         path: The folder.
-        compression: Whether and how each file is compressed.
+        compression: Whether and how each file is compressed: "gzip", "zstd" or "bz2".
+        **options: Those of every writer, see `Writer`.
+
+    Raises:
+        DefinitionError: An option has a wrong value.
+
+    Example:
+        >>> from hyped_beam.io.writers.json import JsonDatasetWriter
+        >>> JsonDatasetWriter("out/", compression="zstd", max_shard_rows=100_000).suffix
+        '.jsonl.zst'
     """
 
     has_schema: ClassVar[bool] = False
 
-    compression: Compression | None = None
+    compression: TextCompression | None = None
 
-    def __init__(self, path: Path, *, compression: Compression | None = None, **options: Any) -> None:
+    def __init__(self, path: Path, *, compression: TextCompression | None = None, **options: Any) -> None:
         super().__init__(path, compression=compression, **options)
 
     @property
@@ -48,15 +56,6 @@ class JsonDatasetWriter(Writer):
         check_holds(schema)
 
 
-class _JsonShard(ShardWriter):
-    def __init__(self, file: PendingFile, compression: str | None) -> None:
-        self._file: Any = file
-        if compression is not None:
-            self._file = pa.CompressedOutputStream(pa.PythonFile(file, mode="w"), compression)
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        for text in lines(batch):
-            self._file.write(text)
-
-    def close(self) -> None:
-        self._file.close()
+class _JsonShard(TextShard):
+    def pieces(self, batch: pa.RecordBatch) -> Iterator[pa.Buffer]:
+        return lines(batch)

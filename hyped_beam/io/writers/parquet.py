@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
+from pydantic import ValidationInfo, field_validator
 
 from hyped_beam.errors import CallSite, DefinitionTypeError
 from hyped_beam.io.filesystem import PendingFile
@@ -12,6 +13,7 @@ from hyped_beam.io.paths import Path
 from hyped_beam.io.writers.base import ShardWriter, Writer
 
 Compression = Literal["snappy", "zstd", "gzip", "brotli", "lz4", "none"]
+WITHOUT_LEVELS = ("snappy", "lz4", "none")
 
 # A row group is held in memory until it is written, and is the least that a reader of one column reads.
 ROW_GROUP_ROWS = 1 << 20
@@ -23,19 +25,50 @@ class ParquetDatasetWriter(Writer):
 
     Args:
         path: The folder.
-        compression: How pages are compressed.
+        compression: How pages are compressed: "snappy", "zstd", "gzip", "brotli", "lz4" or "none".
+        compression_level: How hard, in the numbers of the compression; snappy, lz4 and none have no levels.
+        **options: Those of every writer, see `Writer`.
+
+    Raises:
+        DefinitionError: An option has a wrong value.
+
+    Example:
+        >>> from hyped_beam.io.writers.parquet import ParquetDatasetWriter
+        >>> ParquetDatasetWriter("out/", compression="zstd", partition_by=["group"]).suffix
+        '.parquet'
     """
 
     suffix: ClassVar[str] = ".parquet"
 
     compression: Compression = "snappy"
+    compression_level: int | None = None
 
-    def __init__(self, path: Path, *, compression: Compression = "snappy", **options: Any) -> None:
-        super().__init__(path, compression=compression, **options)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        compression: Compression = "snappy",
+        compression_level: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(path, compression=compression, compression_level=compression_level, **options)
+
+    @field_validator("compression_level")
+    @classmethod
+    def _check_level(cls, level: int | None, info: ValidationInfo) -> int | None:
+        codec = info.data.get("compression")
+        if level is None or codec is None:
+            return level
+        if codec in WITHOUT_LEVELS:
+            raise ValueError(f"{codec} has no levels")
+        least, most = pa.Codec.minimum_compression_level(codec), pa.Codec.maximum_compression_level(codec)
+        if not least <= level <= most:
+            raise ValueError(f"the levels of {codec} are {least} to {most}")
+        return level
 
     def open_shard(self, file: PendingFile, schema: pa.Schema) -> ShardWriter:
         """Begin a shard."""
-        return _ParquetShard(file, schema, self.compression)
+        return _ParquetShard(file, schema, self.compression, self.compression_level)
 
     def check(self, schema: pa.Schema) -> None:
         """Refuse structs without fields, which Parquet cannot hold."""
@@ -49,30 +82,34 @@ class ParquetDatasetWriter(Writer):
 class _ParquetShard(ShardWriter):
     """Gathers batches until they make a row group."""
 
-    def __init__(self, file: PendingFile, schema: pa.Schema, compression: str) -> None:
+    def __init__(self, file: PendingFile, schema: pa.Schema, compression: str, level: int | None) -> None:
         import pyarrow.parquet as pq
 
         self._schema = schema
-        self._file = pq.ParquetWriter(file, schema, compression=compression)
+        self._file = pq.ParquetWriter(file, schema, compression=compression, compression_level=level)
         self._held: list[pa.RecordBatch] = []
         self._rows = 0
         self._bytes = 0
+
+    @property
+    def held_bytes(self) -> int:
+        return self._bytes
 
     def write(self, batch: pa.RecordBatch) -> None:
         for start in range(0, batch.num_rows, ROW_GROUP_ROWS):
             part = batch.slice(start, ROW_GROUP_ROWS)
             size = part.nbytes
             if self._rows + part.num_rows > ROW_GROUP_ROWS or self._bytes + size > ROW_GROUP_BYTES:
-                self._flush()
+                self.flush()
             self._held.append(part)
             self._rows += part.num_rows
             self._bytes += size
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
         self._file.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         if self._held:
             table = pa.Table.from_batches(self._held, self._schema)
             self._file.write_table(table, row_group_size=ROW_GROUP_ROWS)

@@ -1,0 +1,58 @@
+"""An output of a job: its name, its writer, the schema of its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+
+from hyped_beam.io.folders import OutputFolder
+from hyped_beam.io.partitions import Partition, check_partitions, folder_of, without
+from hyped_beam.io.writers.base import Writer
+
+
+@dataclass(frozen=True)
+class Destination:
+    """An output of a job.
+
+    Attributes:
+        name: Its name in the job.
+        writer: Where its rows go, and in which format.
+        schema: Of its rows.
+    """
+
+    name: str
+    writer: Writer
+    schema: pa.Schema
+
+    @property
+    def folder(self) -> OutputFolder:
+        """Where its shards go."""
+        return OutputFolder.at(self.writer.path)
+
+    @cached_property
+    def file_schema(self) -> pa.Schema:
+        """Of the rows in its files: partition columns stand in the names of folders."""
+        return without(self.schema, self.writer.partition_by)
+
+    def check(self) -> None:
+        """Refuse columns that the format, or the names of folders, cannot hold.
+
+        Raises:
+            DefinitionError: There is such a column.
+        """
+        check_partitions(self.schema, self.writer.partition_by)
+        self.writer.check(self.file_schema)
+
+    def shard_name(self, number: int, index: int = 0, partition: Partition | None = None) -> str:
+        """The path of a file in the output's folder, which says what it holds.
+
+        Args:
+            number: The number of the range.
+            index: Which of the range's files it is. They are numbered where a range may make several.
+            partition: The partition whose rows it holds.
+        """
+        which = f"-{index:05d}" if self.writer.cuts_ranges else ""
+        name = f"part-{number:05d}{which}{self.writer.suffix}"
+        return f"{folder_of(partition)}/{name}" if partition else name
