@@ -288,7 +288,7 @@ class Ref:
         """A stable 64-bit hash of each value: for sampling and splitting, not against adversaries.
 
         It depends on the value and the seed only, never on the machine, the process or the width of the type. A
-        null has a hash, too. How it is defined stands at the top of `hyped_beam/processors/hashing.py`.
+        null has a hash, too. How it is defined stands at the top of `hyped_beam/types/hashes.py`.
 
         Args:
             seed: Another seed gives another, unrelated hash.

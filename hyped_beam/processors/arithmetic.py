@@ -18,10 +18,10 @@ from hyped_beam.errors import DefinitionTypeError
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method, operator
 from hyped_beam.processors.row_errors import with_hint
-from hyped_beam.processors.vectors import Vector, column_of, computable, valid_rows, value_of
 from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import Float64Column, NumberColumn
+from hyped_beam.types.vectors import Vector, column_of, computable, valid_rows, value_of
 
 _DIGITS = {128: 38, 256: 76}
 _SIGNED = {"uint8": "int16", "uint16": "int32", "uint32": "int64", "uint64": "int64"}

@@ -15,10 +15,10 @@ from hyped_beam.errors import DefinitionTypeError, nearest_name
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method
 from hyped_beam.processors import conversions
-from hyped_beam.processors.vectors import unwrapped
 from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import AnyColumn
+from hyped_beam.types.vectors import unwrapped
 
 _PYTHON_TYPES: dict[Any, str] = {
     int: "int64",

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method, operator
-from hyped_beam.processors.vectors import computable
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import BooleanColumn, several
+from hyped_beam.types.vectors import computable
 
 COMPARABLE = (
     Family.BOOLEAN,

@@ -12,10 +12,10 @@ from hyped_beam.errors import DefinitionTypeError
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method, register
 from hyped_beam.processors.comparison import ComparableColumn
-from hyped_beam.processors.vectors import computable, unwrapped
 from hyped_beam.types import features, promotion
 from hyped_beam.types.features import Feature
 from hyped_beam.types.patterns import AnyColumn, BooleanColumn, ListColumn, NumberColumn
+from hyped_beam.types.vectors import computable, unwrapped
 
 
 @register

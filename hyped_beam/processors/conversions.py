@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from hyped_beam.errors import nearest_name
 from hyped_beam.processors.row_errors import with_hint
-from hyped_beam.processors.vectors import computable, unwrapped, values_of
 from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
+from hyped_beam.types.vectors import computable, unwrapped, values_of
 
 Conversion: TypeAlias = Callable[[pa.Array], pa.Array]
 

@@ -13,9 +13,9 @@ from hyped_beam.errors import DefinitionError
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method
 from hyped_beam.processors.row_errors import with_hint
-from hyped_beam.processors.vectors import Vector, column_of, computable, valid_rows, values_of
 from hyped_beam.types.features import Family, Feature, family
 from hyped_beam.types.patterns import NumberColumn
+from hyped_beam.types.vectors import Vector, column_of, computable, valid_rows, values_of
 
 _EXACT_POWERS = 22  # 10.0**22 is the largest power of ten that float64 holds exactly
 _ALL_INTEGERS = 2.0**52  # from here on a float has no fraction

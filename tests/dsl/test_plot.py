@@ -12,7 +12,7 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from hyped_beam.aggregators.basic import Count, Mean
+from hyped_beam.aggregators import Count, Mean
 from hyped_beam.dsl.drawing.axes import ScaledText
 from hyped_beam.dsl.drawing.picture import MOST_LINES, Picture, picture_of
 from hyped_beam.dsl.outputs import Outputs, graph_of

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyped_beam.processors.row_errors import with_hint
-from hyped_beam.processors.vectors import Vector
+from hyped_beam.types.vectors import Vector
 
 _MOST_ELEMENTS = 2**31 - 1
 """What the offsets of a list, other than a large list, can count."""

@@ -22,10 +22,10 @@ from hyped_beam.processors.comparison import COMPARABLE
 from hyped_beam.processors.lists.elements import ListOfComparables
 from hyped_beam.processors.lists.layout import Lists
 from hyped_beam.processors.strings.buffers import Marks, Mask
-from hyped_beam.processors.vectors import Vector, computable, values_of
 from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import ListColumn
+from hyped_beam.types.vectors import Vector, computable, values_of
 
 _PORTION = 16_384
 """How many elements are looked at together."""

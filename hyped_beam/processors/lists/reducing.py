@@ -17,10 +17,10 @@ from hyped_beam.nodes.registry import method
 from hyped_beam.processors.lists.elements import ListOfBooleans, ListOfComparables, ListOfNumbers
 from hyped_beam.processors.lists.layout import Lists
 from hyped_beam.processors.row_errors import with_hint
-from hyped_beam.processors.vectors import Vector, values_of
 from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import BooleanColumn
+from hyped_beam.types.vectors import Vector, values_of
 
 _LOW_BITS = 32
 _LOW = 2**_LOW_BITS - 1

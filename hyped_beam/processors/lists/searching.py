@@ -15,10 +15,10 @@ from hyped_beam.processors.comparison import COMPARABLE
 from hyped_beam.processors.lists.elements import ListOfComparables
 from hyped_beam.processors.lists.layout import Lists
 from hyped_beam.processors.strings.buffers import Marks, Mask
-from hyped_beam.processors.vectors import computable
 from hyped_beam.types import arrays, features, promotion
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import BooleanColumn, several
+from hyped_beam.types.vectors import computable
 
 _Wanted: TypeAlias = Annotated[
     pa.Array, several("a number, text, binary, boolean or time", *COMPARABLE, Family.NULL)

@@ -10,10 +10,10 @@ import pyarrow as pa
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method, operator
 from hyped_beam.processors.lists.layout import Lists, ranges
-from hyped_beam.processors.vectors import valid_rows, value_of
 from hyped_beam.types import features
 from hyped_beam.types.features import Feature
 from hyped_beam.types.patterns import IntegerColumn, ListColumn
+from hyped_beam.types.vectors import valid_rows, value_of
 
 
 @operator("[]")

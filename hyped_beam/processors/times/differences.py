@@ -18,10 +18,10 @@ from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import operator
 from hyped_beam.processors.times.operands import counts_of, occurs, overflow, rows_of, without_value
 from hyped_beam.processors.times.units import PER_SECOND, SECONDS_PER_DAY, finest
-from hyped_beam.processors.vectors import column_of, valid_rows
 from hyped_beam.types import features, promotion
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import AnyColumn, TimeColumn
+from hyped_beam.types.vectors import column_of, valid_rows
 
 _DATE_DAYS = np.iinfo(np.int32)
 _TIMES = (Family.TIMESTAMP, Family.DATE, Family.TIME, Family.DURATION)

@@ -15,10 +15,10 @@ from hyped_beam.nodes.registry import method, operator
 from hyped_beam.processors.row_errors import with_hint
 from hyped_beam.processors.times.operands import counts_of, occurs, overflow, rows_of, without_value
 from hyped_beam.processors.times.units import PER_SECOND, finest
-from hyped_beam.processors.vectors import Vector, column_of, computable, valid_rows
 from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import AnyColumn, DurationColumn, Float64Column
+from hyped_beam.types.vectors import Vector, column_of, computable, valid_rows
 
 _NUMBERS = (Family.INTEGER, Family.FLOAT)
 _LIMIT = 2.0**63

@@ -13,8 +13,8 @@ from hyped_beam.nodes.registry import method
 from hyped_beam.processors.row_errors import with_hint
 from hyped_beam.processors.times.operands import counts_of
 from hyped_beam.processors.times.units import PER_SECOND, CalendarColumn
-from hyped_beam.processors.vectors import column_of, valid_rows
 from hyped_beam.types.patterns import Int64Column
+from hyped_beam.types.vectors import column_of, valid_rows
 
 
 @method("epoch")

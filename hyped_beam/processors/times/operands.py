@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from hyped_beam.processors.row_errors import with_hint
-from hyped_beam.processors.vectors import Vector, values_of
+from hyped_beam.types.vectors import Vector, values_of
 
 
 def counts_of(value: pa.Array | pa.Scalar) -> Any:

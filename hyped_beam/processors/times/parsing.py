@@ -20,10 +20,10 @@ from hyped_beam.processors.row_errors import with_hint
 from hyped_beam.processors.times import directives
 from hyped_beam.processors.times.units import SECONDS_PER_DAY
 from hyped_beam.processors.times.zones import from_local, is_zone
-from hyped_beam.processors.vectors import Vector, column_of
 from hyped_beam.types import features
 from hyped_beam.types.features import Feature
 from hyped_beam.types.patterns import StringColumn
+from hyped_beam.types.vectors import Vector, column_of
 
 _UNIT = "us"
 _OFFSET = r"[T ][0-9:.]+(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"

@@ -15,10 +15,10 @@ from hyped_beam.processors.row_errors import with_hint
 from hyped_beam.processors.times.operands import counts_of
 from hyped_beam.processors.times.units import PER_SECOND, CalendarOrClockColumn
 from hyped_beam.processors.times.zones import from_local, local
-from hyped_beam.processors.vectors import column_of, valid_rows
 from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import DateColumn, TimestampColumn
+from hyped_beam.types.vectors import column_of, valid_rows
 
 _NANOSECONDS = {
     "hour": 3600 * 10**9,

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from hyped_beam.processors.times.operands import counts_of
 from hyped_beam.processors.times.units import PER_SECOND, SECONDS_PER_DAY
-from hyped_beam.processors.vectors import Vector, column_of, valid_rows
+from hyped_beam.types.vectors import Vector, column_of, valid_rows
 
 _UTC = datetime.timezone.utc
 _CYCLE = 146_097 * SECONDS_PER_DAY  # the calendar, and so a rule, repeats after 400 years
