@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from hyped_beam.dsl.job import JobResult
+from hyped_beam.launch.progress import Progress
+from hyped_beam.launch.result import JobResult
 
 BAR_WIDTH = 28
 
@@ -20,15 +21,9 @@ class ProgressBar:
         self._terminal = sys.stderr.isatty()
         self._shown = -1
 
-    def __call__(self, done: int, total: int) -> None:
-        """Show how far a job is.
-
-        Args:
-            done: Ranges done.
-            total: All ranges.
-        """
-        if total == 0:
-            return
+    def __call__(self, progress: Progress) -> None:
+        """Show how far a job is."""
+        done, total = progress.ranges_done, progress.ranges
         tenth = 10 * done // total
         if not self._terminal:
             if tenth > self._shown:

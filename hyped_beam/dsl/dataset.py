@@ -19,7 +19,8 @@ from datasets.table import ConcatenationTable, MemoryMappedTable, concat_tables
 from hyped_beam.dsl.outputs import AGGREGATES, ROWS
 from hyped_beam.io.readers.arrow import ArrowReader
 from hyped_beam.io.writers.arrow import ArrowDatasetWriter
-from hyped_beam.launch.bounded import run_bounded
+from hyped_beam.launch.bounded import prepare_bounded
+from hyped_beam.launch.signals import ended_cleanly
 from hyped_beam.plan.planner import Plan
 from hyped_beam.types import arrays, features
 
@@ -37,9 +38,14 @@ def apply_now(
     """
     folder = _result_folder(data, cache_dir) if plan.scan.outputs else None
     writers = {output.name: ArrowDatasetWriter(folder) for output in plan.scan.outputs} if folder else {}
-    with tempfile.TemporaryDirectory(prefix="hyped-beam-") as scratch, _removed_on_failure(folder):
-        reader = reader_of(data, plan, Path(scratch))
-        result = run_bounded(plan, reader, writers, processes=processes, runner="direct", work=Path(scratch))
+    with (
+        ended_cleanly(),
+        tempfile.TemporaryDirectory(prefix="hyped-beam-") as scratch,
+        _removed_on_failure(folder),
+    ):
+        work = Path(scratch)
+        reader = reader_of(data, plan, work)
+        result = prepare_bounded(plan, reader, writers, processes=processes, runner="direct", work=work).run()
     aggregates = None if plan.finish is None else result.values[AGGREGATES].to_pylist()[0]
     if folder is None:
         return None, aggregates

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from hyped_beam.dsl.keywords import checked_keywords
 from hyped_beam.dsl.outputs import AGGREGATES, ROWS, graph_with_sinks, plan_of
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
-from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.writers.base import Writer
-from hyped_beam.io.writers.json_text import lines
 from hyped_beam.ir.graph import GraphBuilder
 from hyped_beam.plan.planner import Plan
 
-
-@dataclass(frozen=True)
-class JobResult:
-    """What a job made.
-
-    Attributes:
-        rows: The number of rows of each output, by its name.
-        shards: The files of each output, in the order of the source.
-        aggregates: The values of the aggregates, nested as they were asked for.
-        seconds: How long it ran.
-    """
-
-    rows: Mapping[str, int]
-    shards: Mapping[str, list[str]]
-    aggregates: Mapping[str, Any] | None
-    seconds: float
+if TYPE_CHECKING:
+    from hyped_beam.launch.progress import Progress
+    from hyped_beam.launch.result import JobResult
 
 
 @dataclass(frozen=True)
@@ -151,60 +131,51 @@ class Job:
         self,
         runner: str = "direct",
         options: Mapping[str, Any] | None = None,
-        num_proc: int = 1,
-        progress: Any = None,
+        num_proc: int | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        *,
+        wait: bool = True,
     ) -> JobResult:
-        """Run the job and wait until it is done.
+        """Run the job.
 
         Args:
             runner: The name of a runner profile.
             options: Beam's options.
-            num_proc: How many processes compute.
-            progress: Called with the number of ranges done and of all, while it runs.
+            num_proc: How many processes compute; the most that a writer asks for by default, else one.
+            progress: Called with a `Progress` at the start, whenever ranges are done, and at the end; in a
+                thread of its own.
+            wait: Whether to return when the job is done; otherwise it runs in processes of its own, and
+                is cancelled when this process ends before it.
+
+        Returns:
+            What the job made.
 
         Raises:
+            DefinitionError: The runner or an option is not known.
             InputError: The source or an output folder is not what it should be; nothing was written.
             NodeError: A node raised on a row.
             JobError: The job failed for another reason.
+
+        Example:
+            >>> from hyped_beam import DataFlow
+            >>> from hyped_beam.aggregators import Count
+            >>> flow = DataFlow(features={"text": "string"})
+            >>> import datasets
+            >>> rows = datasets.Dataset.from_dict({"text": ["to be", "or not"]})
+            >>> job = flow.job(source=rows).aggregate({"n": Count().call(flow.src_features.text)})
+            >>> job.run().aggregates
+            {'n': 2}
         """
-        from hyped_beam.dsl.applying import check_columns, check_positive
-        from hyped_beam.launch.bounded import run_bounded
+        from hyped_beam.dsl.applying import check_positive
+        from hyped_beam.dsl.running import start
 
         check_positive(num_proc=num_proc)
-        writers = {name: output.writer for name, output in self.outputs.items()}
-        plan = self.plan()
-        check_columns(self.source.features, plan)
-        with tempfile.TemporaryDirectory(prefix="hyped-beam-") as work:
-            result = run_bounded(
-                plan,
-                self._reader(plan, Path(work)),
-                writers,
-                processes=num_proc,
-                runner=runner,
-                work=Path(work),
-                options=options,
-                progress=progress,
-                source=None if isinstance(self.source, Reader) else str(self.source._fingerprint),  # noqa: SLF001 - what `datasets` itself caches by
-            )
-        row = result.values.get(AGGREGATES)
-        aggregates = None if row is None else row.to_pylist()[0]
-        if self.aggregates_path is not None and row is not None:
-            write_json(self.aggregates_path, row)
-        return JobResult(result.rows, result.shards, aggregates, result.seconds)
-
-    def _reader(self, plan: Plan, work: Path) -> Reader:
-        if isinstance(self.source, Reader):
-            return self.source
-        from hyped_beam.dsl.dataset import reader_of
-
-        return reader_of(self.source, plan, work)
-
-
-def write_json(path: str, row: pa.RecordBatch) -> None:
-    """Write aggregates to a file, whole or not at all, each value as `JsonDatasetWriter` writes it."""
-    values = json.loads(b"".join(lines(row)))
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.tmp")
-    beside.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    beside.replace(target)
+        asked = [output.writer.num_proc or 1 for output in self.outputs.values()]
+        return start(
+            self,
+            runner=runner,
+            options=options,
+            processes=num_proc or max(asked, default=1),
+            progress=progress,
+            wait=wait,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import pickle
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator
 from multiprocessing import Pipe
@@ -117,6 +119,7 @@ class ProcessPool:
         self.workers = [Worker(self._cores) for _ in range(processes)]
         self._lock = threading.Lock()
         self._jobs = 0
+        self.stopped = False
 
     def run(self, job: Job, tasks: Iterable[Any]) -> Iterator[Any]:
         """The results of tasks, in the order in which they finish.
@@ -147,6 +150,8 @@ class ProcessPool:
 
     def _run(self, key: str, job: bytes, waiting: deque[Any]) -> Iterator[Any]:
         while waiting or any(worker.busy for worker in self.workers):
+            if self.stopped:
+                raise JobError("the job was cancelled")
             for worker in self.workers:
                 # The next one lies ready while there are enough for all; the last go to who is free.
                 ahead = 1 if len(waiting) > 2 * len(self.workers) else 0
@@ -176,6 +181,12 @@ class ProcessPool:
             raise payload
         return payload
 
+    def stop(self) -> None:
+        """End all workers now, in the middle of their tasks; the job that they do raises. From any thread."""
+        self.stopped = True
+        for worker in list(self.workers):
+            worker.process.terminate()
+
     def close(self) -> None:
         """End all workers; another job starts new ones."""
         while self.workers:
@@ -185,6 +196,31 @@ class ProcessPool:
         """End all workers once the job that they do, if any, is done."""
         with self._lock:
             self.close()
+
+
+_named: dict[str, ProcessPool] = {}
+
+
+@contextlib.contextmanager
+def own_pool(processes: int) -> Iterator[tuple[str, ProcessPool]]:
+    """A context in which this process has a pool more, which `named_pool` finds by its name.
+
+    Args:
+        processes: How many.
+    """
+    pool = ProcessPool(processes)
+    name = uuid.uuid4().hex
+    _named[name] = pool
+    try:
+        yield name, pool
+    finally:
+        del _named[name]
+        pool.close()
+
+
+def named_pool(name: str) -> ProcessPool | None:
+    """The pool of a name; None where this is not the process that made it."""
+    return _named.get(name)
 
 
 _shared: ProcessPool | None = None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +18,7 @@ from typing_extensions import Self
 from hyped_beam.errors import NodeError
 from hyped_beam.execute.coroutines import CoroutineStep, background_loop, run_in_loop
 from hyped_beam.execute.failure import error_at, find_row, node_error, slice_inputs
+from hyped_beam.execute.timing import Timings, add_timing, node_key
 from hyped_beam.ir.graph import Edge
 from hyped_beam.nodes.aggregator import AggregatorRuntime
 from hyped_beam.nodes.groups import Groups
@@ -34,11 +36,13 @@ class Batch:
         values: What its nodes have computed so far, by the node's number.
         rows: The number of rows.
         first_row: The number of its first row in the source; None where that is not known.
+        timings: How long its steps took so far.
     """
 
     values: dict[int, Value]
     rows: int
     first_row: int | None = None
+    timings: Timings = field(default_factory=dict)
 
 
 @dataclass
@@ -48,10 +52,12 @@ class BatchResult:
     Attributes:
         outputs: Rows by the name of the output.
         states: One state per aggregator, in the order of the program.
+        timings: How long its steps took; those of coroutines with what they waited for.
     """
 
     outputs: dict[str, pa.RecordBatch]
     states: list[pa.StructArray]
+    timings: Timings = field(default_factory=dict)
 
 
 class StageRunner:
@@ -185,7 +191,7 @@ class StageRunner:
     def _run_steps(self, batch: Batch) -> BatchResult:
         batch.values.update(self.program.constants)
         for step, runtime in self.steps:
-            batch.values[step.node] = run_step(step, runtime, step_inputs(step, batch), batch)
+            batch.values[step.node] = _timed_step(step, runtime, step_inputs(step, batch), batch)
             for number in step.release:
                 batch.values.pop(number, None)
         return self.result(batch)
@@ -207,10 +213,12 @@ class StageRunner:
             inputs = step_inputs(step, batch)
             coroutine = self._coroutines.get(step.node)
             if coroutine is not None:
+                began = time.perf_counter()
                 batch.values[step.node] = await coroutine.run(inputs, batch.rows, batch.first_row)
+                add_timing(batch.timings, node_key(step.node), time.perf_counter() - began, batch.rows)
             else:
                 batch.values[step.node] = await loop.run_in_executor(
-                    self._thread, run_step, step, runtime, inputs, batch
+                    self._thread, _timed_step, step, runtime, inputs, batch
                 )
 
         for step, runtime in self.steps:
@@ -231,19 +239,22 @@ class StageRunner:
             self._state(step, runtime, batch)
             for step, runtime in zip(self.program.aggregates, self.aggregators, strict=True)
         ]
-        return BatchResult(outputs, states)
+        return BatchResult(outputs, states, batch.timings)
 
     def _state(self, step: AggregateStep, runtime: AggregatorRuntime, batch: Batch) -> pa.StructArray:
+        began = time.perf_counter()
         inputs = step_inputs(step, batch)
 
         def update(some: Mapping[str, Value], rows: int) -> pa.StructArray:
             return runtime.update(some, Groups.whole(rows))
 
         try:
-            return update(inputs, batch.rows)
+            state = update(inputs, batch.rows)
         except Exception as error:
             row = find_row(update, inputs, batch.rows) if step.operation.repeatable else None
             raise node_error(error, step, inputs, row, batch.first_row) from error
+        add_timing(batch.timings, node_key(step.node), time.perf_counter() - began, batch.rows)
+        return state
 
 
 async def _call_hook(hook: Any) -> None:
@@ -273,6 +284,13 @@ def output_batch(output: Output, batch: Batch) -> pa.RecordBatch:
     if not conformed:
         return pa.RecordBatch.from_struct_array(arrays.struct_of({}, batch.rows))
     return pa.RecordBatch.from_arrays(conformed, schema=output.schema)
+
+
+def _timed_step(step: Step, runtime: ProcessorRuntime, inputs: Mapping[str, Value], batch: Batch) -> Value:
+    began = time.perf_counter()
+    value = run_step(step, runtime, inputs, batch)
+    add_timing(batch.timings, node_key(step.node), time.perf_counter() - began, batch.rows)
+    return value
 
 
 def run_step(step: Step, runtime: ProcessorRuntime, inputs: Mapping[str, Value], batch: Batch) -> Value:

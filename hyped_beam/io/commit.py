@@ -17,8 +17,10 @@ On an object store nothing is renamed: a shard appears when its upload is comple
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -56,6 +58,9 @@ class RangeCommit:
     Args:
         destinations: The outputs of the job.
         number: The number of the range.
+
+    Attributes:
+        seconds: How long writing took so far, by output.
     """
 
     def __init__(self, destinations: Sequence[Destination], number: int) -> None:
@@ -65,6 +70,7 @@ class RangeCommit:
             name: RangeOutput(destination, number) for name, destination in self._destinations.items()
         }
         self._over = False
+        self.seconds = dict.fromkeys(self._destinations, 0.0)
 
     def write(self, output: str, batch: pa.RecordBatch) -> None:
         """Append rows to an output.
@@ -73,14 +79,15 @@ class RangeCommit:
             JobError: They cannot be written, as on a full disk.
         """
         if batch.num_rows:
-            with self._failing(output):
+            with self._writing(output):
                 self._outputs[output].write(batch)
 
-    def commit(self, states: bytes | None = None) -> RangeRecord:
+    def commit(self, states: bytes | None = None, rows_in: int = 0) -> RangeRecord:
         """Make all that was written appear, and the range done.
 
         Args:
             states: The states of the range's aggregates, where it has any.
+            rows_in: The rows of the source that it holds.
 
         Returns:
             What was written, which is what `read_record` finds from now on.
@@ -92,9 +99,9 @@ class RangeCommit:
             raise JobError(f"range {self._number} was committed or aborted already")
         try:
             for name, output in self._outputs.items():
-                with self._failing(name):
+                with self._writing(name):
                     output.close()
-            return self._publish(states)
+            return self._publish(states, rows_in)
         finally:
             self.abort()
 
@@ -104,24 +111,31 @@ class RangeCommit:
         for output in self._outputs.values():
             output.discard()
 
-    def _publish(self, states: bytes | None) -> RangeRecord:
+    def _publish(self, states: bytes | None, rows_in: int) -> RangeRecord:
         checksum = checksum_of(states) if states else None
         if not self._destinations:
-            return RangeRecord(self._number, {}, checksum)
+            return RangeRecord(self._number, {}, checksum, rows_in)
         first = next(iter(self._destinations))
         home = self._destinations[first].folder
         with self._failing(first):  # of an attempt before this one: it speaks of other files
             home.filesystem.delete(home.record(self._number))
         shards = {}
         for name, output in self._outputs.items():
-            with self._failing(name):
+            with self._writing(name):
                 shards[name] = output.publish()
-        record = RangeRecord(self._number, shards, checksum)
+        record = RangeRecord(self._number, shards, checksum, rows_in)
         with self._failing(first):
             if states:
                 home.filesystem.write(home.states(self._number), states)
             home.filesystem.write(home.record(self._number), record.to_json().encode())
         return record
+
+    @contextlib.contextmanager
+    def _writing(self, output: str) -> Iterator[None]:
+        began = time.perf_counter()
+        with self._failing(output):
+            yield
+        self.seconds[output] += time.perf_counter() - began
 
     def _failing(self, output: str) -> Any:
         return failed_writing(output, self._destinations[output].writer.path, JobError)

@@ -59,6 +59,30 @@ def find_files(paths: Sequence[str], suffixes: tuple[str, ...]) -> list[FileInfo
     return list(found.values())
 
 
+def matches(candidate: str, paths: Sequence[str]) -> bool:
+    """Whether a file, which need not be there, lies in one of the folders or matches one of the globs.
+
+    Args:
+        candidate: The path or URI of the file.
+        paths: Files, globs and folders.
+    """
+    path = locate(candidate)[1]
+    for given in paths:
+        root = locate(given)[1]
+        if _scheme(given) != _scheme(candidate):
+            continue
+        if path == root or path.startswith(root.rstrip("/") + "/"):
+            return True
+        if GLOB.search(root) and re.fullmatch(_as_regex(root), path):
+            return True
+    return False
+
+
+def _scheme(uri: str) -> str:
+    scheme, separator, _ = uri.partition("://")
+    return scheme if separator else "file"
+
+
 def _match(given: str, suffixes: tuple[str, ...]) -> list[FileInfo]:
     filesystem, path = locate(given)
     info = filesystem.info(path)

@@ -139,7 +139,7 @@ def prepare(
 def _fingerprint_of(
     destination: Destination, destinations: Sequence[Destination], told: Mapping[str, str]
 ) -> dict[str, str]:
-    options = destination.writer.model_copy(update={"path": "", "overwrite": "error"})
+    options = destination.writer.model_copy(update={"path": "", "overwrite": "error", "num_proc": None})
     return {
         **told,
         "output": destination.name,
@@ -170,10 +170,10 @@ def _claim(
             folder.filesystem.delete(folder.manifest)
             folder.write_fingerprint(fingerprint)
     if any(held) and overwrite == "resume":
-        _remove_unrecorded(destinations)
+        remove_unrecorded(destinations)
 
 
-def _remove_unrecorded(destinations: Sequence[Destination]) -> None:
+def remove_unrecorded(destinations: Sequence[Destination]) -> None:
     """Remove what ranges left that were never done: a later attempt may make fewer files, or others."""
     with failed_writing(destinations[0].name, destinations[0].folder.given, InputError):
         done = done_ranges(destinations)

@@ -46,11 +46,13 @@ class RangeRecord:
         number: The number of the range.
         outputs: All shards it made, by the name of the output; none where it made no rows.
         states: The checksum of the states of its aggregates, or None where there are none.
+        rows_in: The rows of the source that it holds.
     """
 
     number: int
     outputs: Mapping[str, tuple[Shard, ...]]
     states: str | None = None
+    rows_in: int = 0
 
     def rows(self, output: str) -> int:
         """The rows it made for an output."""
@@ -68,7 +70,7 @@ class RangeRecord:
         outputs = {
             name: tuple(Shard(**shard) for shard in shards) for name, shards in saved["outputs"].items()
         }
-        return cls(saved["number"], outputs, saved["states"])
+        return cls(saved["number"], outputs, saved["states"], saved["rows_in"])
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,31 @@
-"""Running a bounded job: prepares outputs, runs the pipeline, reads back what it made."""
+"""Running a bounded job: checks it, prepares outputs, runs the pipeline, reads back what it made."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from hyped_beam.errors import DefinitionError
+from hyped_beam.errors import DefinitionError, InputError
 from hyped_beam.io import commit
 from hyped_beam.io.commit import Destination
+from hyped_beam.io.preparing import remove_unrecorded
 from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.writers.base import Writer
 from hyped_beam.ir.graph import Constant
 from hyped_beam.ir.text import graph_text
-from hyped_beam.launch.profiles import load_profile
-from hyped_beam.launch.progress import watching
-from hyped_beam.launch.running import import_beam, run_pipeline
+from hyped_beam.launch.profiles import Profile, load_profile
+from hyped_beam.launch.progress import DoneInMarks, DoneInOutput, ReportProgress, watching
+from hyped_beam.launch.result import NodeTime
+from hyped_beam.launch.running import check_options, import_beam, run_pipeline
+from hyped_beam.launch.times import node_times
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.plan.planner import Plan
 from hyped_beam.types import features
@@ -32,19 +36,107 @@ class BoundedResult:
     """What a bounded job made.
 
     Attributes:
+        rows_in: The number of rows of the source.
         rows: The number of rows of each output.
         shards: The files of each output, in the order of the source.
         values: The values of aggregates, a record batch of one row by the name of the output.
         seconds: How long it ran.
+        node_seconds: How long its parts took.
     """
 
+    rows_in: int
     rows: Mapping[str, int]
     shards: Mapping[str, list[str]]
     values: Mapping[str, pa.RecordBatch]
     seconds: float
+    node_seconds: tuple[NodeTime, ...]
 
 
-def run_bounded(  # noqa: PLR0913 - what a job is told, all by name
+@dataclass(frozen=True)
+class BoundedJob:
+    """A job whose outputs are ready to be written; made by `prepare_bounded`.
+
+    Attributes:
+        plan: The plan.
+        reader: The source.
+        destinations: Its outputs.
+        processes: How many processes compute.
+        profile: Where it runs.
+        options: Beam's options.
+        work: A folder for what only this job needs.
+        resume: Whether ranges that are done already are left as they are.
+    """
+
+    plan: Plan
+    reader: Reader
+    destinations: tuple[Destination, ...]
+    processes: int
+    profile: Profile
+    options: Mapping[str, Any]
+    work: Path
+    resume: bool
+
+    def run(self, progress: ReportProgress | None = None, pool: str | None = None) -> BoundedResult:
+        """Run it, and wait until it is done.
+
+        Args:
+            progress: What is told how far it is.
+            pool: The name of a pool of processes of its own (`execute.pool.own_pool`).
+
+        Raises:
+            NodeError: A node raised.
+            JobError: The job failed for another reason.
+        """
+        from hyped_beam.lowering.bounded import Finish, build
+        from hyped_beam.lowering.range_job import RangeJob
+
+        started = time.monotonic()
+        marks = self._marks()
+        values_path = str(self.work / "aggregates.arrow") if self.plan.finish is not None else None
+        report_path = self.work / "report.json"
+        finish = Finish(self.plan.scan.aggregates, self.plan.finish, values_path, str(report_path))
+        job = RangeJob(
+            self.reader.scan(self.plan.scan.columns),
+            self.plan.scan.shared_by(self.processes),
+            self.destinations,
+            _empty_batch(self.plan),
+            resume=self.resume,
+            marks=None if marks is None else str(marks),
+        )
+        ranges = 0 if progress is None else max(len(self.reader.ranges()), 1)
+        done = DoneInOutput(self.destinations) if marks is None else DoneInMarks(marks)
+        with watching(done, ranges, progress):
+            run_pipeline(
+                lambda pipeline: build(pipeline, self.reader, job, finish, self.processes, pool),
+                self.profile,
+                self.options,
+            )
+        manifests = {made.name: commit.read_manifest(made) for made in self.destinations}
+        report = json.loads(report_path.read_text(encoding="utf-8"))
+        return BoundedResult(
+            rows_in=report["rows_in"],
+            rows={name: made.rows for name, made in manifests.items()},
+            shards={name: made.paths for name, made in manifests.items()},
+            values=_read_values(self.plan, values_path),
+            seconds=time.monotonic() - started,
+            node_seconds=node_times(self.plan, report["timings"]),
+        )
+
+    def _marks(self) -> Path | None:
+        """Where a job that commits nothing says which ranges are done."""
+        if self.destinations:
+            return None
+        marks = self.work / "done"
+        marks.mkdir(exist_ok=True)
+        return marks
+
+    def remove_unfinished(self) -> None:
+        """Remove what was being written when processes were ended."""
+        if self.destinations:
+            remove_unrecorded(self.destinations)
+
+
+def prepare_bounded(
     plan: Plan,
     reader: Reader,
     writers: Mapping[str, Writer],
@@ -53,10 +145,9 @@ def run_bounded(  # noqa: PLR0913 - what a job is told, all by name
     runner: str,
     work: Path,
     options: Mapping[str, Any] | None = None,
-    progress: Callable[[int, int], None] | None = None,
     source: str | None = None,
-) -> BoundedResult:
-    """Run a plan over a bounded source.
+) -> BoundedJob:
+    """Check all that can be checked before a job runs, and make its output folders ready.
 
     Args:
         plan: The plan.
@@ -66,45 +157,35 @@ def run_bounded(  # noqa: PLR0913 - what a job is told, all by name
         runner: The name of a runner profile.
         work: A folder for what only this job needs.
         options: Beam's options.
-        progress: Called with the number of ranges that are done and of all.
         source: The fingerprint of the source, where the reader reads only a copy of it.
 
     Raises:
-        InputError: An output folder holds something else.
-        NodeError: A node raised.
-        JobError: The job failed for another reason.
+        DefinitionError: An option or the runner is not known, or outputs contradict each other.
+        InputError: The source is not what it should be, or an output folder holds something else.
     """
     import_beam()
-    from hyped_beam.lowering.bounded import Finish, build
-    from hyped_beam.lowering.range_job import RangeJob
-
-    started = time.monotonic()
     profile = load_profile(runner)
+    check_options(options or {})
     destinations = tuple(
         Destination(name=output.name, writer=writers[output.name], schema=output.schema)
         for output in plan.scan.outputs
     )
-    values_path = str(work / "aggregates.arrow") if plan.finish is not None else None
-    fingerprint = _fingerprint(plan, source or reader.fingerprint())
     overwrite = _overwrite(writers)
-    commit.prepare(destinations, fingerprint, overwrite)
-    finish = Finish(plan.scan.aggregates, plan.finish, values_path)
-    job = RangeJob(
-        reader.scan(plan.scan.columns),
-        plan.scan.shared_by(processes),
-        destinations,
-        _empty_batch(plan),
-        resume=overwrite == "resume",
+    _check_outside(reader, destinations)
+    commit.prepare(destinations, _fingerprint(plan, source or reader.fingerprint()), overwrite)
+    return BoundedJob(
+        plan, reader, destinations, processes, profile, dict(options or {}), work, overwrite == "resume"
     )
-    with watching(destinations, reader, progress):
-        run_pipeline(lambda pipeline: build(pipeline, reader, job, finish, processes), profile, options)
-    manifests = [commit.read_manifest(destination) for destination in destinations]
-    return BoundedResult(
-        rows={found.name: made.rows for found, made in zip(destinations, manifests, strict=True)},
-        shards={found.name: made.paths for found, made in zip(destinations, manifests, strict=True)},
-        values=_read_values(plan, values_path),
-        seconds=time.monotonic() - started,
-    )
+
+
+def _check_outside(reader: Reader, destinations: Sequence[Destination]) -> None:
+    """Refuse outputs that the reader would read as its source the next time."""
+    for destination in destinations:
+        path = destination.writer.path
+        if reader.reads(f"{path.rstrip('/')}/part-00000{destination.writer.suffix}"):
+            raise InputError(
+                f"the output folder {path!r} lies in the input", hint="give a folder outside of it"
+            )
 
 
 def _overwrite(writers: Mapping[str, Writer]) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hyped_beam.errors import JobError, unknown_name
 from hyped_beam.launch.profiles import Profile
@@ -34,7 +35,6 @@ def run_pipeline(
     from apache_beam.options.pipeline_options import PipelineOptions
 
     merged = {**profile.options, **(options or {})}
-    _check_options(options or {})
     with quiet_workers():
         pipeline = beam.Pipeline(runner=profile.make_runner(), options=PipelineOptions([], **merged))
         fill(pipeline)
@@ -45,8 +45,12 @@ def run_pipeline(
             raise _failure(error) from None
 
 
-def _check_options(options: Mapping[str, Any]) -> None:
-    """Refuse options that Beam does not know; it would pass over them without a word."""
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse options that Beam does not know; it would pass over them without a word.
+
+    Raises:
+        UnknownNameError: There is no such option.
+    """
     from apache_beam.options.pipeline_options import PipelineOptions
 
     if not options:
@@ -77,15 +81,29 @@ def import_beam() -> None:
         logging.root.setLevel(level)
 
 
+class _Quiet:
+    """How many pipelines run now, and the levels that Beam's loggers had before the first."""
+
+    lock = threading.Lock()
+    pipelines = 0
+    levels: ClassVar[dict[str, int]] = {}
+
+
 @contextlib.contextmanager
 def quiet_workers() -> Iterator[None]:
     """A context in which Beam's workers do not log the traceback of what is reported anyway."""
     loggers = [logging.getLogger(name) for name in ("apache_beam.runners", "apache_beam.typehints")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
+    with _Quiet.lock:
+        _Quiet.pipelines += 1
+        if _Quiet.pipelines == 1:
+            _Quiet.levels.update({logger.name: logger.level for logger in loggers})
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        with _Quiet.lock:
+            _Quiet.pipelines -= 1
+            if _Quiet.pipelines == 0:
+                for logger in loggers:
+                    logger.setLevel(_Quiet.levels[logger.name])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -16,14 +18,14 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
 from hyped_beam.errors import FlowError, JobError
-from hyped_beam.execute.pool import shared_pool
+from hyped_beam.execute.pool import ProcessPool, named_pool, shared_pool
 from hyped_beam.execute.stage import Batch, StageRunner
 from hyped_beam.execute.states import StateMerger
 from hyped_beam.io import commit
 from hyped_beam.io.readers.base import Range, Reader
 from hyped_beam.lowering.failure import StageFailedError, as_text
 from hyped_beam.lowering.range_job import OpenRangeJob, RangeJob, RangeResult
-from hyped_beam.lowering.states import AccumulatorCoder, CombineRanges
+from hyped_beam.lowering.states import AccumulatorCoder, CombineRanges, RangeReport
 from hyped_beam.plan.program import AggregateStep, Program
 
 
@@ -35,11 +37,13 @@ class Finish:
         aggregates: The aggregators whose states the ranges report.
         program: What is computed from their values; None where there are none.
         values_path: The file that the values are written to, as an Arrow stream of one row.
+        report_path: The file that says, as JSON, how many rows were read and how long each part took.
     """
 
     aggregates: tuple[AggregateStep, ...]
     program: Program | None
     values_path: str | None
+    report_path: str
 
 
 class CutRanges(beam.DoFn):
@@ -66,26 +70,31 @@ class DoRanges(beam.DoFn):
     Args:
         job: The pickled `RangeJob`; a pickle of a running job, never saved.
         processes: How many processes; 1 for this one.
+        pool: The name of a pool that was made for the job in the process that started it.
     """
 
-    def __init__(self, job: bytes, processes: int) -> None:
+    def __init__(self, job: bytes, processes: int, pool: str | None = None) -> None:
         self.job = job
         self.processes = processes
+        self.pool = pool
         self._open: OpenRangeJob | None = None
         self._waiting: list[Range] = []
 
     def setup(self) -> None:
-        if self.processes == 1:
+        if self.processes == 1 and self._own_pool() is None:
             with raising_text():
                 self._open = self._load().open()
 
     def _load(self) -> RangeJob:
         return pickle.loads(self.job)  # noqa: S301 - made by this job's driver
 
+    def _own_pool(self) -> ProcessPool | None:
+        return None if self.pool is None else named_pool(self.pool)
+
     def start_bundle(self) -> None:
         self._waiting = []
 
-    def process(self, element: tuple[int, Iterable[str]]) -> Iterator[tuple[None, tuple[int, str, bytes]]]:
+    def process(self, element: tuple[int, Iterable[str]]) -> Iterator[tuple[None, RangeReport]]:
         tasks = [Range.from_json(text) for text in element[1]]
         if self._open is None or self._open.overlaps:
             self._waiting += tasks
@@ -105,7 +114,8 @@ class DoRanges(beam.DoFn):
     def _run_waiting(self) -> Iterator[RangeResult]:
         if self._open is not None:
             return self._open.run_all(self._waiting)
-        return shared_pool(self.processes).run(self._load(), self._waiting)
+        pool = self._own_pool() or shared_pool(self.processes)
+        return pool.run(self._load(), self._waiting)
 
     def teardown(self) -> None:
         if self._open is not None:
@@ -128,12 +138,13 @@ class FinishJob(beam.DoFn):
     def process(self, element: tuple[None, bytes]) -> Iterator[int]:
         destinations, finish = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
         with raising_text():
-            records, tree = AccumulatorCoder(self.combine).decode(element[1])
+            told, tree, timings = AccumulatorCoder(self.combine).decode(element[1])
+            records = [commit.RangeRecord.from_json(told[number]) for number in sorted(told)]
             if finish.program is not None:
                 _write_values(finish, StateMerger(finish.aggregates).finish(tree.total()))
-            commit.finish(
-                destinations, [commit.RangeRecord.from_json(records[number]) for number in sorted(records)]
-            )
+            report = {"rows_in": sum(record.rows_in for record in records), "timings": timings}
+            Path(finish.report_path).write_text(json.dumps(report), encoding="utf-8")
+            commit.finish(destinations, records)
         yield len(records)
 
 
@@ -146,8 +157,8 @@ def _write_values(finish: Finish, values: list[pa.Array]) -> None:
         writer.write_batch(row)
 
 
-def _report(result: RangeResult) -> tuple[int, str, bytes]:
-    return result.number, result.record, result.states
+def _report(result: RangeResult) -> RangeReport:
+    return result.number, result.record, result.states, json.dumps(result.timings)
 
 
 class raising_text:  # noqa: N801 - used as a statement
@@ -163,7 +174,14 @@ class raising_text:  # noqa: N801 - used as a statement
             raise StageFailedError(as_text(JobError(f"{type(error).__name__}: {error}"))) from error
 
 
-def build(pipeline: beam.Pipeline, reader: Reader, job: RangeJob, finish: Finish, processes: int) -> None:
+def build(
+    pipeline: beam.Pipeline,
+    reader: Reader,
+    job: RangeJob,
+    finish: Finish,
+    processes: int,
+    pool: str | None = None,
+) -> None:
     """Put a bounded scan into a pipeline.
 
     Args:
@@ -172,6 +190,7 @@ def build(pipeline: beam.Pipeline, reader: Reader, job: RangeJob, finish: Finish
         job: What is done with its ranges.
         finish: What is done once it is done.
         processes: How many processes do the ranges of a bundle.
+        pool: The name of the pool that they are, where the job has one of its own.
     """
     pickled = cloudpickle.dumps(job)
     combine = CombineRanges(cloudpickle.dumps(finish.aggregates))
@@ -181,7 +200,7 @@ def build(pipeline: beam.Pipeline, reader: Reader, job: RangeJob, finish: Finish
         | "CutRanges" >> beam.ParDo(CutRanges(cloudpickle.dumps(reader)))
         # One range a key. `Reshuffle` takes eight steps for it, a third of a small job's time.
         | "SpreadRanges" >> beam.GroupByKey()
-        | "DoRanges" >> beam.ParDo(DoRanges(pickled, processes or (os.cpu_count() or 1)))
+        | "DoRanges" >> beam.ParDo(DoRanges(pickled, processes or (os.cpu_count() or 1), pool))
         | "CombineRanges" >> beam.CombinePerKey(combine)
         | "Finish" >> beam.ParDo(FinishJob(cloudpickle.dumps((job.destinations, finish)), combine))
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyarrow as pa
 
 from hyped_beam.execute.stage import Batch, BatchResult, StageRunner
 from hyped_beam.execute.states import StateMerger, States, StateTree, to_bytes
+from hyped_beam.execute.timing import READ, Timings, add_timing, add_timings, write_key
 from hyped_beam.io.commit import Destination, RangeCommit, read_record, read_states
 from hyped_beam.io.readers.base import Range, Scan
 from hyped_beam.plan.program import Program
@@ -24,11 +27,13 @@ class RangeResult:
         number: The number of the range.
         record: What was committed, as JSON.
         states: The states of its aggregates as Arrow IPC; empty where there are none.
+        timings: How long its parts took; nothing for a range that was done before.
     """
 
     number: int
     record: str
     states: bytes
+    timings: Timings = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class RangeJob:
         destinations: Where the program's outputs go, by the name of the output.
         empty: A batch of no rows of the source, for a range that holds none.
         resume: Whether ranges that are done already are left as they are.
+        marks: A local folder that each range that is done leaves its record in, for a job that commits none.
     """
 
     scan: Scan
@@ -48,6 +54,7 @@ class RangeJob:
     destinations: tuple[Destination, ...]
     empty: pa.RecordBatch
     resume: bool = False
+    marks: str | None = None
 
     def open(self) -> OpenRangeJob:
         """Make it ready to run: nodes are set up."""
@@ -104,10 +111,16 @@ class OpenRangeJob:
                 current = begun[0]
                 current.take(result)
                 if current.waiting == 0 and current.is_read:
-                    yield begun.popleft().finish(self._merger)
+                    done = begun.popleft().finish(self._merger)
+                    self._mark(done)
+                    yield done
         finally:
             for left in begun:
                 left.commit.abort()
+
+    def _mark(self, done: RangeResult) -> None:
+        if self.job.marks is not None:
+            Path(self.job.marks, f"{done.number:05d}.json").write_text(done.record, encoding="utf-8")
 
     def _done(self, task: Range) -> RangeResult | None:
         """What a range reported that was done before."""
@@ -123,12 +136,23 @@ class OpenRangeJob:
             current = _RangeInFlight(task.number, RangeCommit(self.job.destinations, task.number))
             begun.append(current)
             row = task.first_row
-            for batch, is_last in _marking_last(self.job.scan.read(task), self.job.empty):
+            read = _timed(self.job.scan.read(task), current.timings)
+            for batch, is_last in _marking_last(read, self.job.empty):
                 current.waiting += 1
+                current.rows_in += batch.num_rows
                 current.is_read = is_last
                 values: dict[int, Value] = {source: dict(zip(columns, batch.columns, strict=True))}
                 yield Batch(values, batch.num_rows, row)
                 row = None if row is None else row + batch.num_rows
+
+
+def _timed(batches: Iterator[pa.RecordBatch], timings: Timings) -> Iterator[pa.RecordBatch]:
+    """The same batches; how long they took to come is added up."""
+    began = time.perf_counter()
+    for batch in batches:
+        add_timing(timings, READ, time.perf_counter() - began, batch.num_rows)
+        yield batch
+        began = time.perf_counter()
 
 
 def _marking_last(
@@ -150,11 +174,14 @@ class _RangeInFlight:
         self.commit = commit
         self.waiting = 0
         self.is_read = False
+        self.rows_in = 0
+        self.timings: Timings = {}
         self._states: list[States] = []
 
     def take(self, result: BatchResult) -> None:
         """Write what a batch has become."""
         self.waiting -= 1
+        add_timings(self.timings, result.timings)
         for name, batch in result.outputs.items():
             self.commit.write(name, batch)
         if result.states:
@@ -163,8 +190,10 @@ class _RangeInFlight:
     def finish(self, merger: StateMerger) -> RangeResult:
         """Commit the range."""
         packed = self._pack(merger)
-        record = self.commit.commit(packed or None)
-        return RangeResult(self.number, record.to_json(), packed)
+        record = self.commit.commit(packed or None, self.rows_in)
+        for name, seconds in self.commit.seconds.items():
+            add_timing(self.timings, write_key(name), seconds, record.rows(name))
+        return RangeResult(self.number, record.to_json(), packed, self.timings)
 
     def _pack(self, merger: StateMerger) -> bytes:
         if not merger.steps:

@@ -1,4 +1,4 @@
-"""The combine of a job: what ranges have committed, and the states of their aggregates."""
+"""The combine of a job: what ranges have committed, the states of their aggregates, how long they took."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ import apache_beam as beam
 from apache_beam.coders import Coder
 
 from hyped_beam.execute.states import StateMerger, StateTree, from_bytes, to_bytes
+from hyped_beam.execute.timing import Timings, add_timings
 
 if TYPE_CHECKING:
     from hyped_beam.plan.program import AggregateStep
 
-Accumulator = tuple[dict[int, str], StateTree]
-"""The records of committed ranges by their number, and the states of their aggregates."""
+Accumulator = tuple[dict[int, str], StateTree, Timings]
+"""The records of committed ranges by their number, the states of their aggregates, how long they took."""
+
+RangeReport = tuple[int, str, bytes, str]
+"""What a range reports: its number, its record, its states, its timings as JSON."""
 
 
 class CombineRanges(beam.CombineFn):
-    """Gathers what ranges report: their records, and their states merged in the order of the source.
+    """Gathers what ranges report: records, states merged in the order of the source, sums of timings.
 
     Args:
         program: The pickled aggregators of the job (`cloudpickle`).
@@ -39,13 +43,14 @@ class CombineRanges(beam.CombineFn):
 
     def create_accumulator(self) -> Accumulator:
         """Nothing so far."""
-        return {}, StateTree(self.merger)
+        return {}, StateTree(self.merger), {}
 
-    def add_input(self, accumulator: Accumulator, element: tuple[int, str, bytes]) -> Accumulator:
+    def add_input(self, accumulator: Accumulator, element: RangeReport) -> Accumulator:
         """Add what one range reports."""
-        records, tree = accumulator
-        number, record, states = element
+        records, tree, timings = accumulator
+        number, record, states, took = element
         records[number] = record
+        add_timings(timings, json.loads(took))
         if states:
             tree.add_batch(from_bytes(states))
         return accumulator
@@ -53,9 +58,10 @@ class CombineRanges(beam.CombineFn):
     def merge_accumulators(self, accumulators: Iterable[Accumulator]) -> Accumulator:
         """Put several together."""
         merged = self.create_accumulator()
-        for records, tree in accumulators:
+        for records, tree, timings in accumulators:
             merged[0].update(records)
             merged[1].absorb(tree)
+            add_timings(merged[2], timings)
         return merged
 
     def extract_output(self, accumulator: Accumulator) -> bytes:
@@ -71,24 +77,27 @@ class CombineRanges(beam.CombineFn):
 
 
 class AccumulatorCoder(Coder):
-    """An accumulator as bytes: the length of the records, the records as JSON, the states as Arrow IPC."""
+    """An accumulator as bytes: a length, records and timings as JSON of that length, states as Arrow IPC."""
 
     def __init__(self, combine: CombineRanges) -> None:
         self.combine = combine
 
     def encode(self, value: Accumulator) -> bytes:
         """The bytes of an accumulator."""
-        records, tree = value
-        head = json.dumps(sorted(records.items())).encode()
+        records, tree, timings = value
+        head = json.dumps([sorted(records.items()), timings], sort_keys=True).encode()
         return struct.pack("<Q", len(head)) + head + to_bytes(tree.to_batch())
 
     def decode(self, encoded: bytes) -> Accumulator:
         """The accumulator of some bytes."""
         (length,) = struct.unpack_from("<Q", encoded)
-        records = {int(number): str(record) for number, record in json.loads(encoded[8 : 8 + length])}
+        told, took = json.loads(encoded[8 : 8 + length])
+        records = {int(number): str(record) for number, record in told}
+        timings: Timings = {}
+        add_timings(timings, took)
         tree = StateTree(self.combine.merger)
         tree.add_batch(from_bytes(encoded[8 + length :]))
-        return records, tree
+        return records, tree, timings
 
     def is_deterministic(self) -> bool:
         """Equal accumulators have equal bytes."""

@@ -30,7 +30,7 @@ PLAN = plan_of(
 COMBINE = CombineRanges(cloudpickle.dumps(PLAN.scan.aggregates))
 
 
-def report(number: int) -> tuple[int, str, bytes]:
+def report(number: int) -> tuple[int, str, bytes, str]:
     """What range `number` reports."""
     source = random.Random(number)  # noqa: S311 - for repeatable tests
     values = [source.uniform(-1, 1) * 10.0 ** source.randint(-8, 8) for _ in range(4)]
@@ -38,7 +38,7 @@ def report(number: int) -> tuple[int, str, bytes]:
         states = runner.run(runner.source_batch(pa.record_batch({"x": values}))).states
     tree = StateTree(COMBINE.merger)
     tree.add((0, number), states)
-    return number, f'{{"number": {number}}}', to_bytes(tree.to_batch())
+    return number, f'{{"number": {number}}}', to_bytes(tree.to_batch()), f'{{"read": [{number}, 4]}}'
 
 
 REPORTS = [report(number) for number in range(21)]
@@ -69,8 +69,9 @@ def test_every_order_and_every_number_of_bundles_gives_the_same_bytes(source: ra
 
 
 def test_the_output_holds_all_records_in_order_and_one_total():
-    records, tree = AccumulatorCoder(COMBINE).decode(EXPECTED)
-    assert [records[number] for number in sorted(records)] == [record for _, record, _ in REPORTS]
+    records, tree, timings = AccumulatorCoder(COMBINE).decode(EXPECTED)
+    assert timings == {"read": (sum(range(21)), 4 * 21)}
+    assert [records[number] for number in sorted(records)] == [record for _, record, *_ in REPORTS]
     values = COMBINE.merger.finish(tree.total())
     assert [len(value) for value in values] == [1, 1, 1]
 
@@ -79,8 +80,8 @@ def test_it_travels_and_knows_no_states_where_there_are_none():
     there = pickle.loads(pickle.dumps(COMBINE))  # noqa: S301 - our own
     assert there.add_input(there.create_accumulator(), REPORTS[0])[0] == {0: REPORTS[0][1]}
     plain = CombineRanges(cloudpickle.dumps(()))
-    accumulator = plain.add_input(plain.create_accumulator(), (3, "{}", b""))
-    records, _ = AccumulatorCoder(plain).decode(plain.extract_output(accumulator))
+    accumulator = plain.add_input(plain.create_accumulator(), (3, "{}", b"", "{}"))
+    records, *_ = AccumulatorCoder(plain).decode(plain.extract_output(accumulator))
     assert records == {3: "{}"}
 
 

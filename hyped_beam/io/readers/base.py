@@ -148,6 +148,10 @@ class Reader(Endpoint):
         """The scan batches of a range, of some columns; see `Scan.read`."""
         return self.scan(columns).read(part)
 
+    def reads(self, path: str) -> bool:  # noqa: ARG002 - for those that read files
+        """Whether a file at a path would be read as part of the source, were it there."""
+        return False
+
     @abstractmethod
     def fingerprint(self) -> str:
         """Equal for two readers only where they would read the same rows in the same ranges."""

@@ -15,7 +15,7 @@ from pydantic import Field, field_serializer, field_validator
 
 from hyped_beam.errors import InputError, nearest_name
 from hyped_beam.io.filesystem import FileInfo, info_of
-from hyped_beam.io.paths import Paths, as_paths, find_files
+from hyped_beam.io.paths import Paths, as_paths, find_files, matches
 from hyped_beam.io.readers.base import Block, Piece, Range, Reader, Scan, batch_of, pack
 from hyped_beam.io.remote import explained
 from hyped_beam.types import features as features_of
@@ -116,6 +116,10 @@ class FileReader(Reader):
             InputError: A path matches nothing.
         """
         return find_files(self.paths, self.suffixes)
+
+    def reads(self, path: str) -> bool:
+        """Whether a file at a path would be read as part of the source, were it there."""
+        return matches(path, self.paths)
 
     def ranges(self) -> list[Range]:
         """The files cut into ranges of some 64 MB; small files share a range.

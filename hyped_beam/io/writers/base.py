@@ -48,6 +48,7 @@ class Writer(Endpoint):
         max_shard_rows: How many rows a file holds at most.
         shard_bytes: After how many bytes a file is ended; it may be passed by a sixteenth. What Parquet has
             still to compress counts as it lies in memory.
+        num_proc: How many processes compute and write; it changes nothing of what is written.
 
     Raises:
         DefinitionError: An option has a wrong value.
@@ -61,6 +62,7 @@ class Writer(Endpoint):
     partition_by: tuple[str, ...] = ()
     max_shard_rows: int | None = Field(default=None, gt=0)
     shard_bytes: int | None = Field(default=None, gt=0)
+    num_proc: int | None = Field(default=None, ge=1, strict=True)
 
     def __init__(self, path: Path, **options: Any) -> None:
         super().__init__(path=path, **options)

@@ -1,0 +1,135 @@
+"""Running a job: what it reads, where it is, and what is made of what it reports."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from hyped_beam.dsl.applying import check_columns
+from hyped_beam.dsl.outputs import AGGREGATES
+from hyped_beam.errors import InputError, JobError
+from hyped_beam.io.filesystem import locate
+from hyped_beam.io.paths import matches
+from hyped_beam.io.readers.base import Reader
+from hyped_beam.io.records import as_json
+from hyped_beam.io.writers.json_text import lines
+from hyped_beam.launch.background import run_in_background
+from hyped_beam.launch.bounded import BoundedJob, prepare_bounded
+from hyped_beam.launch.progress import ReportProgress
+from hyped_beam.launch.result import JobReport, JobResult
+from hyped_beam.launch.signals import ended_cleanly
+from hyped_beam.plan.planner import Plan
+
+if TYPE_CHECKING:
+    from hyped_beam.dsl.job import Job
+
+
+def start(
+    job: Job,
+    *,
+    runner: str,
+    options: Mapping[str, Any] | None,
+    processes: int,
+    progress: ReportProgress | None,
+    wait: bool,
+) -> JobResult:
+    """Check a job, and run it: to its end, or in the background; see `Job.run`."""
+    with ended_cleanly(), contextlib.ExitStack() as held:
+        work = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="hyped-beam-")))
+        prepared = _prepare(job, runner, options, processes, work)
+
+        def run(pool: str | None = None) -> JobReport:
+            return _run(job, prepared, progress, pool)
+
+        if wait:
+            done: Future[JobReport] = Future()
+            done.set_result(run())
+            return JobResult(done)
+        return run_in_background(
+            run, processes=processes, held=held.pop_all(), cancelled=prepared.remove_unfinished
+        )
+
+
+def _prepare(
+    job: Job, runner: str, options: Mapping[str, Any] | None, processes: int, work: Path
+) -> BoundedJob:
+    plan = job.plan()
+    check_columns(job.source.features, plan)
+    reader = _reader(job.source, plan, work)
+    if job.aggregates_path is not None:
+        _check_file(job.aggregates_path, reader, [output.writer.path for output in job.outputs.values()])
+    return prepare_bounded(
+        plan,
+        reader,
+        {name: output.writer for name, output in job.outputs.items()},
+        processes=processes,
+        runner=runner,
+        work=work,
+        options=options,
+        source=None if isinstance(job.source, Reader) else str(job.source._fingerprint),  # noqa: SLF001 - what `datasets` itself caches by
+    )
+
+
+def _reader(source: Any, plan: Plan, work: Path) -> Reader:
+    if isinstance(source, Reader):
+        return source
+    from hyped_beam.dsl.dataset import reader_of
+
+    return reader_of(source, plan, work)
+
+
+def _run(job: Job, prepared: BoundedJob, progress: ReportProgress | None, pool: str | None) -> JobReport:
+    result = prepared.run(progress, pool)
+    row = result.values.get(AGGREGATES)
+    if job.aggregates_path is not None and row is not None:
+        write_json(job.aggregates_path, row)
+    return JobReport(
+        rows_in=result.rows_in,
+        rows=result.rows,
+        shards=result.shards,
+        folders={name: output.writer.path for name, output in job.outputs.items()},
+        aggregates=None if row is None else row.to_pylist()[0],
+        seconds=result.seconds,
+        node_seconds=result.node_seconds,
+    )
+
+
+def _check_file(path: str, reader: Reader, folders: list[str]) -> None:
+    """Refuse a file of aggregates that cannot be there, or would be taken for something else."""
+    filesystem, place = locate(path)
+    info = filesystem.info(place)
+    if info is not None and info.is_folder:
+        raise InputError(f"the file of aggregates {path!r} is a folder", hint="give a file: out/stats.json")
+    if reader.reads(path):
+        raise InputError(f"the file of aggregates {path!r} lies in the input", hint="give another place")
+    for folder in folders:
+        if matches(path, [folder]):
+            raise InputError(
+                f"the file of aggregates {path!r} lies in the output folder {folder!r}",
+                hint="put it beside the folder, which holds nothing but its rows",
+            )
+
+
+def write_json(path: str, row: pa.RecordBatch) -> None:
+    """Write aggregates to a file, whole or not at all, each value as `JsonDatasetWriter` writes it.
+
+    Args:
+        path: The path or URI of the file.
+        row: The values, a record batch of one row.
+
+    Raises:
+        JobError: It cannot be written.
+    """
+    values = json.loads(b"".join(lines(row)))
+    filesystem, place = locate(path)
+    try:
+        filesystem.write(place, as_json(values, indent=2).encode())
+    except OSError as error:
+        raise JobError(f"the aggregates cannot be written to {path!r}: {error}") from error

@@ -1,0 +1,157 @@
+"""What a job made, and how it stands while it runs."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hyped_beam.errors import CallSite, DefinitionError, JobError
+
+State = Literal["running", "done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class NodeTime:
+    """How long one part of a job took, added up over all processes.
+
+    Attributes:
+        name: Of the node; with its line, or a number, where the job has several of that name. Reading is
+            `read`, writing an output `write NAME`.
+        seconds: For a coroutine with what it waited for, which calls in flight share.
+        rows: The rows that it was given.
+    """
+
+    name: str
+    seconds: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """What a job made; see `JobResult`."""
+
+    rows_in: int
+    rows: Mapping[str, int]
+    shards: Mapping[str, list[str]]
+    folders: Mapping[str, str]
+    aggregates: Mapping[str, Any] | None
+    seconds: float
+    node_seconds: tuple[NodeTime, ...]
+
+
+class JobCancelledError(JobError):
+    """A job that was cancelled."""
+
+
+class JobResult:
+    """A job that runs or has run, and what it made.
+
+    What it made is known when it is done: asked before, it raises.
+
+    Args:
+        report: What the job made, once it has.
+        stop: Makes the job stop.
+    """
+
+    def __init__(self, report: Future[JobReport], stop: Callable[[], None] | None = None) -> None:
+        self._future = report
+        self._stop = stop
+
+    @property
+    def state(self) -> State:
+        """`"running"`, `"done"`, `"failed"` or `"cancelled"`."""
+        if not self._future.done():
+            return "running"
+        error = self._future.exception()
+        if error is None:
+            return "done"
+        return "cancelled" if isinstance(error, JobCancelledError) else "failed"
+
+    def wait(self, timeout: float | None = None) -> JobResult:
+        """Wait until the job is done.
+
+        Args:
+            timeout: How many seconds at most; for ever by default.
+
+        Returns:
+            This result.
+
+        Raises:
+            TimeoutError: It still runs.
+            JobCancelledError: It was cancelled.
+            NodeError: A node raised on a row.
+            JobError: It failed for another reason.
+        """
+        try:
+            self._future.result(timeout)
+        except concurrent.futures.TimeoutError:
+            if self._future.done():
+                raise  # what the job raised
+            raise TimeoutError(f"the job still runs after {timeout} seconds") from None
+        return self
+
+    def cancel(self) -> JobResult:
+        """Stop the job, and wait until it has: no process of it is left, and no half file.
+
+        The ranges that are done stay; `overwrite="resume"` does the others. A job that is done stays done.
+
+        Returns:
+            This result.
+        """
+        if self._stop is not None:
+            self._stop()
+        concurrent.futures.wait([self._future])
+        return self
+
+    @property
+    def rows_in(self) -> int:
+        """The number of rows that the source had."""
+        return self._report().rows_in
+
+    @property
+    def rows(self) -> Mapping[str, int]:
+        """The number of rows of each output, by its name."""
+        return self._report().rows
+
+    @property
+    def shards(self) -> Mapping[str, list[str]]:
+        """The files of each output, in the order of the source."""
+        return self._report().shards
+
+    @property
+    def folders(self) -> Mapping[str, str]:
+        """The folder of each output, as it was given."""
+        return self._report().folders
+
+    @property
+    def aggregates(self) -> Mapping[str, Any] | None:
+        """The values of the aggregates, nested as they were asked for; None where none were."""
+        return self._report().aggregates
+
+    @property
+    def seconds(self) -> float:
+        """How long the job ran."""
+        return self._report().seconds
+
+    @property
+    def node_seconds(self) -> tuple[NodeTime, ...]:
+        """How long reading, each node, and writing of each output took, in the order of the flow."""
+        return self._report().node_seconds
+
+    def _report(self) -> JobReport:
+        if not self._future.done():
+            raise DefinitionError(
+                "the job still runs, what it made is not known yet",
+                site=CallSite.nearest(),
+                hint="call .wait() first",
+            )
+        return self._future.result()
+
+    def __repr__(self) -> str:
+        if self.state != "done":
+            return f"JobResult({self.state})"
+        made = ", ".join(f"{name}: {rows:,} rows" for name, rows in self.rows.items())
+        return f"JobResult(done in {self.seconds:.1f} s{', ' if made else ''}{made})"

@@ -1,0 +1,328 @@
+"""Jobs while they run: how far they are, what takes how long, and how they are made to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hyped_beam import DataFlow, NodeError, processor
+from hyped_beam.aggregators import Count, Sum
+from hyped_beam.dsl.job import Job
+from hyped_beam.errors import DefinitionError, FlowError, InputError
+from hyped_beam.io.readers.parquet import ParquetReader
+from hyped_beam.io.writers.json import JsonDatasetWriter
+from hyped_beam.io.writers.parquet import ParquetDatasetWriter
+from hyped_beam.launch.progress import Progress
+from hyped_beam.launch.result import JobCancelledError
+
+FILES, ROWS = 5, 60
+DEADLINE_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of more bytes than a range takes."""
+    made = tmp_path_factory.mktemp("files")
+    for number in range(FILES):
+        rows = range(number * ROWS, (number + 1) * ROWS)
+        table = pa.table({"n": rows, "padding": [os.urandom(80_000) for _ in rows]})
+        pq.write_table(table, made / f"{number}.parquet", row_group_size=20)
+    return made
+
+
+def until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# --------------------------------------------------------------------------------- progress and times
+
+
+@pytest.mark.parametrize("num_proc", [1, 2])
+@pytest.mark.parametrize("writes", [True, False])
+def test_progress_is_told_from_begin_to_end(folder: Path, tmp_path: Path, num_proc: int, writes: bool):
+    reader = ParquetReader(folder)
+    flow = DataFlow(features=reader)
+    job = flow.job(source=reader).aggregate({"sum": Sum().call(flow.src_features.n)})
+    if writes:
+        job = job.write(collect={"n": flow.src_features.n}, to=JsonDatasetWriter(tmp_path / "out"))
+    seen: list[Progress] = []
+    job.run(progress=seen.append, num_proc=num_proc)
+    ranges = len(reader.ranges())
+    assert {progress.ranges for progress in seen} == {ranges}
+    assert [progress.ranges_done for progress in seen] == sorted(progress.ranges_done for progress in seen)
+    assert (seen[-1].ranges_done, seen[-1].rows) == (ranges, FILES * ROWS)
+    assert seen[-1].seconds > 0
+    assert all((progress.rows == 0) == (progress.ranges_done == 0) for progress in seen)
+
+
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_every_part_says_how_long_it_took_and_on_how_many_rows(folder: Path, tmp_path: Path, num_proc: int):
+    @processor
+    def slow(n: int) -> int:
+        time.sleep(0.0005)
+        return n
+
+    @processor
+    async def later(n: int) -> int:
+        return n
+
+    flow = DataFlow(features=ParquetReader(folder))
+    n = flow.src_features.n
+    result = (
+        flow.job(source=ParquetReader(folder))
+        .write("json", collect={"n": slow.call(n)}, to=JsonDatasetWriter(tmp_path / "json"))
+        .write("parquet", collect={"n": later.call(n) + 1}, to=ParquetDatasetWriter(tmp_path / "parquet"))
+        .aggregate({"count": Count().call(n)})
+        .run(num_proc=num_proc)
+    )
+    times = {part.name: part for part in result.node_seconds}
+    assert list(times) == ["read", "slow", "later", "add", "count", "write json", "write parquet"]
+    assert {part.rows for part in times.values()} == {FILES * ROWS}
+    assert times["slow"].seconds >= FILES * ROWS * 0.0005
+    assert all(part.seconds > 0 for part in times.values())
+    assert result.rows_in == FILES * ROWS
+
+
+def test_a_resumed_job_counts_the_rows_of_all_ranges_and_only_its_own_time(folder: Path, tmp_path: Path):
+    flow = DataFlow(features=ParquetReader(folder))
+    writer = JsonDatasetWriter(tmp_path / "out", overwrite="resume")
+    job = flow.job(source=ParquetReader(folder)).write(collect={"n": flow.src_features.n}, to=writer)
+    job.run()
+    before = files_of(tmp_path / "out")
+    result = job.run()
+    assert (result.rows_in, result.node_seconds) == (FILES * ROWS, ())
+    assert files_of(tmp_path / "out") == before
+
+
+def test_processes_are_an_option_of_writers_that_is_no_part_of_what_is_written(folder: Path, tmp_path: Path):
+    flow = DataFlow(features=ParquetReader(folder))
+
+    @processor
+    def process(n: int) -> int:
+        return os.getpid()
+
+    def job(num_proc: int | None) -> Job:
+        writer = JsonDatasetWriter(tmp_path / "out", num_proc=num_proc, overwrite="resume")
+        collect = {"p": process.call(flow.src_features.n)}
+        return flow.job(source=ParquetReader(folder)).write(collect=collect, to=writer)
+
+    result = job(2).run()
+    assert str(os.getpid()) not in Path(result.shards["rows"][0]).read_text()
+    before = files_of(tmp_path / "out")
+    job(None).run()
+    assert files_of(tmp_path / "out") == before
+    with pytest.raises(DefinitionError, match="num_proc"):
+        JsonDatasetWriter(tmp_path / "out", num_proc=0)
+
+
+# ----------------------------------------------------------------------------------------- background
+
+
+def waiting_job(folder: Path, tmp_path: Path, **options: Any) -> Job:
+    """A job that notes its processes, and whose rows from 200 on wait for a file."""
+    notes = tmp_path / "notes"
+    notes.mkdir(exist_ok=True)
+
+    @processor
+    def waits(n: int) -> int:
+        (notes / str(os.getpid())).touch()
+        while n >= 200 and not (tmp_path / "go").exists():
+            time.sleep(0.005)
+        return n
+
+    flow = DataFlow(features=ParquetReader(folder))
+    n = waits.call(flow.src_features.n)
+    return (
+        flow.job(source=ParquetReader(folder))
+        .write(collect={"n": n}, to=JsonDatasetWriter(tmp_path / "out", **options))
+        .aggregate({"sum": Sum().call(n)}, to=tmp_path / "stats.json")
+    )
+
+
+def is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{process}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def records(tmp_path: Path) -> list[Path]:
+    return list((tmp_path / "out" / "__hyped_beam__" / "ranges").glob("*.json"))
+
+
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_a_job_in_the_background_is_waited_for(folder: Path, tmp_path: Path, num_proc: int):
+    result = waiting_job(folder, tmp_path).run(wait=False, num_proc=num_proc)
+    assert result.state == "running"
+    assert repr(result) == "JobResult(running)"
+    with pytest.raises(DefinitionError, match="still runs") as caught:
+        _ = result.rows
+    assert caught.value.site is not None
+    assert caught.value.site.file == __file__
+    until(lambda: records(tmp_path))
+    with pytest.raises(TimeoutError):
+        result.wait(timeout=0.01)
+    (tmp_path / "go").touch()
+    assert result.wait() is result
+    assert (result.state, result.rows) == ("done", {"rows": FILES * ROWS})
+    assert result.cancel().state == "done"
+    assert not any(is_there(int(process.name)) for process in (tmp_path / "notes").iterdir())
+    assert result.aggregates == {"sum": sum(range(FILES * ROWS))}
+
+
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_a_cancelled_job_stops_in_the_middle_of_a_row_and_can_be_resumed(
+    folder: Path, tmp_path: Path, num_proc: int
+):
+    result = waiting_job(folder, tmp_path).run(wait=False, num_proc=num_proc)
+    until(lambda: records(tmp_path))
+    began = time.monotonic()
+    result.cancel()
+    assert time.monotonic() - began < 10
+    assert result.state == "cancelled"
+    for use in (result.wait, lambda: result.rows):
+        with pytest.raises(JobCancelledError, match="was cancelled"):
+            use()
+    assert not any(is_there(int(process.name)) for process in (tmp_path / "notes").iterdir())
+    assert not list((tmp_path / "out").rglob("*.tmp"))
+    assert not (tmp_path / "stats.json").exists()
+    done = len(records(tmp_path))
+    (tmp_path / "go").touch()
+    resumed = waiting_job(folder, tmp_path, overwrite="resume").run()
+    assert done < len(records(tmp_path))
+    assert resumed.rows_in == FILES * ROWS
+    assert resumed.aggregates == {"sum": sum(range(FILES * ROWS))}
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / "go").touch()
+    waiting_job(folder, tmp_path / "whole").run()
+    made = [
+        {name: held for name, held in files_of(where / "out").items() if name != "fingerprint.json"}
+        for where in (tmp_path, tmp_path / "whole")
+    ]
+    assert {name for name in made[0] if name.endswith(".jsonl")} == {
+        name for name in made[1] if name.endswith(".jsonl")
+    }
+    assert all(made[0][name] == made[1][name] for name in made[0] if name.endswith(".jsonl"))
+
+
+def test_other_jobs_run_beside_one_in_the_background(folder: Path, tmp_path: Path):
+    result = waiting_job(folder, tmp_path).run(wait=False)
+    flow = DataFlow(features=ParquetReader(folder))
+    other = flow.job(source=ParquetReader(folder)).aggregate({"n": Count().call(flow.src_features.n)})
+    assert other.run(num_proc=2).aggregates == {"n": FILES * ROWS}
+    assert result.state == "running"
+    (tmp_path / "go").touch()
+    assert result.wait().state == "done"
+
+
+def test_a_job_that_fails_in_the_background_says_so_when_asked(folder: Path, tmp_path: Path):
+    @processor
+    def bad(n: int) -> int:
+        raise ValueError(n)
+
+    flow = DataFlow(features=ParquetReader(folder))
+    job = flow.job(source=ParquetReader(folder)).write(
+        collect={"n": bad.call(flow.src_features.n)}, to=JsonDatasetWriter(tmp_path / "out")
+    )
+    result = job.run(wait=False)
+    with pytest.raises(NodeError, match="node 'bad' failed at row"):
+        result.wait()
+    assert result.state == "failed"
+    with pytest.raises(NodeError):
+        _ = result.rows
+    with pytest.raises(InputError, match="unfinished output"):  # said at once, not in the background
+        job.run(wait=False)
+
+
+# -------------------------------------------------------------------------------------------- signals
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, str(Path(sys.argv[0]).parent))
+from test_job_running import waiting_job
+
+source, work, num_proc, wait = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "True"
+result = waiting_job(source, work).run(num_proc=num_proc, wait=wait)
+result.wait()
+"""
+
+
+@pytest.mark.parametrize(("num_proc", "wait"), [(1, True), (2, True), (2, False)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_job_and_leaves_no_child_and_no_half_shard(
+    folder: Path, tmp_path: Path, num_proc: int, wait: bool, number: int
+):
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT.replace("str(Path(sys.argv[0]).parent)", repr(str(Path(__file__).parent))))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, str(script), str(folder), str(tmp_path), str(num_proc), str(wait)]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: records(tmp_path) or process.poll() is not None)
+        process.send_signal(number)
+        error = process.communicate(timeout=DEADLINE_SECONDS)[1]
+    assert process.returncode == -number, error
+    until(lambda: not any(is_there(int(note.name)) for note in (tmp_path / "notes").iterdir()))
+    if wait:
+        assert not list((tmp_path / "out").rglob("*.tmp"))
+    assert not (tmp_path / "stats.json").exists()
+    (tmp_path / "go").touch()
+    assert waiting_job(folder, tmp_path, overwrite="resume").run().rows == {"rows": FILES * ROWS}
+    assert not list((tmp_path / "out").rglob("*.tmp"))
+
+
+# ------------------------------------------------------------------------------------- what is refused
+
+
+def test_outputs_inside_the_input_are_refused(folder: Path, tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table({"n": [1]}), tmp_path / "in" / "a.parquet")
+    flow = DataFlow(features={"n": "int64"})
+    src = flow.src_features
+
+    def run(source: str, output: str, stats: str | None = None) -> Any:
+        writer = ParquetDatasetWriter(tmp_path / output)
+        job = flow.job(source=ParquetReader(str(tmp_path / source))).write(collect=src, to=writer)
+        return job.aggregate({"n": Count().call(src.n)}, to=stats and str(tmp_path / stats)).run()
+
+    for source, output in (("in", "in/out"), ("in", "in"), ("in/**/*.parquet", "in/out")):
+        with pytest.raises(FlowError, match=r"lies in the input|holds other files"):
+            run(source, output)
+    for stats in ("in/stats.json", "out/stats.json", "in"):
+        with pytest.raises(InputError, match="the file of aggregates"):
+            run("in", "out", stats)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.parquet", "in"]
+    assert run("in/*.parquet", "in/out", "in/out.json").rows == {"rows": 1}
+
+
+def test_what_was_there_before_stays_where_aggregates_cannot_be_written(folder: Path, tmp_path: Path):
+    flow = DataFlow(features=ParquetReader(folder))
+    job = flow.job(source=ParquetReader(folder))
+    aggregators = {"n": Count().call(flow.src_features.n)}
+    stats = tmp_path / "made" / "stats.json"
+    job.aggregate(aggregators, to=stats.as_uri()).run()
+    assert stats.read_text() == '{\n  "n": 300\n}\n'
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FlowError, match="cannot be written"):
+        job.aggregate(aggregators, to=tmp_path / "file" / "stats.json").run()
+    with pytest.raises(FlowError, match="no file system"):
+        job.aggregate(aggregators, to="nowhere://stats.json").run()
