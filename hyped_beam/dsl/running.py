@@ -16,7 +16,7 @@ from hyped_beam.dsl.applying import check_columns
 from hyped_beam.dsl.outputs import AGGREGATES
 from hyped_beam.errors import InputError, JobError
 from hyped_beam.io.filesystem import locate
-from hyped_beam.io.paths import matches
+from hyped_beam.io.paths import lies_in
 from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.records import as_json
 from hyped_beam.io.writers.json_text import lines
@@ -107,14 +107,17 @@ def _check_file(path: str, reader: Reader, folders: list[str]) -> None:
     info = filesystem.info(place)
     if info is not None and info.is_folder:
         raise InputError(f"the file of aggregates {path!r} is a folder", hint="give a file: out/stats.json")
-    if reader.reads(path):
-        raise InputError(f"the file of aggregates {path!r} lies in the input", hint="give another place")
-    for folder in folders:
-        if matches(path, [folder]):
-            raise InputError(
-                f"the file of aggregates {path!r} lies in the output folder {folder!r}",
-                hint="put it beside the folder, which holds nothing but its rows",
-            )
+    outer = lies_in(path, reader.inputs())
+    if outer is not None:
+        raise InputError(
+            f"the file of aggregates {path!r} lies in the input {outer!r}", hint="give another place"
+        )
+    outer = lies_in(path, folders)
+    if outer is not None:
+        raise InputError(
+            f"the file of aggregates {path!r} lies in the output folder {outer!r}",
+            hint="put it beside the folder, which holds nothing but its rows",
+        )
 
 
 def write_json(path: str, row: pa.RecordBatch) -> None:

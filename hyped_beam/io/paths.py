@@ -59,28 +59,21 @@ def find_files(paths: Sequence[str], suffixes: tuple[str, ...]) -> list[FileInfo
     return list(found.values())
 
 
-def matches(candidate: str, paths: Sequence[str]) -> bool:
-    """Whether a file, which need not be there, lies in one of the folders or matches one of the globs.
+def lies_in(path: str, folders: Sequence[str]) -> str | None:
+    """Which of some files and folders a path is, or lies in; None for none.
 
     Args:
-        candidate: The path or URI of the file.
-        paths: Files, globs and folders.
+        path: A path or URI.
+        folders: Paths or URIs, without globs.
     """
-    path = locate(candidate)[1]
-    for given in paths:
-        root = locate(given)[1]
-        if _scheme(given) != _scheme(candidate):
-            continue
-        if path == root or path.startswith(root.rstrip("/") + "/"):
-            return True
-        if GLOB.search(root) and re.fullmatch(_as_regex(root), path):
-            return True
-    return False
-
-
-def _scheme(uri: str) -> str:
-    scheme, separator, _ = uri.partition("://")
-    return scheme if separator else "file"
+    filesystem, place = locate(path)
+    real = filesystem.real_path(place)
+    for folder in folders:
+        there, outer = locate(folder)
+        outer = there.real_path(outer)
+        if type(there) is type(filesystem) and (real == outer or real.startswith(outer.rstrip("/") + "/")):
+            return folder
+    return None
 
 
 def _match(given: str, suffixes: tuple[str, ...]) -> list[FileInfo]:

@@ -61,7 +61,8 @@ class RangeRecord:
     def to_json(self) -> str:
         """The record as JSON text; `from_json` takes it."""
         outputs = {name: [shard.to_dict() for shard in shards] for name, shards in self.outputs.items()}
-        return as_json({"number": self.number, "outputs": outputs, "states": self.states})
+        told = {"number": self.number, "outputs": outputs, "states": self.states, "rows_in": self.rows_in}
+        return as_json(told)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

@@ -6,14 +6,14 @@ import hashlib
 import inspect
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from hyped_beam.errors import DefinitionError, InputError
+from hyped_beam.errors import DefinitionError
 from hyped_beam.io import commit
 from hyped_beam.io.commit import Destination
 from hyped_beam.io.preparing import remove_unrecorded
@@ -171,21 +171,11 @@ def prepare_bounded(
         for output in plan.scan.outputs
     )
     overwrite = _overwrite(writers)
-    _check_outside(reader, destinations)
-    commit.prepare(destinations, _fingerprint(plan, source or reader.fingerprint()), overwrite)
+    fingerprint = _fingerprint(plan, source or reader.fingerprint())
+    commit.prepare(destinations, fingerprint, overwrite, reader.inputs())
     return BoundedJob(
         plan, reader, destinations, processes, profile, dict(options or {}), work, overwrite == "resume"
     )
-
-
-def _check_outside(reader: Reader, destinations: Sequence[Destination]) -> None:
-    """Refuse outputs that the reader would read as its source the next time."""
-    for destination in destinations:
-        path = destination.writer.path
-        if reader.reads(f"{path.rstrip('/')}/part-00000{destination.writer.suffix}"):
-            raise InputError(
-                f"the output folder {path!r} lies in the input", hint="give a folder outside of it"
-            )
 
 
 def _overwrite(writers: Mapping[str, Writer]) -> str:

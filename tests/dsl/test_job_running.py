@@ -304,8 +304,8 @@ def test_outputs_inside_the_input_are_refused(folder: Path, tmp_path: Path):
         job = flow.job(source=ParquetReader(str(tmp_path / source))).write(collect=src, to=writer)
         return job.aggregate({"n": Count().call(src.n)}, to=stats and str(tmp_path / stats)).run()
 
-    for source, output in (("in", "in/out"), ("in", "in"), ("in/**/*.parquet", "in/out")):
-        with pytest.raises(FlowError, match=r"lies in the input|holds other files"):
+    for source, output in (("in", "in/out"), ("in", "in")):
+        with pytest.raises(FlowError, match="lies inside the input"):
             run(source, output)
     for stats in ("in/stats.json", "out/stats.json", "in"):
         with pytest.raises(InputError, match="the file of aggregates"):

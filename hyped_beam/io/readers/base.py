@@ -148,9 +148,9 @@ class Reader(Endpoint):
         """The scan batches of a range, of some columns; see `Scan.read`."""
         return self.scan(columns).read(part)
 
-    def reads(self, path: str) -> bool:  # noqa: ARG002 - for those that read files
-        """Whether a file at a path would be read as part of the source, were it there."""
-        return False
+    def inputs(self) -> Sequence[str]:
+        """The paths or URIs of the files and folders that are read, which no output may lie in."""
+        return ()
 
     @abstractmethod
     def fingerprint(self) -> str:

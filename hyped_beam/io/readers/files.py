@@ -15,7 +15,7 @@ from pydantic import Field, field_serializer, field_validator
 
 from hyped_beam.errors import InputError, nearest_name
 from hyped_beam.io.filesystem import FileInfo, info_of
-from hyped_beam.io.paths import Paths, as_paths, find_files, matches
+from hyped_beam.io.paths import GLOB, Paths, as_paths, find_files
 from hyped_beam.io.readers.base import Block, Piece, Range, Reader, Scan, batch_of, pack
 from hyped_beam.io.remote import explained
 from hyped_beam.types import features as features_of
@@ -117,9 +117,11 @@ class FileReader(Reader):
         """
         return find_files(self.paths, self.suffixes)
 
-    def reads(self, path: str) -> bool:
-        """Whether a file at a path would be read as part of the source, were it there."""
-        return matches(path, self.paths)
+    def inputs(self) -> list[str]:
+        """The files and folders as they were given, and what the globs match."""
+        folders = [path for path in self.paths if not GLOB.search(path)]
+        matched = len(folders) < len(self.paths)
+        return [*folders, *(file.uri for file in self.files() if matched)]
 
     def ranges(self) -> list[Range]:
         """The files cut into ranges of some 64 MB; small files share a range.
