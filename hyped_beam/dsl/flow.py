@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from hyped_beam.dsl import batches
 from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates
 from hyped_beam.dsl.keywords import checked_keywords
-from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of, plan_of
+from hyped_beam.dsl.outputs import AGGREGATES, ROWS, Outputs, graph_of, plan_of
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, NodeError
 from hyped_beam.execute.lazy_runner import LazyRunner
 from hyped_beam.execute.stage import Batch, BatchResult, StageRunner
-from hyped_beam.ir.graph import Graph, GraphBuilder, Kind
-from hyped_beam.nodes.refs import Ref
+from hyped_beam.ir.graph import Edge, Graph, GraphBuilder, Kind
+from hyped_beam.nodes.refs import Ref, builder_of
 from hyped_beam.nodes.registry import load_entry_points, load_library
+from hyped_beam.passes.prune import prune
 from hyped_beam.plan.planner import Plan
 from hyped_beam.types import features as feature_types
 
@@ -56,6 +58,7 @@ class DataFlow:
         edge = self._builder.add_source(self._features, CallSite.nearest())
         self._source = Ref(self._builder, edge, self._features)
         self._outputs = Outputs()
+        self._fixed_graph: Graph | None = None
         self._fixed_plan: Plan | None = None
         self._runner: LazyRunner | None = None
         self._state: AggregateState | None = None
@@ -86,9 +89,10 @@ class DataFlow:
             DefinitionError: What was asked are no refs of this flow.
         """
         outputs = self._wanted(collect, aggregators)
-        plan = plan_of(graph_of(self._builder, outputs))
-        state = AggregateState(plan) if outputs.aggregators else None
-        built = _BuiltFlow(self._features, self._builder, self._source, outputs, plan, state)
+        graph = self._graph(outputs)
+        plan = plan_of(graph)
+        state = AggregateState(plan) if outputs.has_aggregators else None
+        built = _BuiltFlow(self._features, self._source, outputs, graph, plan, state)
         return built, LiveAggregates(state) if state else None
 
     def _wanted(self, collect: Any, aggregators: Any) -> Outputs:
@@ -110,7 +114,13 @@ class DataFlow:
             raise DefinitionTypeError(
                 "no rows were asked for", site=CallSite.nearest(), hint='say which: collect={"name": ref}'
             )
-        return self._plan(outputs if not outputs.aggregators else Outputs(outputs.collect))
+        return self._plan(outputs if not outputs.has_aggregators else Outputs(outputs.collect))
+
+    def _graph(self, outputs: Outputs) -> Graph:
+        """The graph for some outputs, before any pass; a flow whose outputs are fixed has one."""
+        if self._fixed_graph is not None and outputs is self._outputs:
+            return self._fixed_graph
+        return graph_of(self._builder, outputs)
 
     def _plan(self, outputs: Outputs) -> Plan:
         """The plan for some outputs; a flow whose outputs are fixed has one."""
@@ -311,6 +321,69 @@ class DataFlow:
         return Job(self._builder, as_source(source), {})
 
     @checked_keywords
+    def save(self, path: str | os.PathLike[str], collect: Any = None, aggregators: Any = None) -> None:
+        """Save the flow and what is asked of it: a readable JSON file, without pickle.
+
+        Equal flows give equal files. A flow that was saved there before is replaced, whole or not at all.
+        Large constants go into an Arrow file beside it.
+
+        Args:
+            path: The file.
+            collect: As for `apply`; may be left out for a flow whose outputs are fixed by `build`.
+            aggregators: As for `apply`.
+
+        Raises:
+            DefinitionError: A node cannot be saved: its class is of `__main__` or a notebook, local to a
+                function or a lambda, or JSON does not hold one of its options.
+            InputError: The file is something else than a saved flow, or cannot be written.
+
+        Example:
+            >>> import tempfile
+            >>> flow = DataFlow(features={"text": "string"})
+            >>> path = tempfile.mkdtemp() + "/flow.json"
+            >>> flow.save(path, collect={"words": flow.src_features.text.split().length()})
+            >>> DataFlow.load(path).batch_process({"text": ["to be"]})
+            {'words': [2]}
+        """
+        from hyped_beam.dsl.saved import save_graph
+
+        save_graph(prune(self._graph(self._wanted(collect, aggregators))), path)
+
+    @staticmethod
+    @checked_keywords
+    def load(path: str | os.PathLike[str], modules: Iterable[str | ModuleType] = ()) -> DataFlow:
+        """The flow that was saved in a file; its outputs are fixed, as those of a flow that was built.
+
+        Nothing in the file is executed, and what is imported for it are the nodes of the library and of
+        installed packages, and of the modules that are named here.
+
+        Args:
+            path: The file.
+            modules: Modules with processors and aggregators of your own, by name; a package stands for
+                the modules inside it, too.
+
+        Raises:
+            InputError: It is no saved flow, was changed by hand to something else, is of another version,
+                or needs modules that are not named.
+        """
+        from hyped_beam.dsl.saved import load_graph
+
+        return _BuiltFlow.of_graph(load_graph(path, modules))
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """What was asked of a flow whose outputs are fixed, by name: `rows` and `aggregates`.
+
+        Example:
+            >>> flow = DataFlow(features={"text": "string"})
+            >>> built, _ = flow.build(collect={"text": flow.src_features.text})
+            >>> list(flow.outputs), list(built.outputs)
+            ([], ['rows'])
+        """
+        asked = {ROWS: self._outputs.collect, AGGREGATES: self._outputs.aggregators}
+        return {name: value for name, value in asked.items() if value is not None}
+
+    @checked_keywords
     def as_transform(self, collect: Any = None) -> beam.PTransform:
         """The flow as a Beam transform, for somebody's own pipeline.
 
@@ -339,19 +412,37 @@ class _BuiltFlow(DataFlow):
     def __init__(
         self,
         features: Any,
-        builder: GraphBuilder,
         source: Ref,
         outputs: Outputs,
+        graph: Graph,
         plan: Plan,
         state: AggregateState | None,
     ) -> None:
         self._features = features
-        self._builder = builder
+        self._builder = builder_of(source)
         self._source = source
         self._outputs = outputs
+        self._fixed_graph = graph
         self._fixed_plan = plan
         self._runner = LazyRunner(plan.scan)  # open for as long as the flow is there
         self._state = state
+
+    @classmethod
+    def of_graph(cls, graph: Graph) -> _BuiltFlow:
+        """The flow that a graph is, whose sinks are its outputs."""
+        recorded = [node for node in graph.nodes.values() if node.kind is not Kind.SINK]
+        builder = GraphBuilder({node.id: node for node in recorded}, list(graph.scopes))
+        asked = {
+            sink.operation.name: Ref(builder, edge, sink.feature)
+            for sink in graph.sinks
+            for edge in sink.inputs.values()
+        }
+        outputs = Outputs(asked.get(ROWS), asked.get(AGGREGATES))
+        plan = plan_of(graph)
+        state = AggregateState(plan) if outputs.has_aggregators else None
+        features = feature_types.as_features(graph.source.feature)
+        source = Ref(builder, Edge(graph.source.id), features)
+        return cls(features, source, outputs, graph, plan, state)
 
 
 def _read_features(given: Any) -> Any:

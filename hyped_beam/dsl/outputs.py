@@ -27,7 +27,7 @@ class Outputs:
 
     Attributes:
         collect: A ref, or a nested mapping of refs, of rows; None for no rows.
-        aggregators: A nested mapping of refs of the whole dataset; None for none.
+        aggregators: A nested mapping of refs of the whole dataset, or a ref to a struct; None for none.
     """
 
     collect: Any = None
@@ -92,7 +92,8 @@ def _add_rows(copy: GraphBuilder, builder: GraphBuilder, name: str, collect: Any
 
 
 def _add_aggregates(copy: GraphBuilder, builder: GraphBuilder, aggregators: Any) -> None:
-    if not isinstance(aggregators, Mapping):
+    is_struct = isinstance(aggregators, Ref) and features.family(feature_of(aggregators)) is Family.STRUCT
+    if not isinstance(aggregators, Mapping) and not is_struct:
         raise DefinitionTypeError(
             "aggregators= takes a mapping of names to aggregates",
             site=CallSite.nearest(),
@@ -109,8 +110,8 @@ def _add_aggregates(copy: GraphBuilder, builder: GraphBuilder, aggregators: Any)
     _add_sink(copy, AGGREGATES, packed)
 
 
-def _culprit(aggregators: Mapping[str, Any], scope: Scope) -> str:
-    for name, value in aggregators.items():
+def _culprit(aggregators: Any, scope: Scope) -> str:
+    for name, value in aggregators.items() if isinstance(aggregators, Mapping) else ():
         if isinstance(value, Ref) and builder_of(value).scope_of(edge_of(value)) != DATASET:
             return f"but {name!r} has one for each of the {scope.name}"
     return f"got some of the {scope.name}"

@@ -65,10 +65,7 @@ def record(
         typed = type_of_nulls(pattern, feature)
         if typed is not None:
             edges[key], types[key] = promote(builder, edges[key], typed, site), typed
-    specialise = getattr(node, "specialise", None)
-    if specialise is not None:
-        node = specialise(**types)
-    output = _infer(node, interface, types, site, shown)
+    node, output = _specialised(node, types, site, shown)
     meeting = _meeting(builder, shown, edges, site)
     if kind is Kind.AGGREGATE and meeting == DATASET:
         raise DefinitionError(
@@ -88,6 +85,34 @@ def record(
         options=options,
     )
     return Ref(builder, edge, output)
+
+
+def checked(node: Any, types: Mapping[str, Feature]) -> tuple[Any, Feature]:
+    """A node that was recorded before, for inputs of certain features, and the feature of its output.
+
+    Raises:
+        DefinitionError: The inputs are not what the node takes.
+    """
+    shown, interface = type(node).__name__, node.interface()
+    _check_names(shown, interface, types, None)
+    for key, feature in types.items():
+        _check_pattern(shown, key, interface, feature, None)
+    promote = getattr(node, "promote", False)
+    alike = [feature for key, feature in types.items() if promote is True or (promote and key in promote)]
+    if any(not features.same(feature, alike[0]) for feature in alike):
+        raise DefinitionTypeError(
+            f"{shown} takes inputs of one type, got {' and '.join(map(features.describe, alike))}"
+        )
+    return _specialised(node, types, None, shown)
+
+
+def _specialised(
+    node: Any, types: Mapping[str, Feature], site: CallSite | None, shown: str
+) -> tuple[Any, Feature]:
+    specialise = getattr(node, "specialise", None)
+    if specialise is not None:
+        node = specialise(**types)
+    return node, _infer(node, node.interface(), types, site, shown)
 
 
 def bind_positional(node: Any, args: tuple[Any, ...], inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyped_beam.nodes.processor import Processor
+from hyped_beam.nodes.registry import register
 from hyped_beam.types.patterns import AnyColumn
 
 
+@register
 class Promote(Processor):
     """The same values in a wider type; the type is the one that the graph gives its output."""
 

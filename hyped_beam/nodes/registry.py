@@ -20,6 +20,9 @@ ENTRY_POINTS = "hyped_beam.nodes"
 LIBRARY = ("hyped_beam.processors", "hyped_beam.aggregators", "hyped_beam.augmentors")
 """The packages in which our own nodes live, one family of nodes a file."""
 
+IMPLICIT = ("hyped_beam.nodes.pack", "hyped_beam.nodes.promote")
+"""The modules with the nodes that calls add by themselves."""
+
 _methods: dict[Family, dict[str, type[Any]]] = {family: {} for family in Family}
 _operators: dict[tuple[str, Family], type[Any]] = {}
 _nodes: dict[str, type[Any]] = {}
@@ -57,12 +60,19 @@ def load_library() -> None:
             continue
         for module in pkgutil.walk_packages(found.__path__, package + "."):
             importlib.import_module(module.name)
+    for name in IMPLICIT:
+        importlib.import_module(name)
 
 
 def load_entry_points() -> None:
     """Import the nodes that installed packages offer."""
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
         entry.load()
+
+
+def offered_modules() -> frozenset[str]:
+    """The modules in which installed packages offer nodes."""
+    return frozenset(entry.module for entry in importlib.metadata.entry_points(group=ENTRY_POINTS))
 
 
 def method(name: str) -> Callable[[NodeClass], NodeClass]:

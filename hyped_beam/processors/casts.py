@@ -54,14 +54,24 @@ def _feature(given: Any) -> Feature:
         return features.value(_PYTHON_TYPES[given])
     if isinstance(given, str):
         return _feature_of_dtype(given)
-    if isinstance(given, Mapping) and "_type" in given:  # as it was saved
-        return features.from_json(given)
     try:
+        if isinstance(given, (Mapping, list, tuple)):
+            given = _of_parts(given)
         features.to_arrow(given)
     except (TypeError, ValueError, AttributeError, KeyError, NotImplementedError):
         msg = 'give a dtype like "int64", a datasets feature, or a Python type like int'
         raise ValueError(msg) from None
     return given
+
+
+def _of_parts(given: Any) -> Feature:
+    """A struct or list as `datasets` has them, also where it is as it was saved."""
+    if isinstance(given, Mapping) and not isinstance(given.get("_type", {}), str):
+        return {str(name): _feature(part) for name, part in given.items()}
+    if isinstance(given, Mapping):
+        return features.from_json(given)
+    (element,) = given
+    return features.list_of(_feature(element))
 
 
 def _feature_of_dtype(name: str) -> Feature:
@@ -118,7 +128,7 @@ class Cast(Processor):
 
     to: FeatureField
     strict: bool = True
-    source: FeatureField | None = Field(default=None, repr=False)
+    source: FeatureField | None = Field(default=None, repr=False, exclude=True)
 
     def specialise(self, value: Feature) -> Self:
         """The same cast for an input of a certain feature, which says what label numbers mean."""

@@ -1,0 +1,300 @@
+"""Saved flows: a graph as a readable JSON file, with large constants in an Arrow file beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pyarrow as pa
+
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, InputError, nearest_name
+from hyped_beam.ir import json_form
+from hyped_beam.ir.graph import Graph
+from hyped_beam.nodes.json_form import NodeForm, module_of
+from hyped_beam.nodes.registry import load_entry_points, load_library
+from hyped_beam.types import scalars
+
+FORMAT = "hyped_beam flow"
+VERSION = 1
+
+_KEYS = {"format", "version", "constants", "scopes", "nodes"}
+_NODE_LINE = re.compile(r'\s*\{"id": (\d+),')
+_NO_FLOW = "a saved flow is what flow.save(path) writes"
+
+
+def save_graph(graph: Graph, path: str | os.PathLike[str]) -> None:
+    """Save a graph, whole or not at all; a flow that was saved there before is replaced.
+
+    Args:
+        graph: The graph, with a sink for each output.
+        path: The file; one for large constants may be put beside it.
+
+    Raises:
+        DefinitionError: A node cannot be saved.
+        InputError: The file is something else, or cannot be written.
+    """
+    target = _local(path)
+    saved = json_form.to_json(json_form.saved_graph(graph), NodeForm())
+    constants = scalars.to_ipc(saved.constants) if saved.constants else None
+    header: dict[str, Any] = {"format": FORMAT, "version": VERSION}
+    if constants is not None:
+        digest = hashlib.sha256(constants).hexdigest()
+        header["constants"] = {"file": _beside(target, digest), "sha256": digest}
+    content = _text(header, saved.content)
+    replaced = _replaced(target)
+    beside = None if constants is None else target.with_name(header["constants"]["file"])
+    known = beside is not None and beside.exists()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (
+            beside is not None and constants is not None
+        ):  # under a name of its own: the JSON decides which is read
+            _write(beside, constants)
+        _write(target, content)
+    except OSError as error:
+        if beside is not None and not known:
+            beside.unlink(missing_ok=True)
+        raise InputError(
+            f"{target} cannot be written: {error.strerror or error}", site=CallSite.nearest()
+        ) from error
+    if replaced is not None and (beside is None or replaced != beside.name):
+        target.with_name(replaced).unlink(missing_ok=True)
+
+
+def load_graph(path: str | os.PathLike[str], modules: Iterable[str | ModuleType] = ()) -> Graph:
+    """The graph that was saved in a file, checked as if it had just been written.
+
+    Nothing of the file is executed. Imported is the library, what installed packages offer, and what of the
+    named modules the flow uses.
+
+    Args:
+        path: The file.
+        modules: Modules with nodes of the user's own, by name; a package stands for those inside it, too.
+
+    Raises:
+        InputError: It is no saved flow, of another version, or needs modules that are not named.
+    """
+    source = _local(path)
+    saved, lines = _read(source)
+    load_library()
+    load_entry_points()
+    needed = {name for node in _dicts(saved["nodes"]) if (name := module_of(node.get("operation")))}
+    named = {module.__name__ if isinstance(module, ModuleType) else module for module in _names(modules)}
+    return json_form.from_json(
+        saved,
+        NodeForm(named, needed),
+        place=lambda number: CallSite(str(source), lines.get(number, 1) if number is not None else 1),
+        beside=lambda types: _read_constants(source, saved.get("constants"), types),
+    )
+
+
+def _local(path: str | os.PathLike[str]) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise DefinitionTypeError(
+            f"a flow is saved in a file, got {path!r:.60}",
+            site=CallSite.nearest(),
+            hint='give a path: "flow.json"',
+        )
+    if "://" in os.fspath(path):
+        raise DefinitionError(
+            f"{os.fspath(path)!r} is no file of this machine",
+            site=CallSite.nearest(),
+            hint="save the flow in a local file, and copy it",
+        )
+    given = Path(path)
+    return given.resolve() if given.is_symlink() else given
+
+
+def _names(modules: Any) -> list[Any]:
+    if isinstance(modules, str) or not all(isinstance(name, (str, ModuleType)) for name in modules):
+        raise DefinitionTypeError(
+            f"modules= takes a list of names of modules, got {modules!r:.60}",
+            site=CallSite.nearest(),
+            hint='write modules=["mail_nodes"]',
+        )
+    return list(modules)
+
+
+def _beside(target: Path, digest: str) -> str:
+    return f"{target.stem}.{digest[:16]}.arrow"
+
+
+def _text(header: Mapping[str, Any], content: Mapping[str, list[Any]]) -> bytes:
+    """The file: a line for each node, so that two versions can be compared line by line."""
+    lines = [f"{_dumped(key)}: {_dumped(value)}" for key, value in header.items()]
+    for key, items in content.items():
+        rows = ",\n".join(f"  {_dumped(item)}" for item in items)
+        lines.append(f"{_dumped(key)}: [\n{rows}\n]")
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+
+def _dumped(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # halves of characters, which only an escape can hold
+        return json.dumps(value, allow_nan=False)
+    return text
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
+    number, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(temporary).chmod(0o666 & ~mask)  # as `open` makes files
+        Path(temporary).replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+
+
+def _replaced(target: Path) -> str | None:
+    """The file of large constants of the flow that is about to be replaced.
+
+    Raises:
+        InputError: It is no saved flow that would be replaced.
+    """
+    if not target.exists():
+        return None
+    if not target.is_dir():
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            saved = json.loads(target.read_bytes())
+            if isinstance(saved, dict) and saved.get("format") == FORMAT:
+                constants = saved.get("constants")
+                name = constants.get("file") if isinstance(constants, dict) else None
+                own = re.compile(re.escape(target.stem) + r"\.[0-9a-f]{16}\.arrow")
+                return name if isinstance(name, str) and own.fullmatch(name) else None
+    raise InputError(
+        f"{target} is there already, and is {'a folder' if target.is_dir() else 'no saved flow'}",
+        site=CallSite.nearest(),
+        hint="give another name, or remove it",
+    )
+
+
+def _read(source: Path) -> tuple[dict[str, Any], dict[int, int]]:
+    """The content of a file, and the line on which each node stands."""
+    try:
+        text = source.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        folder = source.parent
+        names = [entry.name for entry in folder.glob("*.json")] if folder.is_dir() else []
+        near = nearest_name(source.name, names)
+        raise InputError(
+            f"there is no file {source}",
+            site=CallSite.nearest(),
+            hint=f"did you mean {folder / near}?" if near else _NO_FLOW,
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"{source} cannot be read: {error.strerror or error}", site=CallSite.nearest(), hint=_NO_FLOW
+        ) from error
+    except UnicodeDecodeError:
+        raise InputError(
+            "this is no text, so no saved flow", site=CallSite(str(source), 1), hint=_NO_FLOW
+        ) from None
+    saved = _parsed(source, text)
+    found = ((_NODE_LINE.match(line), number) for number, line in enumerate(text.split("\n"), 1))
+    return saved, {int(match[1]): number for match, number in found if match}
+
+
+def _parsed(source: Path, text: str) -> dict[str, Any]:
+    try:
+        saved = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        cut = error.pos >= len(text.rstrip())
+        raise InputError(
+            "the file ends in the middle: it is cut off" if cut else f"this is no JSON: {error.msg}",
+            site=CallSite(str(source), error.lineno),
+            hint="save the flow again, or undo what was changed in the file",
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"this is no saved flow: {error}",
+            site=CallSite(str(source), 1),
+            hint="save the flow again, or undo what was changed in the file",
+        ) from None
+    place = CallSite(str(source), 1)
+    if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+        raise InputError(f'this is no saved flow: its "format" is not {FORMAT!r}', site=place, hint=_NO_FLOW)
+    if saved.get("version") != VERSION:
+        raise InputError(
+            f"the flow is of version {saved.get('version')!r}, this hyped_beam reads version {VERSION}",
+            site=place,
+            hint="save the flow again with this hyped_beam, or install the one that saved it",
+        )
+    odd = set(saved) ^ _KEYS if "constants" in saved else set(saved) ^ (_KEYS - {"constants"})
+    if odd:
+        name = min(odd)
+        problem = f"an unknown {name!r}" if name in saved else f"no {name!r}"
+        raise InputError(
+            f"the flow has {problem}",
+            site=place,
+            hint="save the flow again, or undo what was changed in the file",
+        )
+    return saved
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        msg = f"{twice!r} stands twice in one mapping"
+        raise ValueError(msg)
+    return made
+
+
+def _no_constant(name: str) -> Any:
+    msg = f'{name} is no JSON; write it as text, "{name}"'
+    raise ValueError(msg)
+
+
+def _dicts(nodes: Any) -> list[dict[str, Any]]:
+    return [node for node in nodes if isinstance(node, dict)] if isinstance(nodes, list) else []
+
+
+def _read_constants(source: Path, saved: Any, types: Mapping[str, pa.DataType]) -> dict[str, pa.Scalar]:
+    """The large constants, from the file beside a flow."""
+    place = CallSite(str(source), 1)
+    digest = saved.get("sha256") if isinstance(saved, dict) else None
+    name = saved.get("file") if isinstance(saved, dict) else None
+    if not isinstance(name, str) or not isinstance(digest, str) or Path(name).name != name:
+        raise InputError(
+            'the flow has constants in a file beside it, but its "constants" name none',
+            site=place,
+            hint="save the flow again, or undo what was changed in the file",
+        )
+    file = source.with_name(name)
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"its constants are in {file}, which cannot be read: {error.strerror or error}",
+            site=place,
+            hint="copy both files together",
+        ) from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise InputError(
+            f"{file} is not as it was saved: its checksum differs",
+            site=place,
+            hint="copy both files together, or save the flow again",
+        )
+    try:
+        return scalars.from_ipc(content, types)
+    except ValueError as error:
+        raise InputError(f"{file}: {error}", site=place, hint="save the flow again") from None
