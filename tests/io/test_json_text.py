@@ -100,7 +100,7 @@ def test_a_batch_without_columns_has_its_rows():
 
 
 def test_large_batches_are_written_in_parts_that_kernels_can_join(monkeypatch):
-    monkeypatch.setattr("hyped_beam.io.writers.json_text.PART_BYTES", 100)
+    monkeypatch.setattr("hyped_beam.io.writers.plain_text.PART_BYTES", 100)
     batch = pa.record_batch({"n": list(range(1000))})
     parts = [bytes(part) for part in lines(batch)]
     assert len(parts) > 10

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import Field, field_validator
@@ -54,9 +54,6 @@ class Writer(Endpoint):
         DefinitionError: An option has a wrong value.
     """
 
-    has_schema: ClassVar[bool] = True
-    """Whether a file without rows still tells its columns: an output without any row gets one."""
-
     path: str
     overwrite: Literal["error", "replace", "resume"] = "error"
     partition_by: tuple[str, ...] = ()
@@ -84,6 +81,11 @@ class Writer(Endpoint):
     @abstractmethod
     def suffix(self) -> str:
         """How the names of the files end."""
+
+    @property
+    def has_schema(self) -> bool:
+        """Whether a file without rows still tells its columns: an output without any row gets one."""
+        return True
 
     @property
     def cuts_ranges(self) -> bool:

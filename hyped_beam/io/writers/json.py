@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
 
@@ -35,12 +35,15 @@ class JsonDatasetWriter(Writer):
         '.jsonl.zst'
     """
 
-    has_schema: ClassVar[bool] = False
-
     compression: TextCompression | None = None
 
     def __init__(self, path: Path, *, compression: TextCompression | None = None, **options: Any) -> None:
         super().__init__(path, compression=compression, **options)
+
+    @property
+    def has_schema(self) -> bool:
+        """Only rows tell the columns."""
+        return False
 
     @property
     def suffix(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,9 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyped_beam.errors import CallSite, DefinitionTypeError
+from hyped_beam.io.writers.plain_text import characters, is_number, is_text, parts_of, plain_text
 
-# Kernels join strings with 32-bit offsets, and a character may become six.
-PART_BYTES = 64 << 20
 NULL = "null"
 SHORT_ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
 FIRST_PRINTABLE = 0x20
@@ -22,11 +20,8 @@ FIRST_PRINTABLE = 0x20
 
 def lines(batch: pa.RecordBatch) -> Iterator[pa.Buffer]:
     """The rows of a batch as lines of JSON, in as few pieces as possible."""
-    parts = max(-(-batch.nbytes // PART_BYTES), 1)
-    rows = max(-(-batch.num_rows // parts), 1)
-    for start in range(0, batch.num_rows, rows):
-        part = batch.slice(start, rows)
-        yield _characters(_object(part.columns, part.schema.names, part.num_rows, end="}\n"))
+    for part in parts_of(batch):
+        yield characters(_object(part.columns, part.schema.names, part.num_rows, end="}\n"))
 
 
 def check_holds(schema: pa.Schema) -> None:
@@ -94,22 +89,12 @@ def _joined_elements(array: pa.Array) -> pa.Array:
 
 def _plain(array: pa.Array) -> pa.Array:
     kind = array.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return _quoted(_escaped(array.cast(pa.string())))
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        return array.cast(pa.string())
+    text = plain_text(array)
     if pa.types.is_floating(kind):
-        return _float_text(array)
-    if pa.types.is_timestamp(kind):
-        return _quoted(_timestamp_text(array))
-    if pa.types.is_duration(kind):
-        return array.cast(pa.int64()).cast(pa.string())
-    if pa.types.is_decimal(kind) or pa.types.is_date(kind) or pa.types.is_time(kind):
-        return _quoted(array.cast(pa.string()))
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        encoded = [value if value is None else base64.b64encode(value) for value in array.to_pylist()]
-        return _quoted(pa.array(encoded, pa.binary()).cast(pa.string()))
-    raise NotImplementedError(str(kind))
+        return pc.if_else(pc.is_finite(array), text, None)
+    if is_number(kind):
+        return text
+    return _quoted(_escaped(text) if is_text(kind) else text)
 
 
 def _quoted(text: pa.Array) -> pa.Array:
@@ -127,33 +112,4 @@ def _escaped(text: pa.Array) -> pa.Array:
 
 
 def _bytes(text: pa.Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    return np.frombuffer(_characters(text), np.uint8)
-
-
-def _characters(text: pa.StringArray) -> pa.Buffer:
-    """The characters of all values, one after the other, as they lie in memory."""
-    _, offsets, characters = text.buffers()
-    if len(text) == 0 or characters is None:
-        return pa.py_buffer(b"")
-    bounds = np.frombuffer(offsets, np.int32)
-    first, last = int(bounds[text.offset]), int(bounds[text.offset + len(text)])
-    return characters.slice(first, last - first)
-
-
-def _float_text(array: pa.Array) -> pa.Array:
-    """The shortest digits that give the number back; whole numbers keep a `.0`, to be read as floats."""
-    if pa.types.is_float16(array.type):
-        array = array.cast(pa.float32())
-    text = pc.if_else(pc.is_finite(array), array.cast(pa.string()), None)
-    whole = pc.equal(pc.trunc(array), array)
-    if not pc.any(whole).as_py():
-        return text
-    bare = pc.and_(whole, pc.invert(pc.match_substring_regex(text, "[.e]")))
-    return pc.if_else(bare, pc.binary_join_element_wise(text, ".0", ""), text)
-
-
-def _timestamp_text(array: pa.Array) -> pa.Array:
-    if array.type.tz is None:
-        return pc.replace_substring(array.cast(pa.string()), " ", "T")
-    utc = array.cast(pa.timestamp(array.type.unit)).cast(pa.string())
-    return pc.binary_join_element_wise(pc.replace_substring(utc, " ", "T"), "Z", "")
+    return np.frombuffer(characters(text), np.uint8)

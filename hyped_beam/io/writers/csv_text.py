@@ -1,0 +1,79 @@
+"""Columns as CSV text, by Arrow kernels: no Python per row, except for binary values."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hyped_beam.errors import CallSite, DefinitionTypeError
+from hyped_beam.io.writers.plain_text import characters, is_text, parts_of, plain_text
+
+NEVER_IN_NUMBERS = ",;\t|"
+NEVER_NUMBERS = ("", "NA", "N/A", "NULL", "null", "None", "\\N")
+
+
+def header(names: Sequence[str], delimiter: str) -> bytes:
+    """The line of the names."""
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(names)
+    return text.getvalue().encode()
+
+
+def rows(batch: pa.RecordBatch, delimiter: str, null: str) -> Iterator[pa.Buffer]:
+    """The rows of a batch as lines, in as few pieces as possible.
+
+    Args:
+        batch: Rows of columns that are not nested.
+        delimiter: What stands between fields.
+        null: What stands for null.
+    """
+    # A line without any character is no row to those who read it.
+    blank = '""' if null == "" and batch.num_columns == 1 else null
+    for part in parts_of(batch):
+        columns = [_field_text(column, delimiter, null).fill_null(blank) for column in part.columns]
+        yield characters(pc.binary_join_element_wise(*_between(columns, delimiter), "\n", ""))
+
+
+def _between(columns: Sequence[pa.Array], delimiter: str) -> Iterator[pa.Array | str]:
+    for index, column in enumerate(columns):
+        if index:
+            yield delimiter
+        yield column
+
+
+def check_holds(schema: pa.Schema) -> None:
+    """Refuse columns that are no text of one field.
+
+    Raises:
+        DefinitionTypeError: There is such a column.
+    """
+    for field in schema:
+        try:
+            plain_text(pa.nulls(0, field.type))
+        except NotImplementedError:
+            message = f"CSV cannot hold column {field.name!r}, which is {field.type}"
+            hint = "make columns of its fields, join a list to a string, or write Parquet or JSON"
+            raise DefinitionTypeError(message, site=CallSite.nearest(), hint=hint) from None
+
+
+def _field_text(column: pa.Array, delimiter: str, null: str) -> pa.Array:
+    """The text of each value, in quotes where it needs them; null for null."""
+    text = plain_text(column)
+    if not is_text(column.type) and delimiter in NEVER_IN_NUMBERS and null in NEVER_NUMBERS:
+        return text
+    quoted = _needs_quotes(text, delimiter, null)
+    if not pc.any(quoted).as_py():
+        return text
+    inside = pc.replace_substring(text, '"', '""')
+    return pc.if_else(quoted, pc.binary_join_element_wise('"', inside, '"', ""), text)
+
+
+def _needs_quotes(text: pa.Array, delimiter: str, null: str) -> pa.Array:
+    special = pc.match_substring_regex(text, '["\n\r' + re.escape(delimiter) + "]")
+    # What reads like null, or is nothing at all, is a string only in quotes.
+    return pc.or_(special, pc.or_(pc.equal(text, null), pc.equal(text, "")))
