@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hyped_beam.nodes.groups import Groups
     from hyped_beam.nodes.options import Limits
     from hyped_beam.nodes.processor import Processor, processor
+    from hyped_beam.types.environment import env
 
 _CONTENTS = {
     "Aggregator": "hyped_beam.nodes.aggregator",
@@ -25,6 +26,7 @@ _CONTENTS = {
     "Limits": "hyped_beam.nodes.options",
     "NodeError": "hyped_beam.errors",
     "Processor": "hyped_beam.nodes.processor",
+    "env": "hyped_beam.types.environment",
     "ops": "hyped_beam.ops",
     "processor": "hyped_beam.nodes.processor",
 }
@@ -37,6 +39,7 @@ __all__ = [
     "Limits",
     "NodeError",
     "Processor",
+    "env",
     "ops",
     "processor",
 ]

@@ -414,7 +414,16 @@ def _infer(
     except FlowError as error:
         error.site = error.site or site
         raise
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
+        if node.from_environment:
+            names = ", ".join(node.from_environment)
+            raise DefinitionTypeError(
+                f"{shown} has to know {names} where the flow is written, env() is known where it runs",
+                site=site,
+                hint='give the value itself: os.environ["NAME"]',
+            ) from error
+        if isinstance(error, AttributeError):
+            raise
         raise DefinitionTypeError(f"{shown}: {error}", site=site) from error
 
 

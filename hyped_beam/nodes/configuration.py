@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from typing_extensions import Self
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, wrong_options
 from hyped_beam.nodes.interface import BESIDE, Interface, local_names
 from hyped_beam.nodes.options import DEFAULT_OPTIONS, Options
+from hyped_beam.types.environment import EnvironmentValue, check_takes_text, names_in
 
 
 class Configured(BaseModel):
@@ -56,13 +57,17 @@ class Configured(BaseModel):
                 site=CallSite.nearest(),
                 hint=f"inputs are given to call: {name}().call(ref); options as in {name}(option=...)",
             )
+        held = names_in(configuration)
         try:
-            super().__init__(**configuration)
+            super().__init__(**{**configuration, **{name: f"${value.name}" for name, value in held.items()}})
         except ValidationError as error:
             raise wrong_options(type(self), configuration, error) from None
         except DefinitionError as error:  # a validator's own, with a hint; it cannot see past pydantic
             error.site = CallSite.nearest()
             raise
+        for name, value in held.items():
+            check_takes_text(type(self), name)
+            self.__dict__[name] = value
 
     @classmethod
     def interface(cls) -> Interface:
@@ -96,9 +101,15 @@ class Configured(BaseModel):
             return type(self)
         try:
             # JSON alone does not tell a date from the text that it is written as, nor repr all of an array.
-            return (type(self), self.model_dump_json(), repr(self.__dict__))
+            text = self.model_dump_json(exclude=set(self.from_environment))
+            return (type(self), text, repr(self.__dict__))
         except ValueError:
             return (type(self), id(self))
+
+    @property
+    def from_environment(self) -> Mapping[str, EnvironmentValue]:
+        """The options that are given by `env`; their values are there while the node runs."""
+        return names_in(self.__dict__)
 
     def absorb(self, consumer: Any) -> Any:  # noqa: ARG002 - for subclasses
         """The node that computes at once what `consumer` computes from this node's output.
@@ -121,9 +132,14 @@ class Configured(BaseModel):
         return ", ".join(f"{name}={value!r:.40}" for name, value in self if name in self.model_fields_set)
 
     def runtime_copy(self, output_type: pa.DataType) -> Self:
-        """A copy that may be changed by `setup` and while it runs."""
+        """A copy that may be changed by `setup` and while it runs.
+
+        Raises:
+            InputError: An option is given by `env`, and the variable is not set here.
+        """
         running = copy.copy(self)
-        object.__setattr__(running, "__dict__", {**self.__dict__, "output_type": output_type})
+        resolved = {name: value.resolve() for name, value in self.from_environment.items()}
+        object.__setattr__(running, "__dict__", {**self.__dict__, **resolved, "output_type": output_type})
         object.__setattr__(running, "__pydantic_extra__", None)
         running.__dict__["__running__"] = True
         return running

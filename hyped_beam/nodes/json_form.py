@@ -23,10 +23,14 @@ from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.processor import FunctionProcessor
 from hyped_beam.nodes.promote import Promote
 from hyped_beam.types import features, promotion
+from hyped_beam.types.environment import env
 from hyped_beam.types.features import Feature
 
 _LIBRARY = "hyped_beam."
 _IN_A_MODULE = "move it into a module of its own, and import it from there"
+_ENVIRONMENT = "env"
+"""The key, in place of an option, of the environment variable whose text it is."""
+
 _SAVE_AGAIN = "save the flow again, or undo what was changed in the file"
 
 
@@ -88,7 +92,7 @@ class NodeForm:
             if configuration:
                 raise InputError(f"the function {reference} takes no options", hint="leave them out")
             return found
-        return found(**configuration)
+        return found(**_with_environment(configuration))
 
     def _find(self, reference: str, kind: Kind) -> Any:
         """The class, or the function made a node, of a name."""
@@ -232,6 +236,9 @@ def _configuration(operation: Configured, node: Node) -> dict[str, Any]:
     for name, field in kind.model_fields.items():
         if name not in operation.model_fields_set or field.exclude:
             continue
+        if name in operation.from_environment:
+            saved[name] = {_ENVIRONMENT: operation.from_environment[name].name}
+            continue
         try:
             saved |= _finite(operation.model_dump(mode="json", include={name}, warnings="error"))
         except (PydanticSerializationError, ValueError, TypeError) as error:
@@ -239,7 +246,7 @@ def _configuration(operation: Configured, node: Node) -> dict[str, Any]:
     if not saved:
         return saved
     try:
-        read = kind(**saved)
+        read = kind(**_with_environment(saved))
     except FlowError as error:
         raise DefinitionError(
             f"the options of {kind.__name__} cannot be read back from JSON: {error.message}",
@@ -275,6 +282,14 @@ def _equal(left: Any, right: Any) -> bool:
     if isinstance(left, BaseModel):
         return _equal(left.__dict__, right.__dict__)
     return bool(left == right)
+
+
+def _with_environment(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as they were saved, with those of the environment as such."""
+    return {
+        name: env(value[_ENVIRONMENT]) if isinstance(value, dict) and set(value) == {_ENVIRONMENT} else value
+        for name, value in saved.items()
+    }
 
 
 def _finite(value: Any) -> Any:

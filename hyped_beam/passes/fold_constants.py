@@ -15,7 +15,8 @@ from hyped_beam.types import arrays, features
 def fold_constants(graph: Graph) -> Graph:
     """Replace a node all of whose inputs are constants by its value.
 
-    A node that is not repeatable, or that needs an event loop, is left to run. So is one that raises:
+    A node that is not repeatable, that needs an event loop or a variable of the environment of where it
+    runs, is left to run. So is one that raises:
     `1 // 0` is an error only once a row needs it, and is then reported as any other, with its call site.
     """
     nodes: dict[int, Node] = {}
@@ -36,6 +37,7 @@ def _is_constant(node: Node, nodes: Mapping[int, Node]) -> bool:
         and bool(node.inputs)
         and all(nodes[edge.node].kind is Kind.CONST for edge in node.inputs.values())
         and node.operation.repeatable
+        and not node.operation.from_environment
     )
 
 

@@ -1,0 +1,135 @@
+"""Options that stand in environment variables are known by name, and looked up where a node runs."""
+
+from __future__ import annotations
+
+import sys
+
+import datasets
+import pytest
+
+from hyped_beam import DataFlow, Processor, env
+from hyped_beam.errors import DefinitionError, FlowError, InputError
+from hyped_beam.io.readers.parquet import ParquetReader
+from hyped_beam.passes import optimise
+from hyped_beam.processors.templates.jinja2 import Jinja2
+from hyped_beam.testing import flow_of
+
+KEY = "HYPED_BEAM_TEST_KEY"
+
+
+class Ask(Processor):
+    key: str
+    other: str | None = None
+    tries: int = 1
+
+    def process_row(self, text: str) -> str:
+        return f"{text} {self.key} {self.other}"
+
+
+@pytest.fixture
+def flow():
+    return DataFlow(features={"text": "string"})
+
+
+def asked(flow, **options):
+    return {"answer": Ask(**options).call(flow.src_features.text)}
+
+
+def test_it_is_looked_up_where_the_node_runs(flow, monkeypatch):
+    collect = asked(flow, key=env(KEY))
+    monkeypatch.setenv(KEY, "hush")
+    assert flow.batch_process({"text": ["a"]}, collect=collect) == {"answer": ["a hush None"]}
+    monkeypatch.setenv(KEY, "other")
+    assert flow.batch_process({"text": ["a"]}, collect=collect) == {"answer": ["a other None"]}
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_workers_look_it_up(flow, monkeypatch, processes, tmp_path):
+    monkeypatch.setenv(KEY, "hush")
+    ds = datasets.Dataset.from_dict({"text": ["a"]})
+    rows, _ = flow.apply(ds, collect=asked(flow, key=env(KEY)), num_proc=processes, cache_dir=tmp_path)
+    assert rows["answer"][:] == ["a hush None"]
+
+
+def test_a_variable_that_is_not_set_is_named(flow, monkeypatch, tmp_path):
+    monkeypatch.delenv(KEY, raising=False)
+    collect = asked(flow, key=env(KEY))
+    with pytest.raises(InputError, match=f"the environment variable {KEY} is not set"):
+        flow.batch_process({"text": ["a"]}, collect=collect)
+    ds = datasets.Dataset.from_dict({"text": ["a"]})
+    with pytest.raises(FlowError, match=f"the environment variable {KEY} is not set"):
+        flow.apply(ds, collect=collect, num_proc=2, cache_dir=tmp_path)
+
+
+def test_the_value_is_shown_and_saved_nowhere(flow, monkeypatch, tmp_path):
+    monkeypatch.setenv(KEY, "hush")
+    collect = asked(flow, key=env(KEY), other=env("HOME"))
+    built, _ = flow.build(collect=collect)
+    built.batch_process({"text": ["a"]})
+    assert f"env('{KEY}')" in built.explain()
+    assert "hush" not in built.explain() + repr(Ask(key=env(KEY))) + str(Ask(key=env(KEY)).identity())
+
+
+def test_it_comes_back_from_a_saved_flow(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv(KEY, "hush")
+    (tmp_path / "asking_nodes.py").write_text(
+        "from hyped_beam import Processor\n"
+        "class Ask(Processor):\n"
+        "    key: str\n"
+        "    def process_row(self, text: str) -> str:\n"
+        "        return f'{text} {self.key}'\n"
+    )
+    import asking_nodes
+
+    flow = DataFlow(features={"text": "string"})
+    path = tmp_path / "flow.json"
+    flow.save(path, collect={"t": asking_nodes.Ask(key=env(KEY)).call(flow.src_features.text)})
+    assert f'"options": {{"key": {{"env": "{KEY}"}}}}' in path.read_text()
+    assert "hush" not in path.read_text()
+    loaded = DataFlow.load(path, modules=["asking_nodes"])
+    assert loaded.batch_process({"text": ["a"]}) == {"t": ["a hush"]}
+    del sys.modules["asking_nodes"]
+
+
+def test_it_is_not_folded_into_a_constant(monkeypatch):
+    monkeypatch.setenv(KEY, "hush")
+    src = flow_of({"text": "string"})
+    from hyped_beam.dsl.outputs import Outputs, graph_of
+    from hyped_beam.nodes.call import constant
+    from hyped_beam.nodes.refs import Ref, builder_of
+    from hyped_beam.types import features
+
+    fixed = Ref(builder_of(src), constant(builder_of(src), "a"), features.value("string"))
+    folded = Ask(key="k").call(fixed)
+    kept = Ask(key=env(KEY)).call(fixed)
+    graph = optimise(graph_of(builder_of(src), Outputs({"f": folded, "k": kept, "t": src.text})), verify=True)
+    assert [node.name for node in graph.nodes.values() if node.name == "ask"] == ["ask"]
+
+
+def test_equal_variables_are_one_node():
+    assert Ask(key=env(KEY)).identity() == Ask(key=env(KEY)).identity()
+    assert Ask(key=env(KEY)).identity() != Ask(key=env("HOME")).identity()
+    assert Ask(key=env(KEY)).identity() != Ask(key=f"${KEY}").identity()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Ask(key="k", tries=env(KEY)), "the option 'tries'|Ask option 'tries'"),
+        (lambda: Ask(kee=env(KEY)), "Ask has no option 'kee'"),
+        (lambda: env(""), r"env\(\) takes the name"),
+        (lambda: env("A=B"), "variable, got 'A=B'"),
+        (lambda: env(3), "variable, got 3"),
+        (lambda: ParquetReader(env(KEY)), "not a path"),
+    ],
+)
+def test_what_cannot_be_is_refused(make, message):
+    with pytest.raises(DefinitionError, match=message) as raised:
+        make()
+    assert "test_environment.py:" in str(raised.value)
+
+
+def test_a_node_that_has_to_know_it_at_once_says_so(flow):
+    with pytest.raises(DefinitionError, match="has to know template where the flow is written"):
+        Jinja2(template=env(KEY)).call(features=flow.src_features.text)
