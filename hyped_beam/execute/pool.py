@@ -64,21 +64,25 @@ class Worker:
 
     def __init__(self, cores: int) -> None:
         self.connection, theirs = Pipe()
-        threads = dict.fromkeys(("RAYON_NUM_THREADS", "OMP_NUM_THREADS"), str(cores))
+        self._cores = cores
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and program
             [sys.executable, "-c", _START, str(theirs.fileno()), json.dumps(sys.path)],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            env={**threads, **_KEEP_MEMORY, **os.environ},  # what the user has set stays
+            env=self._environment(),
         )
         theirs.close()
         self.loaded: str | None = None
         self.busy = 0
 
+    def _environment(self) -> dict[str, str]:
+        threads = dict.fromkeys(("RAYON_NUM_THREADS", "OMP_NUM_THREADS"), str(self._cores))
+        return {**threads, **_KEEP_MEMORY, **os.environ}  # what the user has set stays
+
     def send(self, key: str, job: bytes, task: Any) -> None:
-        """Give it a task, and the job first where it does not have it."""
+        """Give it a task, and the job first where it does not have it, with the environment as it is now."""
         if self.loaded != key:
-            self.connection.send_bytes(pickle.dumps(("load", key, job)))
+            self.connection.send_bytes(pickle.dumps(("load", key, (job, self._environment()))))
             self.loaded = key
         self.connection.send_bytes(pickle.dumps(("run", key, task)))
         self.busy += 1

@@ -38,7 +38,9 @@ def main(descriptor: int) -> None:
                 if kind == "load":
                     _close(job)
                     key, job = wanted, None
-                    job = pickle.loads(payload).open()  # noqa: S301 - from our own parent
+                    pickled, environment = payload
+                    _set_environment(environment)
+                    job = pickle.loads(pickled).open()  # noqa: S301 - from our own parent
                     continue
                 if job is None or key != wanted:
                     continue  # its load failed, and that was reported
@@ -56,6 +58,13 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(LOOK_SECONDS)
     os._exit(1)
+
+
+def _set_environment(wanted: dict[str, str]) -> None:
+    """Have the variables that the parent has now; it may have changed some since this process started."""
+    for name in set(os.environ) - set(wanted):
+        del os.environ[name]
+    os.environ.update(wanted)
 
 
 def _close(job: Any) -> None:

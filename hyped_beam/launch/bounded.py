@@ -206,7 +206,7 @@ def _described(operation: Any) -> str:
     if not isinstance(operation, Configured):
         return ""
     try:
-        configuration = operation.model_dump_json()
+        configuration = operation.written()
     except ValueError:  # something that JSON has no form for
         configuration = operation.describe()
     code: Any = getattr(operation, "_function", None) or type(operation)

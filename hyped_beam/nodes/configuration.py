@@ -101,8 +101,7 @@ class Configured(BaseModel):
             return type(self)
         try:
             # JSON alone does not tell a date from the text that it is written as, nor repr all of an array.
-            text = self.model_dump_json(exclude=set(self.from_environment))
-            return (type(self), text, repr(self.__dict__))
+            return (type(self), self.written(), repr(self.__dict__))
         except ValueError:
             return (type(self), id(self))
 
@@ -110,6 +109,16 @@ class Configured(BaseModel):
     def from_environment(self) -> Mapping[str, EnvironmentValue]:
         """The options that are given by `env`; their values are there while the node runs."""
         return names_in(self.__dict__)
+
+    def written(self) -> str:
+        """The whole configuration as JSON text; of what `env` gives, the name.
+
+        Raises:
+            ValueError: JSON has no form for it.
+        """
+        held = self.from_environment
+        text = self.model_dump_json(exclude=set(held) or None)
+        return f"{text} {held}" if held else text
 
     def absorb(self, consumer: Any) -> Any:  # noqa: ARG002 - for subclasses
         """The node that computes at once what `consumer` computes from this node's output.

@@ -63,7 +63,8 @@ def env(name: str) -> Any:
         >>> Ask(key=env("API_KEY"))
         Ask(key=env('API_KEY'))
     """
-    if not isinstance(name, str) or not name or set(name) & {"=", "\0"}:
+    given: Any = name
+    if not isinstance(given, str) or not given or set(given) & {"=", "\0"}:
         raise DefinitionTypeError(
             f"env() takes the name of an environment variable, got {name!r:.40}",
             site=CallSite.nearest(),
@@ -80,7 +81,7 @@ def check_takes_text(owner: type[BaseModel], option: str) -> None:
     """
     field = owner.model_fields.get(option)
     kinds: tuple[Any, ...] = () if field is None else (field.annotation, *typing.get_args(field.annotation))
-    if str in kinds or Any in kinds:
+    if {str, Any} & set(kinds):
         return
     raise DefinitionError(
         f"{owner.__name__}: the option {option!r} takes no text, so it cannot be of an environment variable",

@@ -42,6 +42,8 @@ class Square:
             os.kill(os.getpid(), signal.SIGKILL)
         if task == "exit":
             os._exit(3)
+        if task == "environment":
+            return os.environ.get("HYPED_BEAM_TEST_VARIABLE")
         if task == "pid":
             return os.getpid()
         return task * task
@@ -186,3 +188,13 @@ def test_workers_end_with_their_parent_however_it_ends(tmp_path: Path, end: str)
     while Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
         assert time.monotonic() < deadline, "the worker lives on"
         threading.Event().wait(0.02)
+
+
+def test_workers_have_the_environment_of_the_time_of_the_job(pool, monkeypatch):
+    list(pool.run(Square(), [1]))
+    pids = {worker.process.pid for worker in pool.workers}
+    monkeypatch.setenv("HYPED_BEAM_TEST_VARIABLE", "now")
+    assert list(pool.run(Square(), ["environment"])) == ["now"]
+    monkeypatch.delenv("HYPED_BEAM_TEST_VARIABLE")
+    assert list(pool.run(Square(), ["environment"])) == [None]
+    assert {worker.process.pid for worker in pool.workers} == pids

@@ -132,4 +132,4 @@ def test_what_cannot_be_is_refused(make, message):
 
 def test_a_node_that_has_to_know_it_at_once_says_so(flow):
     with pytest.raises(DefinitionError, match="has to know template where the flow is written"):
-        Jinja2(template=env(KEY)).call(features=flow.src_features.text)
+        Jinja2(template=env(KEY)).call(features=flow.src_features)
