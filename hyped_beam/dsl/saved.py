@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from hyped_beam.dsl.outputs import AGGREGATES, ROWS
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, InputError, nearest_name
 from hyped_beam.ir import json_form
 from hyped_beam.ir.graph import Graph
@@ -88,11 +89,27 @@ def load_graph(path: str | os.PathLike[str], modules: Iterable[str | ModuleType]
     load_entry_points()
     needed = {name for node in _dicts(saved["nodes"]) if (name := module_of(node.get("operation")))}
     named = {module.__name__ if isinstance(module, ModuleType) else module for module in _names(modules)}
-    return json_form.from_json(
+    graph = json_form.from_json(
         saved,
         NodeForm(named, needed),
         place=lambda number: CallSite(str(source), lines.get(number, 1) if number is not None else 1),
         beside=lambda types: _read_constants(source, saved.get("constants"), types),
+    )
+    _check_outputs(source, graph)
+    return graph
+
+
+def _check_outputs(source: Path, graph: Graph) -> None:
+    """Refuse a flow without outputs, or with others than `save` writes."""
+    names = [sink.operation.name for sink in graph.sinks]
+    odd = [name for name in names if name not in (ROWS, AGGREGATES)]
+    if names and not odd:
+        return
+    problem = f"an output {odd[0]!r}" if odd else "no output"
+    raise InputError(
+        f"the flow has {problem}, where {ROWS!r}, {AGGREGATES!r} or both should be",
+        site=CallSite(str(source), 1),
+        hint="save the flow again, or undo what was changed in the file",
     )
 
 

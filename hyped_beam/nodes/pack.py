@@ -125,11 +125,11 @@ def pack(value: Any) -> Ref:
         )
     if isinstance(value, Mapping):
         for name in value:
-            if not isinstance(name, str) or not name:
+            if not isinstance(name, str) or not name or "\0" in name:  # Arrow ends names there
                 raise DefinitionTypeError(
                     f"{name!r} is no name of a field",
                     site=CallSite.nearest(),
-                    hint="names are non-empty text",
+                    hint="names are non-empty text without null characters",
                 )
         return call.record(PackStruct(), {name: _inner(item) for name, item in value.items()})
     items = list(value)

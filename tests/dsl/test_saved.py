@@ -15,6 +15,8 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from hyped_beam import DataFlow, Processor, processor
 from hyped_beam.aggregators import Count, Mean
@@ -532,6 +534,54 @@ def test_the_line_of_a_wrong_node_is_named(tmp_path):
     path.write_text(text.replace('{"node": "Upper"}', '{"node": "Uper"}'))
     line = next(number for number, line in enumerate(text.splitlines(), 1) if '"Upper"' in line)
     assert refused(path).startswith(f"{path}:{line}: node %1 (upper): there is no node 'Uper' in the library")
+
+
+def test_a_flow_with_other_outputs_or_none_is_refused(tmp_path):
+    path, text = saved_text(tmp_path)
+    path.write_text(text.replace('"operation": {"name": "rows"}', '"operation": {"name": "roes"}'))
+    assert "the flow has an output 'roes'" in refused(path)
+    lines = text.split("\n")
+    sink = next(number for number, line in enumerate(lines) if '"kind": "sink"' in line)
+    lines[sink - 1] = lines[sink - 1].removesuffix(",")
+    path.write_text("\n".join(lines[:sink] + lines[sink + 1 :]))
+    assert "the flow has no output" in refused(path)
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.binary(max_size=3)
+    | st.datetimes()
+    | st.dates()
+    | st.decimals(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, min_size=1, max_size=2),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=25)
+@given(st.dictionaries(NAMES, VALUES, min_size=1, max_size=4), NAMES)
+def test_any_names_and_constants_come_back(tmp_path_factory, constants, column):
+    flow = DataFlow(features={column: "string"})
+    path = tmp_path_factory.mktemp("any") / f"{'x' * 20}.json"
+    source = flow.src_features[column]
+    try:
+        built, _ = flow.build(collect={**constants, column: source})
+    except DefinitionError:  # no constant, such as a list of numbers and text
+        assume(condition=False)
+    built.save(path)
+    loaded = DataFlow.load(path)
+    batch = pa.table({column: pa.array(["a", None])})
+    found, wanted = loaded.batch_process(batch), built.batch_process(batch)
+    assert found.schema.equals(wanted.schema, check_metadata=True)
+    assert repr(found.to_pydict()) == repr(wanted.to_pydict())
+    again = path.with_name("again.json")
+    loaded.save(again)
+    assert again.read_bytes() == path.read_bytes()
 
 
 def test_a_changed_class_is_noticed(tmp_path, own, monkeypatch):

@@ -100,7 +100,7 @@ def test_constants_alone_are_refused(constant):
         pack(constant)
 
 
-@pytest.mark.parametrize("name", [1, "", None])
+@pytest.mark.parametrize("name", [1, "", None, "a\0b"])
 def test_fields_have_names(name):
     src = flow_of({"n": datasets.Value("int64")})
     with pytest.raises(DefinitionTypeError, match="is no name of a field"):
