@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -17,6 +18,9 @@ from hyped_beam.io.commit import Destination, RangeCommit, read_record, read_sta
 from hyped_beam.io.readers.base import Range, Scan
 from hyped_beam.plan.program import Program
 from hyped_beam.types.arrays import Value
+
+NumberedBatch: TypeAlias = tuple[int | None, pa.RecordBatch]
+"""The number of a batch's first row in its range, where it is known, and the batch."""
 
 
 @dataclass(frozen=True)
@@ -136,30 +140,29 @@ class OpenRangeJob:
             current = _RangeInFlight(task.number, RangeCommit(self.job.destinations, task.number))
             begun.append(current)
             row = task.first_row
-            read = _timed(self.job.scan.read(task), current.timings)
-            for batch, is_last in _marking_last(read, self.job.empty):
+            read = _timed(self.job.scan.numbered(task), current.timings)
+            for (offset, batch), is_last in _marking_last(read, self.job.empty):
                 current.waiting += 1
                 current.rows_in += batch.num_rows
                 current.is_read = is_last
                 values: dict[int, Value] = {source: dict(zip(columns, batch.columns, strict=True))}
-                yield Batch(values, batch.num_rows, row)
-                row = None if row is None else row + batch.num_rows
+                yield Batch(values, batch.num_rows, None if row is None or offset is None else row + offset)
 
 
-def _timed(batches: Iterator[pa.RecordBatch], timings: Timings) -> Iterator[pa.RecordBatch]:
+def _timed(batches: Iterator[NumberedBatch], timings: Timings) -> Iterator[NumberedBatch]:
     """The same batches; how long they took to come is added up."""
     began = time.perf_counter()
-    for batch in batches:
+    for row, batch in batches:
         add_timing(timings, READ, time.perf_counter() - began, batch.num_rows)
-        yield batch
+        yield row, batch
         began = time.perf_counter()
 
 
 def _marking_last(
-    batches: Iterator[pa.RecordBatch], empty: pa.RecordBatch
-) -> Iterator[tuple[pa.RecordBatch, bool]]:
+    batches: Iterator[NumberedBatch], empty: pa.RecordBatch
+) -> Iterator[tuple[NumberedBatch, bool]]:
     """Batches, each with whether it is the last; an empty one where there are none."""
-    held = next(batches, empty)
+    held = next(batches, (0, empty))
     for batch in batches:
         yield held, False
         held = batch

@@ -11,6 +11,7 @@ import pyarrow as pa
 from hyped_beam.io.filesystem import FileInfo, locate
 from hyped_beam.io.paths import Paths
 from hyped_beam.io.readers.base import Block, Piece, joined, rows_per_batch, rows_per_block, scan_cuts
+from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.files import FileReader, damaged, present
 from hyped_beam.io.readers.mapped import FILE_FORMAT, opened
 
@@ -60,8 +61,19 @@ class ArrowReader(FileReader):
             start += count
         return blocks
 
-    def read_piece(self, piece: Piece, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def read_piece(
+        self,
+        piece: Piece,
+        wanted: pa.Schema,
+        condition: Condition | None,  # noqa: ARG002 - Arrow files keep no statistics
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
         """The scan batches of rows from-to."""
+        row = 0
+        for batch in self._read(piece, wanted.names):
+            yield row, batch
+            row += batch.num_rows
+
+    def _read(self, piece: Piece, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         if not _is_local(piece.path):
             with _streamed(piece.path) as (_, batches):
                 yield from _cut(batches, columns)

@@ -36,11 +36,17 @@ class Piece:
         path: The file.
         start: The first unit; units are the format's own: rows, row groups, bytes.
         stop: One past the last unit; None means to the end of the file.
+        rows: How many rows it holds, or None where only reading tells.
+        size: Its bytes as they are stored.
+        first_row: The number of its first row in the file, or None where only reading tells.
     """
 
     path: str
     start: int
     stop: int | None
+    rows: int | None = None
+    size: int = 0
+    first_row: int | None = None
 
     def __str__(self) -> str:
         return f"{self.path}[{self.start}:{'' if self.stop is None else self.stop}]"
@@ -109,6 +115,18 @@ class Scan(ABC):
             Batches of at most 65,536 rows and some 8 MB over all columns of the source, in source order.
         """
 
+    def numbered(self, part: Range) -> Iterator[tuple[int | None, pa.RecordBatch]]:
+        """The scan batches of a range, each with where it begins.
+
+        Yields:
+            The number of the batch's first row in the range, or None where rows of an unknown number were
+            left out before it, and the batch.
+        """
+        row = 0
+        for batch in self.read(part):
+            yield row, batch
+            row += batch.num_rows
+
 
 class Reader(Endpoint):
     """A source of rows."""
@@ -134,11 +152,14 @@ class Reader(Endpoint):
         """
 
     @abstractmethod
-    def scan(self, columns: Sequence[str]) -> Scan:
+    def scan(self, columns: Sequence[str], condition: Any = None) -> Scan:
         """A scan of some columns.
 
         Args:
             columns: Which columns, in which order; without any the batches have only a number of rows.
+            condition: A `pyarrow.compute.Expression` over columns of the source, also such as are not read:
+                batches none of whose rows meets it may be left out. It is a hint: rows that do not meet it
+                may come, and neither the cut of ranges and batches nor their numbers depend on it.
 
         Raises:
             InputError: The source has no such column, is missing, damaged or contradicts itself.
@@ -159,31 +180,31 @@ class Reader(Endpoint):
 
 def pack(files: Iterable[tuple[str, Sequence[Block]]]) -> list[Range]:
     """Blocks put together into ranges of some 64 MB, in order; blocks without rows are left out."""
-    blocks = [(path, block) for path, held in files for block in held if block.rows != 0]
-    target = sum(block.size for _, block in blocks) // RANGES_OF_SMALL_SOURCE
+    blocks = [piece for path, held in files for piece in _pieces(path, held)]
+    target = sum(block.size for block in blocks) // RANGES_OF_SMALL_SOURCE
     target = min(target, RANGE_BYTES)
     ranges: list[Range] = []
-    held: list[tuple[str, Block]] = []
+    held: list[Piece] = []
     size = 0
     first_row: int | None = 0
-    for path, block in blocks:
+    for block in blocks:
         nearer_without = size + block.size / 2 >= target  # so that the last range is not what is left over
         if nearer_without and _is_enough(held, size):
             ranges.append(_range(len(ranges), held, first_row))
             first_row = _after(ranges[-1])
             held, size = [], 0
-        held.append((path, block))
+        held.append(block)
         size += block.size
     if held or not ranges:
         ranges.append(_range(len(ranges), held, first_row))
     return ranges
 
 
-def _is_enough(held: Sequence[tuple[str, Block]], size: int) -> bool:
+def _is_enough(held: Sequence[Piece], size: int) -> bool:
     """Whether blocks are worth a range of their own: by their bytes, or by their rows however few bytes."""
     if size >= SMALLEST_RANGE_BYTES:
         return True
-    rows = sum(SMALLEST_RANGE_ROWS if block.rows is None else block.rows for _, block in held)
+    rows = sum(SMALLEST_RANGE_ROWS if block.rows is None else block.rows for block in held)
     return rows >= SMALLEST_RANGE_ROWS
 
 
@@ -193,17 +214,28 @@ def _after(part: Range) -> int | None:
     return part.first_row + part.rows
 
 
-def _range(number: int, held: Sequence[tuple[str, Block]], first_row: int | None) -> Range:
+def _range(number: int, held: Sequence[Piece], first_row: int | None) -> Range:
     pieces: list[Piece] = []
-    for path, block in held:
-        if pieces and pieces[-1].path == path and pieces[-1].stop == block.start:
-            pieces[-1] = Piece(path, pieces[-1].start, block.stop)
+    for piece in held:
+        last = pieces[-1] if pieces else None
+        if last is not None and last.path == piece.path and last.stop == piece.start:
+            rows = None if last.rows is None or piece.rows is None else last.rows + piece.rows
+            size = last.size + piece.size
+            pieces[-1] = Piece(last.path, last.start, piece.stop, rows, size, last.first_row)
         else:
-            pieces.append(Piece(path, block.start, block.stop))
-    counts = [block.rows for _, block in held]
-    known = [count for count in counts if count is not None]
-    rows = sum(known) if len(known) == len(counts) else None
+            pieces.append(piece)
+    known = [piece.rows for piece in pieces if piece.rows is not None]
+    rows = sum(known) if len(known) == len(pieces) else None
     return Range(number, tuple(pieces), rows, first_row)
+
+
+def _pieces(path: str, blocks: Sequence[Block]) -> Iterator[Piece]:
+    """The blocks of a file, each with the number of its first row; those without rows are left out."""
+    row: int | None = 0
+    for block in blocks:
+        if block.rows != 0:
+            yield Piece(path, block.start, block.stop, block.rows, block.size, row)
+        row = None if row is None or block.rows is None else row + block.rows
 
 
 def rows_per_block(rows: int, size: int, rows_of_file: int) -> int:

@@ -1,11 +1,11 @@
-"""What all readers of files share: finding them, their features, whether they agree, their fingerprint."""
+"""What all readers of files share: finding them, their features, origin and folders as columns, fingerprints."""
 
 from __future__ import annotations
 
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -13,22 +13,32 @@ import pyarrow as pa
 import xxhash
 from pydantic import Field, field_serializer, field_validator
 
-from hyped_beam.errors import InputError, nearest_name
+from hyped_beam.errors import InputError
 from hyped_beam.io.filesystem import FileInfo, info_of
 from hyped_beam.io.paths import GLOB, Paths, as_paths, find_files
-from hyped_beam.io.readers.base import Block, Piece, Range, Reader, Scan, batch_of, pack
+from hyped_beam.io.readers import partitions
+from hyped_beam.io.readers.agreement import check_holds, common_features, near
+from hyped_beam.io.readers.base import Block, Piece, Range, Reader, pack
+from hyped_beam.io.readers.conditions import Condition
+from hyped_beam.io.readers.file_scan import FileScan
 from hyped_beam.io.remote import explained
 from hyped_beam.types import features as features_of
-from hyped_beam.types.arrays import conform
 
 
 class FileReader(Reader):
     """A source that is files of one format.
 
+    Folders named `group=spam` give their rows a column `group`, an int64 where all values are whole numbers
+    and a string otherwise, unless the files have such a column or `features=` says what it is.
+
     Args:
-        paths: A file, a glob (`mail/*.parquet`, `mail/**/*.parquet`), a folder, or a list of these. The
-            rows of one glob or folder come in the order of the files' names.
+        paths: A file, a glob (`mail/*.parquet`, `mail/**/*.parquet`), a folder, or a list of these, each a
+            path or a URI (`s3://`, `gs://`, `memory://`, ...). The rows of one glob or folder come in the
+            order of the files' names.
         features: `datasets.Features` of the columns to offer; taken from the files unless given.
+        origin: The name of one more column, which says where each row comes from: a struct of `path`, the
+            file, and `row`, the number of the row in it, from 0.
+        hive_partitioning: Whether folders named `key=value` give columns.
 
     Raises:
         DefinitionError: An option has a wrong value.
@@ -39,6 +49,8 @@ class FileReader(Reader):
 
     paths: tuple[str, ...] = Field(min_length=1)
     declared: Any = Field(default=None, alias="features")
+    origin: str | None = Field(default=None, min_length=1)
+    hive_partitioning: bool = True
 
     def __init__(self, paths: Paths, features: Any = None, **options: Any) -> None:
         given = options if features is None else {**options, "features": features}
@@ -67,38 +79,85 @@ class FileReader(Reader):
 
     # ------------------------------------------------------------------------------ what formats supply
 
-    @abstractmethod
+    def stored_features(self, files: Sequence[FileInfo]) -> Any:
+        """The features of what files hold, where none are declared.
+
+        Raises:
+            InputError: A file is not of this format, or is damaged, or files disagree.
+        """
+        return common_features((file, self.schema_of(file)) for file in files)
+
+    def check_declared(self, files: Sequence[FileInfo], declared: Mapping[str, Any]) -> None:
+        """Refuse features that files do not hold.
+
+        Args:
+            files: The files.
+            declared: The features, without those of columns that folders tell.
+
+        Raises:
+            InputError: One does not hold them, is not of this format or is damaged.
+        """
+        for file in files:
+            check_holds(file, self.schema_of(file), declared)
+
     def schema_of(self, file: FileInfo) -> pa.Schema:
-        """The Arrow schema of one file.
+        """The Arrow schema of one file, for formats whose files know it.
 
         Raises:
             InputError: It is not a file of this format, or is damaged.
         """
+        raise NotImplementedError
 
     @abstractmethod
     def blocks_of(self, file: FileInfo) -> list[Block]:
         """Where one file can be cut."""
 
     @abstractmethod
-    def read_piece(self, piece: Piece, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The scan batches of one piece, in the types of the file."""
+    def read_piece(
+        self, piece: Piece, wanted: pa.Schema, condition: Condition | None
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The scan batches of one piece.
+
+        Args:
+            piece: The piece.
+            wanted: The columns to read, in this order, and the types they will be given.
+            condition: What rows should meet, or None; scan batches that cannot may be left out.
+
+        Yields:
+            The number of the batch's first row in the piece, and the batch, in types that conform.
+        """
+
+    def may_meet(self, piece: Piece, condition: Condition) -> bool:  # noqa: ARG002 - for formats that know
+        """Whether a row of a piece may meet a condition, where the format keeps statistics."""
+        return True
+
+    def first_rows(self, file: FileInfo, starts: Sequence[int]) -> list[int]:
+        """The numbers of the rows that begin at some places, for formats that are cut by bytes."""
+        raise NotImplementedError
 
     # ---------------------------------------------------------------------------------- what they share
 
     @cached_property
-    def _features(self) -> Any:
+    def _columns(self) -> tuple[Any, dict[str, pa.DataType]]:
+        """The features of all columns, and the types of those that folders tell."""
         files = self.files()
-        if self.declared is not None:
-            for file in files:
-                _check_holds(file, self.schema_of(file), self.declared)
-            return self.declared
-        import datasets  # noqa: F401 - registers the extension types of its features, which schemas hold
-
-        first = self.schema_of(files[0])
-        features = _features_of(files[0], first)
-        for file in files[1:]:
-            _check_agree(files[0], first, features, file, self.schema_of(file))
-        return features
+        told = partitions.types_of(files) if self.hive_partitioning else {}
+        if self.declared is None:
+            features = dict(self.stored_features(files))
+            told = {name: arrow_type for name, arrow_type in told.items() if name not in features}
+            features |= {name: features_of.from_arrow(arrow_type) for name, arrow_type in told.items()}
+        else:
+            features = dict(self.declared)
+            told = {name: features_of.to_arrow(features[name]) for name in told if name in features}
+            self.check_declared(files, {name: features[name] for name in features if name not in told})
+        for file in files:
+            for name, arrow_type in told.items():
+                partitions.scalar_of(file.uri, name, arrow_type)
+        if self.origin is not None:
+            if self.origin in features:
+                raise InputError(f"{self} has a column {self.origin!r}", hint="give origin= another name")
+            features[self.origin] = {"path": features_of.value("string"), "row": features_of.value("int64")}
+        return features_of.as_features(features), told
 
     @property
     def features(self) -> Any:
@@ -107,7 +166,7 @@ class FileReader(Reader):
         Raises:
             InputError: A file is missing or damaged, or files disagree.
         """
-        return self._features
+        return self._columns[0]
 
     def files(self) -> list[FileInfo]:
         """The files as they are now, in the order in which they are read.
@@ -129,25 +188,27 @@ class FileReader(Reader):
         Raises:
             InputError: A file is missing or damaged, or files disagree.
         """
-        _ = self._features
-        return pack((file.uri, self.blocks_of(file)) for file in self.files())
+        _ = self._columns
+        files = {file.uri: file for file in self.files()}
+        ranges = pack((file.uri, self.blocks_of(file)) for file in files.values())
+        return ranges if self.origin is None else _counted(self, files, ranges)
 
-    def scan(self, columns: Sequence[str]) -> FileScan:
-        """A scan of some columns.
+    def scan(self, columns: Sequence[str], condition: Any = None) -> FileScan:
+        """A scan of some columns; see `Reader.scan`.
+
+        Folders that cannot meet the condition are not opened; formats with statistics leave out more.
 
         Raises:
             InputError: There is no such column, or a file is missing or damaged, or files disagree.
         """
-        features = self.features
+        features, told = self._columns
         for name in columns:
             if name not in features:
-                raise InputError(f"{self} has no column {name!r}", hint=_hint(name, list(features)))
-        types = tuple(features_of.to_arrow(features[name]) for name in columns)
+                raise InputError(f"{self} has no column {name!r}", hint=near(name, list(features)))
         bare = self.model_copy(update={"declared": None})
-        bare.__dict__.pop(
-            "_features", None
-        )  # what was cached is a driver's, and workers import no `datasets`
-        return FileScan(bare, tuple(columns), types)
+        bare.__dict__.pop("_columns", None)  # what was cached is a driver's; workers import no `datasets`
+        schema = pa.schema([(name, features_of.to_arrow(feature)) for name, feature in features.items()])
+        return FileScan(bare, tuple(columns), schema, tuple(told), Condition.bound(condition, schema))
 
     def fingerprint(self) -> str:
         """Of the configuration and of each file's path, size and time of change."""
@@ -160,25 +221,28 @@ class FileReader(Reader):
         return f"{type(self).__name__}({', '.join(map(repr, self.paths[:2]))}{more})"
 
 
-@dataclass(frozen=True)
-class FileScan(Scan):
-    """Some columns of files.
-
-    Attributes:
-        reader: The reader, without features.
-        columns: Names of the columns.
-        types: Their Arrow types.
-    """
-
-    reader: FileReader
-    columns: tuple[str, ...]
-    types: tuple[pa.DataType, ...]
-
-    def read(self, part: Range) -> Iterator[pa.RecordBatch]:
-        """The scan batches of a range; see `Scan.read`."""
+def _counted(reader: FileReader, files: Mapping[str, FileInfo], ranges: Sequence[Range]) -> list[Range]:
+    """Ranges whose pieces all know their first row, which for formats cut by bytes means to count lines."""
+    starts: dict[str, list[int]] = {}
+    for part in ranges:
         for piece in part.pieces:
-            for batch in self.reader.read_piece(piece, self.columns):
-                yield _as_declared(batch, self.columns, self.types, piece)
+            if piece.first_row is None:
+                starts.setdefault(piece.path, []).append(piece.start)
+    rows = {
+        (path, start): row
+        for path, cuts in starts.items()
+        for start, row in zip(cuts, reader.first_rows(files[path], cuts), strict=True)
+    }
+    return [
+        replace(
+            part,
+            pieces=tuple(
+                replace(piece, first_row=rows.get((piece.path, piece.start), piece.first_row))
+                for piece in part.pieces
+            ),
+        )
+        for part in ranges
+    ]
 
 
 def present(uri: str) -> FileInfo:
@@ -211,59 +275,3 @@ def _is_saved(features: Mapping[str, Any]) -> bool:
         isinstance(inner, Mapping) and (isinstance(inner.get("_type"), str) or _is_saved(inner))
         for inner in features.values()
     )
-
-
-def _features_of(file: FileInfo, schema: pa.Schema) -> Any:
-    repeated = sorted({name for name in schema.names if schema.names.count(name) > 1})
-    if repeated:
-        raise InputError(f"{file.uri} has several columns of the name {repeated[0]!r}")
-    return features_of.as_features(schema)
-
-
-def _check_agree(first: FileInfo, schema: pa.Schema, features: Any, file: FileInfo, other: pa.Schema) -> None:
-    if other.equals(schema, check_metadata=False) and (other.metadata or {}) == (schema.metadata or {}):
-        return
-    found = _features_of(file, other)
-    for name in [*features, *found]:
-        if name not in found or name not in features:
-            having, lacking = (first, file) if name in features else (file, first)
-            message = f"the files disagree: {having.uri} has a column {name!r}, {lacking.uri} has none"
-            raise InputError(message, hint="declare the columns that all files have: features=...")
-        if not features_of.same(features[name], found[name]):
-            message = (
-                f"the files disagree on column {name!r}: {features_of.describe(features[name])} "
-                f"in {first.uri}, {features_of.describe(found[name])} in {file.uri}"
-            )
-            raise InputError(message, hint=f"declare what it is: features={{{name!r}: ...}}")
-
-
-def _check_holds(file: FileInfo, schema: pa.Schema, declared: Mapping[str, Any]) -> None:
-    for name, feature in declared.items():
-        if name not in schema.names:
-            message = f"{file.uri} has no column {name!r}, which features= declares"
-            raise InputError(message, hint=_hint(name, schema.names))
-        found, wanted = schema.field(name).type, features_of.to_arrow(feature)
-        try:
-            conform(pa.nulls(0, found), wanted)
-        except (TypeError, pa.ArrowException):
-            message = f"column {name!r} of {file.uri} is {found}, not {features_of.describe(feature)}"
-            raise InputError(message, hint="declare what the file holds, and convert with cast") from None
-
-
-def _as_declared(
-    batch: pa.RecordBatch, names: Sequence[str], wanted: Sequence[pa.DataType], piece: Piece
-) -> pa.RecordBatch:
-    if all(have.equals(want) for have, want in zip(batch.schema.types, wanted, strict=True)):
-        return batch
-    columns = []
-    for name, column, arrow_type in zip(names, batch.columns, wanted, strict=True):
-        try:
-            columns.append(conform(column, arrow_type))
-        except (TypeError, pa.ArrowException) as error:
-            raise InputError(f"column {name!r} of {piece.path} is not {arrow_type}: {error}") from None
-    return batch_of(columns, names, batch.num_rows)
-
-
-def _hint(name: str, names: Sequence[str]) -> str:
-    close = nearest_name(name, names)
-    return f"did you mean {close!r}?" if close else f"there are: {', '.join(names)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 from hyped_beam.io.filesystem import FileInfo, locate
 from hyped_beam.io.paths import Paths
 from hyped_beam.io.readers.base import Block, Piece, batch_of, recut, scan_cuts
+from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.files import FileReader, damaged, present
 
 
@@ -44,26 +45,60 @@ class ParquetReader(FileReader):
             Block(index, index + 1, stored_bytes(group), group.num_rows) for index, group in enumerate(groups)
         ]
 
-    def read_piece(self, piece: Piece, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The scan batches of some row groups."""
+    def read_piece(
+        self, piece: Piece, wanted: pa.Schema, condition: Condition | None
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The scan batches of some row groups, without those whose statistics contradict the condition."""
         import pyarrow.parquet as pq
 
         metadata = footer(present(piece.path))
-        stop = metadata.num_row_groups if piece.stop is None else piece.stop
-        groups = [metadata.row_group(index) for index in range(piece.start, stop)]
-        sizes = [(group.num_rows, group.total_byte_size) for group in groups]
+        sizes = [(group.num_rows, group.total_byte_size) for group in map(metadata.row_group, _numbers(piece, metadata))]
+        met = _met(piece, metadata, condition)
         filesystem, path = locate(piece.path)
         with filesystem.open_input(path) as source:
             # What is read ahead is held in memory. It pays where every request takes its time: the columns of
             # a scan batch are then fetched at once.
             file = pq.ParquetFile(source, metadata=metadata, pre_buffer=not filesystem.is_local)
+            row = 0
             for first, end, rows in scan_cuts(sizes):
-                chosen = list(range(piece.start + first, piece.start + end))
                 total = sum(count for count, _ in sizes[first:end])
-                try:
-                    yield from _batches(file, chosen, total, rows, columns)
-                except (pa.ArrowException, OSError) as error:
-                    raise damaged(piece.path, self.kind, error) from error
+                chosen = list(range(piece.start + first, piece.start + end))
+                if any(number in met for number in chosen):
+                    try:
+                        batches = _batches(file, chosen, total, rows, wanted.names)
+                        yield from _numbered(batches, row)
+                    except (pa.ArrowException, OSError) as error:
+                        raise damaged(piece.path, self.kind, error) from error
+                row += total
+
+    def may_meet(self, piece: Piece, condition: Condition) -> bool:
+        """Whether a row of a piece may meet a condition, by the statistics of its row groups."""
+        return bool(_met(piece, footer(present(piece.path)), condition))
+
+
+def _numbers(piece: Piece, metadata: Any) -> range:
+    return range(piece.start, metadata.num_row_groups if piece.stop is None else piece.stop)
+
+
+def _met(piece: Piece, metadata: Any, condition: Condition | None) -> Set[int]:
+    """The row groups of a piece that may hold a row that meets a condition."""
+    numbers = set(_numbers(piece, metadata))
+    if condition is None or not condition.fits_statistics(metadata.schema.to_arrow_schema()):
+        return numbers
+    import pyarrow.dataset as ds
+
+    # Arrow concludes from the footer alone, which is all that this file consists of.
+    sink = pa.BufferOutputStream()
+    metadata.write_metadata_file(sink)
+    file = ds.ParquetFileFormat().make_fragment(sink.getvalue())
+    met = file.subset(condition.expression, schema=condition.schema)
+    return numbers & {group.id for group in met.row_groups}
+
+
+def _numbered(batches: Iterator[pa.RecordBatch], row: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    for batch in batches:
+        yield row, batch
+        row += batch.num_rows
 
 
 def _batches(
