@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from pathlib import PurePath
 from typing import Any
 
-from hyped_beam.errors import CallSite, DefinitionTypeError, InputError
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, InputError
 from hyped_beam.io.readers.base import Reader
 
-_READERS = {
-    ".parquet": ("hyped_beam.io.readers.parquet", "ParquetReader"),
-    ".arrow": ("hyped_beam.io.readers.arrow", "ArrowReader"),
-}
+HUB_DATASET = re.compile(r"hf://datasets/[^/@?*]+/[^/?*]+/?")
+"""A whole dataset of the Hub; with more behind it, files in one."""
 
 
 def as_source(source: Any) -> Any:
     """A source as a reader; a `datasets.Dataset` is one as it is.
 
     Args:
-        source: A reader, a dataset, or a path or pattern whose suffix tells the format.
+        source: A reader, a dataset, or a path, URI or pattern, whose files tell their format by their names.
 
     Raises:
         DefinitionTypeError: It is neither.
-        InputError: The suffix tells nothing, or there are no such files.
+        InputError: There are no such files, or their names tell no format, or several.
     """
     if isinstance(source, Reader) or is_dataset(source):
         return source
@@ -35,19 +33,17 @@ def as_source(source: Any) -> Any:
             hint="an iterable dataset is computed by flow.apply(ds, ...)",
         )
     path = os.fspath(source)
-    suffix = PurePath(path).suffix
-    if suffix not in _READERS:
-        known = ", ".join(sorted(_READERS))
-        raise InputError(
-            f"{path!r} does not tell its format",
-            site=CallSite.nearest(),
-            hint=f"give a reader; known are {known}",
-        )
-    import importlib
+    try:
+        if HUB_DATASET.fullmatch(path):
+            from hyped_beam.io.readers.hub import HubReader
 
-    module, name = _READERS[suffix]
-    reader: Reader = getattr(importlib.import_module(module), name)(path)
-    return reader
+            return HubReader(path)
+        from hyped_beam.io.readers.formats import reader_of
+
+        return reader_of([path])
+    except (DefinitionError, InputError) as error:
+        error.site = error.site or CallSite.nearest()
+        raise
 
 
 def is_dataset(source: Any) -> bool:

@@ -69,9 +69,14 @@ class FileReader(Reader):
         try:
             if isinstance(given, Mapping) and _is_saved(given):
                 return features_of.as_features(features_of.from_json(given))
-            return features_of.as_features(given)
+            features = features_of.as_features(given)
         except TypeError as error:
             raise ValueError(str(error)) from None
+        try:
+            _ = features.arrow_schema
+        except (TypeError, ValueError):
+            raise ValueError("something within it is no feature") from None
+        return features
 
     @field_serializer("declared", when_used="json")
     def _save_features(self, declared: Any) -> Any:

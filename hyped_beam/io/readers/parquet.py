@@ -52,7 +52,10 @@ class ParquetReader(FileReader):
         import pyarrow.parquet as pq
 
         metadata = footer(present(piece.path))
-        sizes = [(group.num_rows, group.total_byte_size) for group in map(metadata.row_group, _numbers(piece, metadata))]
+        sizes = [
+            (group.num_rows, group.total_byte_size)
+            for group in map(metadata.row_group, _numbers(piece, metadata))
+        ]
         met = _met(piece, metadata, condition)
         filesystem, path = locate(piece.path)
         with filesystem.open_input(path) as source:

@@ -1,0 +1,263 @@
+"""JSON lines as a source: one object a row."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from hyped_beam.errors import InputError
+from hyped_beam.io.filesystem import FileInfo
+from hyped_beam.io.paths import Paths
+from hyped_beam.io.readers.agreement import disagreement
+from hyped_beam.io.readers.base import Block, Piece, batch_of, rows_per_batch
+from hyped_beam.io.readers.conditions import Condition
+from hyped_beam.io.readers.files import FileReader
+from hyped_beam.io.readers.json_values import (
+    decoded,
+    inferred_type,
+    merged,
+    parsed_type,
+    settled,
+)
+from hyped_beam.io.readers.lines import (
+    BOM,
+    Chunk,
+    blocks_of,
+    bounds,
+    check_utf8,
+    chunks,
+    compressed_suffixes,
+    line_number,
+    rows_before,
+)
+from hyped_beam.types import features as features_of
+
+KIND = "JSON lines"
+# How pyarrow names columns and rows; rows are counted in what it was given.
+COLUMN = re.compile(r"Column\(/(.*?)\)")
+IN_ROW = re.compile(r" in row \d+$")
+OPENING, CLOSING = ord("{"), ord("}")
+
+
+class JsonReader(FileReader):
+    """Rows of JSON lines: each line is an object, blank lines are left out.
+
+    Types are those of `features=`. There, values are expected as `JsonDatasetWriter` writes them: timestamps,
+    dates and times as ISO 8601 strings, durations as numbers of their unit, binary values as base64. Without
+    `features=` all files are read once to find the types: numbers are float64 where one of them has a fraction,
+    strings stay strings whatever they look like, fields that some rows lack are null there, and what is null
+    everywhere is a string.
+
+    Files may be compressed: `.jsonl.gz`, `.jsonl.zst`, `.jsonl.bz2`. Only files that are not are cut into
+    ranges, which are read side by side.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> _ = pathlib.Path(folder.name, "mail.jsonl").write_text('{"text": "a", "n": 1}\\n{"text": "b"}\\n')
+        >>> reader = JsonReader(folder.name)
+        >>> [batch.to_pylist() for part in reader.ranges() for batch in reader.read(part, ["n", "text"])]
+        [[{'n': 1, 'text': 'a'}, {'n': None, 'text': 'b'}]]
+    """
+
+    suffixes: ClassVar[tuple[str, ...]] = compressed_suffixes((".jsonl", ".ndjson", ".json"))
+    kind: ClassVar[str] = KIND
+
+    def __init__(self, paths: Paths, features: Any = None, **options: Any) -> None:
+        super().__init__(paths, features, **options)
+
+    def stored_features(self, files: Sequence[FileInfo]) -> Any:
+        """The types of all values of all files, as one type for each column."""
+        types: dict[str, pa.DataType] = {}
+        found_in: dict[str, str] = {}
+        for file in files:
+            for name, found in _inferred(file.uri, file.size, file.modified):
+                try:
+                    types[name] = merged(types.get(name, pa.null()), found)
+                except TypeError:
+                    raise disagreement(name, str(types[name]), found_in[name], str(found), file.uri) from None
+                if not pa.types.is_null(found):
+                    found_in.setdefault(name, file.uri)
+        return features_of.as_features(pa.schema([(name, settled(found)) for name, found in types.items()]))
+
+    def check_declared(self, files: Sequence[FileInfo], declared: Mapping[str, Any]) -> None:
+        """Refuse types that have no form in JSON; the values are looked at when they are read."""
+        del files
+        for name, feature in declared.items():
+            try:
+                parsed_type(features_of.to_arrow(feature))
+            except NotImplementedError:
+                message = f"JSON cannot hold column {name!r}, declared as {features_of.describe(feature)}"
+                raise InputError(message, hint="declare a string, and convert it in the flow") from None
+
+    def blocks_of(self, file: FileInfo) -> list[Block]:
+        """Any bytes from-to, of which the lines that begin in them are read."""
+        return blocks_of(file)
+
+    def first_rows(self, file: FileInfo, starts: Sequence[int]) -> list[int]:
+        """How many lines that are not blank stand before some places."""
+        return rows_before(file, KIND, starts, lambda data: len(_rows(data)[0]))
+
+    def read_piece(
+        self,
+        piece: Piece,
+        wanted: pa.Schema,
+        condition: Condition | None,  # noqa: ARG002 - lines keep no statistics
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The rows of the lines that begin in a piece."""
+        parsed = pa.schema([(field.name, parsed_type(field.type)) for field in wanted])
+        row = 0
+        for chunk in _checked_chunks(piece):
+            batch = _batch(piece.path, chunk, parsed, wanted)
+            step = rows_per_batch(batch.num_rows, len(chunk.data))
+            for start in range(0, batch.num_rows, step):
+                cut = batch.slice(start, step)
+                yield row, cut
+                row += cut.num_rows
+
+
+def _checked_chunks(piece: Piece) -> Iterator[Chunk]:
+    """Lines that are UTF-8, and each either blank or something in braces."""
+    for chunk in chunks(piece, KIND):
+        given = chunk
+        if chunk.offset == 0 and chunk.data.startswith(BOM):
+            given = Chunk(len(BOM), chunk.data[len(BOM) :])
+        check_utf8(piece.path, KIND, given)
+        starts, ends = _rows(given.data)
+        characters = np.frombuffer(given.data, np.uint8)
+        wrong = (characters[starts] != OPENING) | (characters[ends - 1] != CLOSING)
+        if wrong.any():
+            index = int(np.flatnonzero(wrong)[0])
+            raise _not_an_object(piece.path, given, int(starts[index]), int(ends[index]))
+        yield given
+
+
+def _rows(data: bytes) -> tuple[Any, Any]:
+    """Where the lines that are not blank begin and end, without white space around them."""
+    starts, ends = bounds(data)
+    characters = np.frombuffer(data, np.uint8)
+    filled = ends > starts
+    starts, ends = starts[filled], ends[filled]
+    if not len(starts):
+        return starts, ends
+    odd = np.flatnonzero((characters[starts] <= ord(" ")) | (characters[ends - 1] <= ord(" ")))
+    for index in odd:
+        line = data[starts[index] : ends[index]]
+        starts[index] += len(line) - len(line.lstrip())
+        ends[index] -= len(line) - len(line.rstrip())
+    kept = ends > starts
+    return starts[kept], ends[kept]
+
+
+def _not_an_object(uri: str, chunk: Chunk, start: int, end: int) -> InputError:
+    line = line_number(uri, KIND, chunk.offset + start)
+    text = chunk.data[start:end]
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        if line == 1 and text.lstrip()[:1] in (b"[", b"{"):
+            hint = "each line must be an object: a file that is one array or object is converted with jq -c '.[]'"
+        else:
+            hint = "each line must be one JSON object"
+        return InputError(f"{uri}:{line}: not a line of JSON: {error}", hint=hint)
+    kind = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}.get(
+        type(found), "a number"
+    )
+    return InputError(f"{uri}:{line}: {kind}, not an object", hint="each line must be one JSON object")
+
+
+def _batch(uri: str, chunk: Chunk, parsed: pa.Schema, wanted: pa.Schema) -> pa.RecordBatch:
+    try:
+        return _parsed(chunk.data, parsed, wanted)
+    except pa.ArrowException as error:
+        raise _culprit(uri, chunk, lambda data: _parsed(data, parsed, wanted), error) from None
+
+
+def _parsed(data: bytes, parsed: pa.Schema, wanted: pa.Schema) -> pa.RecordBatch:
+    rows = len(_rows(data)[0])
+    if rows == 0:
+        return batch_of([pa.nulls(0, field.type) for field in wanted], wanted.names, 0)
+    table = _table(data, parsed)
+    if table.num_rows != rows:
+        raise pa.ArrowInvalid("a line holds more than one object")
+    columns = [decoded(_whole(table[field.name]), field.type) for field in wanted]
+    return batch_of(columns, wanted.names, rows)
+
+
+def _table(data: bytes, schema: pa.Schema | None) -> pa.Table:
+    import pyarrow.json as pj
+
+    return pj.read_json(
+        pa.BufferReader(data),
+        read_options=pj.ReadOptions(block_size=len(data) + 1, use_threads=False),
+        parse_options=pj.ParseOptions(
+            explicit_schema=schema, unexpected_field_behavior="infer" if schema is None else "ignore"
+        ),
+    )
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _culprit(uri: str, chunk: Chunk, parse: Any, error: Exception) -> InputError:
+    """The error for the first line with which lines can no longer be parsed."""
+    starts, ends = _rows(chunk.data)
+    good, bad = 0, len(starts)  # the lines before `good` parse, those before `bad` do not
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        try:
+            parse(chunk.data[: ends[middle - 1]])
+            good = middle
+        except pa.ArrowException as found:
+            bad, error = middle, found
+    start, end = int(starts[bad - 1]), int(ends[bad - 1])
+    line = line_number(uri, KIND, chunk.offset + start)
+    try:
+        json.loads(chunk.data[start:end])
+    except ValueError as found:
+        message = f"{uri}:{line}: not a line of JSON: {found}"
+        return InputError(message, hint="each line must be one JSON object")
+    reason = IN_ROW.sub("", str(error).removeprefix("JSON parse error: "))
+    reason = COLUMN.sub(r"column '\1'", reason)
+    hint = "mend the line, or declare what the values are: features=..."
+    return InputError(f"{uri}:{line}: {reason}", hint=hint)
+
+
+@lru_cache(maxsize=1024)
+def _inferred(uri: str, size: int, modified: int) -> tuple[tuple[str, pa.DataType], ...]:  # noqa: ARG001 - as now
+    """The types of the columns of a file, without those that are settled in the end."""
+    types: dict[str, pa.DataType] = {}
+    for chunk in _checked_chunks(Piece(uri, 0, None)):
+        if not len(_rows(chunk.data)[0]):
+            continue
+        for name, found in _inferred_of(uri, chunk):
+            try:
+                types[name] = merged(types.get(name, pa.null()), found)
+            except TypeError:
+                line = line_number(uri, KIND, chunk.offset)
+                message = (
+                    f"{uri}: column {name!r} is {types[name]} before line {line} and {found} from there on"
+                )
+                raise InputError(message, hint=f"declare what it is: features={{{name!r}: ...}}") from None
+    return tuple(types.items())
+
+
+def _inferred_of(uri: str, chunk: Chunk) -> list[tuple[str, pa.DataType]]:
+    def infer(data: bytes) -> pa.Schema:
+        table = _table(data, None)
+        if table.num_rows != len(_rows(data)[0]):
+            raise pa.ArrowInvalid("a line holds more than one object")
+        return table.schema
+
+    try:
+        schema = infer(chunk.data)
+    except pa.ArrowException as error:
+        raise _culprit(uri, chunk, infer, error) from None
+    return [(field.name, inferred_type(field.type)) for field in schema]
