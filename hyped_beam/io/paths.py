@@ -16,6 +16,9 @@ Path: TypeAlias = str | os.PathLike[str]
 Paths: TypeAlias = Path | Sequence[Path]
 """One path or several."""
 
+# What is looked for with more suffixes than this is any format.
+SUFFIXES_OF_A_FORMAT = 5
+
 GLOB = re.compile(r"[*?\[]")
 
 
@@ -84,8 +87,12 @@ def _match(given: str, suffixes: tuple[str, ...]) -> list[FileInfo]:
     if info is not None:
         files = [file for file in filesystem.walk(path) if file.name.lower().endswith(suffixes)]
         if not files:
-            hint = f"files of a folder are told by their names: {', '.join(suffixes)}"
-            raise InputError(f"there are no {suffixes[0]} files in the folder {given!r}", hint=hint)
+            bare = [
+                suffix for suffix in suffixes if suffix.count(".") == 1
+            ]  # that of a compression may follow
+            kind = f"{bare[0]} files" if len(bare) <= SUFFIXES_OF_A_FORMAT else "files of a known format"
+            hint = f"files of a folder are told by their names: {', '.join(bare)}"
+            raise InputError(f"there are no {kind} in the folder {given!r}", hint=hint)
         return files
     files = _glob(filesystem, path) if GLOB.search(path) else []
     if not files:

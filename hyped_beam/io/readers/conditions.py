@@ -13,8 +13,8 @@ from typing_extensions import Self
 from hyped_beam.types.arrays import storage_type
 
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-# Statistics say nothing of NaN, and Arrow concludes from them as if there were none. A comparison that NaN does
-# not meet may be concluded from; `!=`, `not` and all other functions may be met by a NaN.
+# Statistics say nothing of NaN, and Arrow concludes from them as if there were none. From a comparison that
+# NaN does not meet it may conclude; `!=`, `not` and all other functions may be met by a NaN.
 MET_BY_NAN = re.compile(r"!=|\b(?!is_in\b)\w+\(")
 
 
@@ -32,7 +32,7 @@ class Condition:
 
     @classmethod
     def bound(cls, expression: Any, schema: pa.Schema) -> Self | None:
-        """A condition on columns, or None where it tells nothing: Arrow cannot compute it, or there is none."""
+        """A condition on columns, or None where Arrow cannot compute it, or there is none."""
         if expression is None:
             return None
         import pyarrow.dataset as ds

@@ -27,20 +27,21 @@ class CsvReader(FileReader):
 
     Types are those of `features=`. There, values are expected as `CsvDatasetWriter` writes them: timestamps,
     dates and times as ISO 8601, durations as numbers of their unit, binary values as base64. Without
-    `features=` all files are read once to find the types: a column is int64, float64 or bool (`true`, `false`)
-    where all its values are, and else a string; numbers with leading zeros are strings, and so are times.
+    `features=` all files are read once to find the types: a column is int64, float64 or bool (`true`,
+    `false`) where all its values are, and else a string; numbers with leading zeros are strings, and so are
+    times.
 
     Empty lines are left out. Files may be compressed: `.csv.gz`, `.csv.zst`, `.csv.bz2`.
 
     Args:
         paths: See `FileReader`.
-        delimiter: What stands between values: one character; a tab for `.tsv` files and else a comma.
-        quote: What quotes are; None where quotes are characters like others. A quote within quotes is doubled.
+        delimiter: What stands between values: one character; a tab for `.tsv` files, else a comma.
+        quote: What quotes are, doubled within quotes; None where quotes are characters like others.
         header: Whether the first line of each file is the names of the columns.
         names: The names of the columns, of files without a header.
         null_values: The texts that stand for null where they are not in quotes.
-        newlines_in_values: Whether quoted values may hold line ends. Files of which that is known not to be so
-            are cut into ranges, which are read side by side.
+        newlines_in_values: Whether quoted values may hold line ends. Files where none does are cut into
+            ranges, which are read side by side.
 
     Example:
         >>> import pathlib, tempfile

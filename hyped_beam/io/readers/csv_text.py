@@ -71,10 +71,9 @@ class Dialect:
 
     def rows(self, text: io.TextIOBase) -> Any:
         """The rows by Python's parser, which knows lines."""
-        quoting = csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE
-        return csv.reader(
-            text, delimiter=self.delimiter, quotechar=self.quote or '"', quoting=quoting, strict=False
-        )
+        if self.quote is None:
+            return csv.reader(text, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
+        return csv.reader(text, delimiter=self.delimiter, quotechar=self.quote)
 
 
 def parsed_type(arrow_type: pa.DataType) -> pa.DataType:
@@ -173,8 +172,7 @@ def tables(piece: Piece, dialect: Dialect, schema: pa.Schema) -> Iterator[tuple[
     options = dialect.convert_options(read, alone=len(names) == 1)
     parts = _streamed if dialect.newlines_in_values else _line_by_line
     try:
-        for batch, size in parts(piece, dialect, names, options):
-            yield batch, size
+        yield from parts(piece, dialect, names, options)
     except pa.ArrowInvalid as error:
         raise _explained(piece, dialect, names, error) from None
 
@@ -247,7 +245,7 @@ def _has_rows(begin: bytes, dialect: Dialect) -> bool:
 
 
 class _Counted:
-    """A stream that counts quotes on their way: pyarrow takes a file that ends within quotes for a whole one."""
+    """A stream that counts quotes: pyarrow takes a file that ends within quotes for a whole one."""
 
     def __init__(self, file: Any, quote: str | None) -> None:
         self._file = file

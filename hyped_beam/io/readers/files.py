@@ -1,4 +1,4 @@
-"""What all readers of files share: finding them, their features, origin and folders as columns, fingerprints."""
+"""What all readers of files share: finding them, their features, columns that paths tell, fingerprints."""
 
 from __future__ import annotations
 

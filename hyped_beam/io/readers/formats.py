@@ -21,6 +21,7 @@ READERS: Mapping[str, tuple[str, ...]] = {
 """The readers, and the suffixes by which files are theirs; where text is compressed, one more follows."""
 
 _BY_SUFFIX = {suffix: reader for reader, suffixes in READERS.items() for suffix in suffixes}
+_SUFFIXES = compressed_suffixes(_BY_SUFFIX)
 
 
 def reader_of(paths: Sequence[str], **options: Any) -> FileReader:
@@ -35,7 +36,7 @@ def reader_of(paths: Sequence[str], **options: Any) -> FileReader:
     """
     named = {_reader_of_name(path.partition("?")[0] if "://" in path else path) for path in paths}
     if named == {None} or None in named:
-        files = find_files(paths, compressed_suffixes(_BY_SUFFIX))
+        files = find_files(paths, _SUFFIXES)
         examples = {_reader_of_name(file.name): file.uri for file in files}
         named = set(examples)
     if None in named:

@@ -18,7 +18,7 @@ SCHEME = "hf://datasets/"
 
 
 class HubReader(Reader):
-    """One split of a dataset of the Hub, or of a folder that is laid out like one.
+    r"""One split of a dataset of the Hub, or of a folder that is laid out like one.
 
     `datasets` says which files make a split, and their features, from the names of the files and the head of
     the `README.md`. The files are then read where they are, in ranges: nothing is copied into the cache of
@@ -38,7 +38,7 @@ class HubReader(Reader):
     Example:
         >>> import pathlib, tempfile
         >>> folder = tempfile.TemporaryDirectory()
-        >>> _ = pathlib.Path(folder.name, "test.csv").write_text("text\\na\\n")
+        >>> _ = pathlib.Path(folder.name, "test.csv").write_text("text\na\n")
         >>> HubReader(folder.name, split="test").features
         {'text': Value('string')}
     """
@@ -104,6 +104,10 @@ class HubReader(Reader):
     def scan(self, columns: Sequence[str], condition: Any = None) -> Scan:
         """A scan of some columns; workers open the files and need not ask for them again."""
         return self.files.scan(columns, condition)
+
+    def inputs(self) -> Sequence[str]:
+        """The files of the split."""
+        return self.files.inputs()
 
     def fingerprint(self) -> str:
         """Of the files of the split, and of how they are read."""

@@ -46,13 +46,13 @@ OPENING, CLOSING = ord("{"), ord("}")
 
 
 class JsonReader(FileReader):
-    """Rows of JSON lines: each line is an object, blank lines are left out.
+    r"""Rows of JSON lines: each line is an object, blank lines are left out.
 
     Types are those of `features=`. There, values are expected as `JsonDatasetWriter` writes them: timestamps,
     dates and times as ISO 8601 strings, durations as numbers of their unit, binary values as base64. Without
-    `features=` all files are read once to find the types: numbers are float64 where one of them has a fraction,
-    strings stay strings whatever they look like, fields that some rows lack are null there, and what is null
-    everywhere is a string.
+    `features=` all files are read once to find the types: numbers are float64 where one of them has a
+    fraction, strings stay strings whatever they look like, fields that some rows lack are null there, and
+    what is null everywhere is a string.
 
     Files may be compressed: `.jsonl.gz`, `.jsonl.zst`, `.jsonl.bz2`. Only files that are not are cut into
     ranges, which are read side by side.
@@ -60,7 +60,7 @@ class JsonReader(FileReader):
     Example:
         >>> import pathlib, tempfile
         >>> folder = tempfile.TemporaryDirectory()
-        >>> _ = pathlib.Path(folder.name, "mail.jsonl").write_text('{"text": "a", "n": 1}\\n{"text": "b"}\\n')
+        >>> _ = pathlib.Path(folder.name, "mail.jsonl").write_text('{"text": "a", "n": 1}\n{"text": "b"}\n')
         >>> reader = JsonReader(folder.name)
         >>> [batch.to_pylist() for part in reader.ranges() for batch in reader.read(part, ["n", "text"])]
         [[{'n': 1, 'text': 'a'}, {'n': None, 'text': 'b'}]]
@@ -162,7 +162,7 @@ def _not_an_object(uri: str, chunk: Chunk, start: int, end: int) -> InputError:
         found = json.loads(text)
     except ValueError as error:
         if line == 1 and text.lstrip()[:1] in (b"[", b"{"):
-            hint = "each line must be an object: a file that is one array or object is converted with jq -c '.[]'"
+            hint = "each line must be an object; jq -c '.[]' makes lines of a file that is one array"
         else:
             hint = "each line must be one JSON object"
         return InputError(f"{uri}:{line}: not a line of JSON: {error}", hint=hint)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -83,7 +84,7 @@ def _numbers(piece: Piece, metadata: Any) -> range:
     return range(piece.start, metadata.num_row_groups if piece.stop is None else piece.stop)
 
 
-def _met(piece: Piece, metadata: Any, condition: Condition | None) -> Set[int]:
+def _met(piece: Piece, metadata: Any, condition: Condition | None) -> AbstractSet[int]:
     """The row groups of a piece that may hold a row that meets a condition."""
     numbers = set(_numbers(piece, metadata))
     if condition is None or not condition.fits_statistics(metadata.schema.to_arrow_schema()):

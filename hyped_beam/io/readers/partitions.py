@@ -1,4 +1,4 @@
-"""Columns that folders tell: `.../group=spam/year=2024/part-0.parquet`, as Hive, Spark and our writers name them."""
+"""Columns that folders tell: `.../group=spam/year=2024/part-0.parquet`, as Hive and Spark name them."""
 
 from __future__ import annotations
 

@@ -30,10 +30,10 @@ KIND = "text"
 
 
 class TextReader(FileReader):
-    """Lines of text files, or whole files.
+    r"""Lines of text files, or whole files.
 
-    Lines end with a line feed, or a carriage return and a line feed; blank lines are rows. Text must be UTF-8.
-    Files may be compressed: `.txt.gz`, `.txt.zst`, `.txt.bz2`.
+    Lines end with a line feed, or a carriage return and a line feed; blank lines are rows. Text must be
+    UTF-8. Files may be compressed: `.txt.gz`, `.txt.zst`, `.txt.bz2`.
 
     Args:
         paths: See `FileReader`.
@@ -44,7 +44,7 @@ class TextReader(FileReader):
     Example:
         >>> import pathlib, tempfile
         >>> folder = tempfile.TemporaryDirectory()
-        >>> _ = pathlib.Path(folder.name, "mail.txt").write_text("Hello\\n\\nBye\\n")
+        >>> _ = pathlib.Path(folder.name, "mail.txt").write_text("Hello\n\nBye\n")
         >>> reader = TextReader(folder.name)
         >>> [batch.to_pylist() for part in reader.ranges() for batch in reader.read(part, ["text"])]
         [[{'text': 'Hello'}, {'text': ''}, {'text': 'Bye'}]]
