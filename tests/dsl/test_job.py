@@ -238,7 +238,7 @@ def test_what_is_wrong_is_said_on_the_line_that_says_it(tmp_path: Path):
         "takes values of the whole dataset": lambda: job.aggregate({"n": src.n}),
         "num_proc= is": lambda: job.write(collect=src, to=writer).run(num_proc=0),
         "takes a reader": lambda: flow.job(source=3),
-        "does not tell its format": lambda: flow.job(source="mail.xyz"),
+        "there is no file or folder .mail.xyz": lambda: flow.job(source="mail.xyz"),
     }
     for message, use in wrong.items():
         with pytest.raises(FlowError, match=message) as caught:
