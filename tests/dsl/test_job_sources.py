@@ -54,8 +54,9 @@ def test_a_job_over_text_of_every_format(tmp_path, name):
 
 
 def test_a_node_that_fails_knows_its_row_also_in_later_files(tmp_path):
+    (tmp_path / "in").mkdir()
     for part in range(3):
-        pq.write_table(pa.table({"n": range(part * 10, part * 10 + 10)}), tmp_path / f"{part}.parquet")
+        pq.write_table(pa.table({"n": range(part * 10, part * 10 + 10)}), tmp_path / "in" / f"{part}.parquet")
 
     @processor
     def picky(n: int) -> int:
@@ -63,7 +64,7 @@ def test_a_node_that_fails_knows_its_row_also_in_later_files(tmp_path):
             raise ValueError("25")
         return n
 
-    reader = ParquetReader(tmp_path)
+    reader = ParquetReader(tmp_path / "in")
     flow = DataFlow(features=reader.features)
     job = flow.job(source=reader).write(
         collect={"n": picky.call(flow.src_features.n)}, to=ParquetDatasetWriter(tmp_path / "out")
