@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 
 import datasets
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from hyped_beam.errors import DefinitionError, InputError
 from hyped_beam.io.readers import csv_text, lines
 from hyped_beam.io.readers.csv import CsvReader
+from hyped_beam.io.writers.csv import CsvDatasetWriter
 
 
 def rows_of(reader, read_all, columns=None):
@@ -178,3 +180,22 @@ def test_cuts_do_not_depend_on_columns(write, read_all, monkeypatch):
     assert sizes[0] == sizes[1] == sizes[2]
     assert len(sizes[0]) > 4
     assert sum(sizes[0]) == 20_000
+
+
+@pytest.mark.parametrize("options", [{}, {"delimiter": "\t", "compression": "gzip"}, {"null": "NA"}])
+def test_what_our_writer_wrote_comes_back(cases, write_table, tmp_path, read_all, options):
+    plain = {
+        name: case
+        for name, case in cases.BINARY_CASES.items()
+        if not isinstance(case[0], dict) and not pa.types.is_nested(case_type(case[0]))
+    }
+    table = cases.table_of(plain)
+    write_table(CsvDatasetWriter(str(tmp_path / "out"), **options), table)
+    features = datasets.Features.from_arrow_schema(table.schema)
+    source = CsvReader(tmp_path / "out", features=features, null_values=[options.get("null", "")])
+    assert pa.Table.from_batches(read_all(source)).combine_chunks().to_pylist() == table.to_pylist()
+
+
+def case_type(feature):
+    found = datasets.features.features.get_nested_type(feature)
+    return found.storage_type if isinstance(found, pa.BaseExtensionType) else found

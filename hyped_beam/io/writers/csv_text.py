@@ -64,7 +64,8 @@ def check_holds(schema: pa.Schema) -> None:
 def _field_text(column: pa.Array, delimiter: str, null: str) -> pa.Array:
     """The text of each value, in quotes where it needs them; null for null."""
     text = plain_text(column)
-    if not is_text(column.type) and delimiter in NEVER_IN_NUMBERS and null in NEVER_NUMBERS:
+    is_number = not is_text(column.type) and "binary" not in str(column.type)  # base64 may be empty, or NULL
+    if is_number and delimiter in NEVER_IN_NUMBERS and null in NEVER_NUMBERS:
         return text
     quoted = _needs_quotes(text, delimiter, null)
     if not pc.any(quoted).as_py():
