@@ -17,6 +17,7 @@ from hyped_beam.io.readers.csv import CsvReader
 from hyped_beam.io.readers.json import JsonReader
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.readers.text import TextReader
+from hyped_beam.io.writers.parquet import ParquetDatasetWriter
 
 
 def rows_of(reader, read_all, columns=None):
@@ -90,6 +91,19 @@ def test_folders_on_a_store(s3, read_all):
         filesystem, path = locate(s3.uri(f"in/group={group}/x.jsonl"))
         filesystem.write(path, b'{"n":1}\n')
     assert rows_of(JsonReader(s3.uri("in")), read_all) == [{"n": 1, "group": "a"}, {"n": 1, "group": "b"}]
+
+
+def test_what_our_writer_divided_comes_back(tmp_path, read_all, write_table):
+    table = pa.table(
+        {
+            "n": range(6),
+            "group": ["a/b", None, "", "ä=%", "a b", "__x"],
+            "day": pa.array([0, 1, None, 0, 1, 2], pa.date32()),
+        }
+    )
+    write_table(ParquetDatasetWriter(tmp_path / "out", partition_by=["group", "day"]), table)
+    source = ParquetReader(tmp_path / "out", features=datasets.Features.from_arrow_schema(table.schema))
+    assert sorted(rows_of(source, read_all), key=lambda row: row["n"]) == table.to_pylist()
 
 
 # -------------------------------------------------------------------------------------------------- origin

@@ -31,7 +31,7 @@ def values_of(uri: str) -> dict[str, str | None]:
         folders = folders[len(here) :] if f"{folders}/".startswith(here) else folders
     found = (FOLDER.fullmatch(folder) for folder in folders.split("/"))
     told = {match[1]: unquote(match[2]) for match in found if match is not None}
-    return {name: None if value in (NULL, "") else value for name, value in told.items()}
+    return {name: None if value == NULL else value for name, value in told.items()}
 
 
 def types_of(files: Sequence[FileInfo]) -> dict[str, pa.DataType]:
