@@ -94,7 +94,6 @@ def split(batch: pa.RecordBatch, keys: Sequence[str]) -> Iterator[tuple[Partitio
     numbers = _group_numbers(texts)
     order = np.argsort(numbers, kind="stable")
     starts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
-    # Arrow takes rows of no extension type inside a list, but of whatever it is stored as.
     grouped = rest if len(starts) == 1 else rest.take(pa.array(order))
     for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
         row = int(order[start])

@@ -203,6 +203,16 @@ def test_values_of_all_types_that_can_name_folders(tmp_path, write_table):
     assert sorted(back.to_pylist(), key=lambda row: row["n"]) == table.select(["n", *columns]).to_pylist()
 
 
+@pytest.mark.parametrize("writer", [ParquetDatasetWriter, ArrowDatasetWriter])
+def test_rows_of_all_features_are_taken_apart(writer, cases, tmp_path, write_table):
+    table = cases.table_of(cases.BINARY_CASES).append_column("key", pa.array(["a", "b", "a"]))
+    made = write_table(writer(tmp_path / "out", partition_by="key"), table)
+    data = [datasets.load_dataset(KINDS[writer], data_files=path, split="train") for path in made.paths]
+    for back, rows in zip(data, ([0, 2], [1]), strict=True):
+        expected = table.drop_columns(["key"]).to_pylist()
+        assert back.data.table.to_pylist() == [expected[row] for row in rows]
+
+
 def test_several_keys_nest(tmp_path, write_table):
     table = pa.table({"n": range(12), "a": [0, 1] * 6, "b": ["x", "y", "z"] * 4})
     manifest = write_table(JsonDatasetWriter(tmp_path / "out", partition_by=["b", "a"]), table)

@@ -14,8 +14,11 @@ from hyped_beam.errors import CallSite, DefinitionTypeError
 from hyped_beam.io.writers.plain_text import characters, is_number, is_text, parts_of, plain_text
 
 NULL = "null"
-SHORT_ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
 FIRST_PRINTABLE = 0x20
+PRINTED = (("\\", "\\\\"), ('"', '\\"'))
+SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+CONTROLS = (*SHORT.items(), *((chr(c), f"\\u{c:04x}") for c in range(FIRST_PRINTABLE) if chr(c) not in SHORT))
+"""What is escaped, the frequent first."""
 
 
 def lines(batch: pa.RecordBatch) -> Iterator[pa.Buffer]:
@@ -102,12 +105,13 @@ def _quoted(text: pa.Array) -> pa.Array:
 
 
 def _escaped(text: pa.Array) -> pa.Array:
-    for character, escape in SHORT_ESCAPES:
+    for character, escape in PRINTED:
         if bool((_bytes(text) == ord(character)).any()):
             text = pc.replace_substring(text, character, escape)
-    if bool((_bytes(text) < FIRST_PRINTABLE).any()):
-        for code in range(FIRST_PRINTABLE):
-            text = pc.replace_substring(text, chr(code), f"\\u{code:04x}")
+    for character, escape in CONTROLS:
+        if not bool((_bytes(text) < FIRST_PRINTABLE).any()):
+            break
+        text = pc.replace_substring(text, character, escape)
     return text
 
 
