@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +30,15 @@ def characters(text: pa.StringArray) -> pa.Buffer:
     bounds = np.frombuffer(offsets, np.int32)
     first, last = int(bounds[text.offset]), int(bounds[text.offset + len(text)])
     return held.slice(first, last - first)
+
+
+def ends(text: pa.StringArray) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """Where each value ends among the `characters` of all."""
+    _, offsets, _ = text.buffers()
+    if len(text) == 0:
+        return np.zeros(0, np.int32)
+    bounds = np.frombuffer(offsets, np.int32)[text.offset : text.offset + len(text) + 1]
+    return bounds[1:] - bounds[0]
 
 
 def is_text(kind: pa.DataType) -> bool:
