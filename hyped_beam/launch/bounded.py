@@ -17,7 +17,7 @@ from hyped_beam.errors import DefinitionError
 from hyped_beam.io import commit
 from hyped_beam.io.commit import Destination
 from hyped_beam.io.preparing import remove_unrecorded
-from hyped_beam.io.readers.base import Reader
+from hyped_beam.io.readers.base import Reader, cuts
 from hyped_beam.io.writers.base import Writer
 from hyped_beam.ir.graph import Constant
 from hyped_beam.ir.text import graph_text
@@ -196,7 +196,7 @@ def _fingerprint(plan: Plan, source: str) -> dict[str, str]:
     for node in graph.nodes.values():
         described += [repr(node.feature), _described(node.operation)]
     program = hashlib.sha256("\n".join(described).encode()).hexdigest()
-    return {"program": program, "source": source}
+    return {"program": program, "source": source, "cut of the source": cuts()}
 
 
 def _described(operation: Any) -> str:

@@ -23,12 +23,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.json as pajson
 import pyarrow.parquet as pq
-from hyped_beam.io.readers.json import JsonReader
 
 from hyped_beam import DataFlow
 from hyped_beam.io.commit import Destination, RangeCommit, finish, prepare
 from hyped_beam.io.readers.arrow import ArrowReader
 from hyped_beam.io.readers.base import Reader
+from hyped_beam.io.readers.json import JsonReader
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.writers.arrow import ArrowDatasetWriter
 from hyped_beam.io.writers.base import Writer

@@ -175,6 +175,16 @@ def test_only_the_same_job_is_resumed(tmp_path: Path):
         run("options", pairs["options"][0])
 
 
+def test_a_version_that_cuts_otherwise_does_not_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    flow = DataFlow(features=ParquetReader(source(tmp_path)))
+    writer = JsonDatasetWriter(tmp_path / "out", overwrite="resume")
+    job = flow.job(source=tmp_path / "rows.parquet").write(collect={"n": flow.src_features.n}, to=writer)
+    job.run()
+    monkeypatch.setattr("hyped_beam.io.readers.base.RANGES_OF_SMALL_SOURCE", 4)
+    with pytest.raises(InputError, match="another cut of the source made it"):
+        job.run()
+
+
 class Bad(Processor):
     row: int
 

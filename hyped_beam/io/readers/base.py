@@ -28,6 +28,12 @@ BATCH_ROWS = 65_536
 BATCH_BYTES = 8 << 20
 
 
+def cuts() -> str:
+    """How sources are cut, as text: another version that cuts otherwise cannot resume what this one began."""
+    ranges = f"ranges of {RANGE_BYTES} bytes, at least {SMALLEST_RANGE_BYTES} or {SMALLEST_RANGE_ROWS} rows"
+    return f"{ranges}, {RANGES_OF_SMALL_SOURCE} of a small source; batches of {BATCH_BYTES} and {BATCH_ROWS}"
+
+
 @dataclass(frozen=True)
 class Piece:
     """A part of one file.
