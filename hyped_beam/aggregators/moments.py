@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from hyped_beam.aggregators.sums import divide_or_null
+from hyped_beam.nodes import reductions
 from hyped_beam.nodes.aggregator import Aggregator
 from hyped_beam.nodes.groups import Groups
 from hyped_beam.nodes.registry import register
@@ -52,85 +53,113 @@ class Fourth(NamedTuple):
 
 
 class Deviations(NamedTuple):
-    """The mean of each group, and how far each value is from that of its group."""
+    """Of numbers that are there: their groups, and how far each is from the mean of its group.
 
-    mean: pa.Array
-    values: pa.Array
+    Attributes:
+        counts: How many numbers each group has.
+        means: Their mean; 0 where there are none.
+        groups: The group of each number; None where there is only one.
+        values: How far it is from the mean.
+    """
+
+    counts: Vector
+    means: Vector
+    groups: Vector | None
+    values: Vector
 
 
-def spread(values: pa.Array, by: Groups) -> Any:
-    """What stands for each group, in a form that a kernel takes beside a column of the rows."""
-    return values[0] if by.n == 1 else by.repeat(values)
+def sums_of(values: Vector, groups: Vector | None, n: int) -> Vector:
+    """The sums of floats by group."""
+    if groups is not None:
+        return reductions.sums(values, groups, n)
+    return np.array([pc.sum(pa.array(values), min_count=0).as_py()])
 
 
 def deviations(value: pa.Array, by: Groups) -> Deviations:
-    """Means, and deviations from them, of numbers; null where these are."""
-    return by.once("deviations", value, lambda: _deviations(by.floats(value), by.count(value), by))
+    """How far numbers are from the mean of their group; nulls are left out."""
+    return by.once("deviations", value, lambda: _deviations(by.floats(value), by))
 
 
-def _deviations(floats: pa.Array, count: pa.Array, by: Groups) -> Deviations:
-    origin = by.first(floats)
-    shifted = pc.subtract(floats, spread(origin, by))
-    beyond = divide_or_null(by.sum(shifted), count)
-    return Deviations(pc.add(origin, beyond), pc.subtract(shifted, spread(beyond, by)))
+@np.errstate(all="ignore")
+def _deviations(column: pa.Array, by: Groups) -> Deviations:
+    groups = None if by.n == 1 else by.numbers
+    count = values_of(by.count(column))
+    floats = values_of(pc.drop_null(column))
+    if groups is not None and column.null_count:
+        groups = groups[column.is_valid().to_numpy(zero_copy_only=False)]
+    origin = _first(floats, groups, by.n)
+    apart = floats - _spread(origin, groups)
+    beyond = sums_of(apart, groups, by.n) / np.maximum(count, 1)
+    apart -= _spread(beyond, groups)
+    return Deviations(count, origin + beyond, groups, apart)
 
 
-def merged_deviations(mean: pa.Array, count: pa.Array, total: pa.Array, by: Groups) -> Deviations:
-    """The means of several parts together, and how far that of each part is from it.
+def merged(count: Vector, mean: Vector, by: Groups) -> Deviations:
+    """How far the means of parts are from the mean of all of their group; 0 for parts without numbers.
 
     Args:
-        mean: The means of the parts.
-        count: How many values each part has.
-        total: How many values each group has.
+        count: How many numbers each part has.
+        mean: Their mean.
         by: The groups of the parts.
     """
-    origin = by.first(mean)
-    shifted = pc.subtract(mean, spread(origin, by))
-    beyond = divide_or_null(by.sum(pc.multiply(pc.cast(count, pa.float64()), shifted)), total)
-    return Deviations(pc.add(origin, beyond), pc.subtract(shifted, spread(beyond, by)))
+    groups, there = by.numbers, count > 0
+    origin = np.zeros(by.n)
+    first = reductions.ends(np.flatnonzero(there), groups, by.n, last=False)
+    origin[first >= 0] = mean[first[first >= 0]]
+    apart = np.where(there, mean - origin[groups], 0.0)
+    total = reductions.sums(count, groups, by.n)
+    beyond = reductions.sums(count * apart, groups, by.n) / np.maximum(total, 1)
+    return Deviations(total, origin + beyond, groups, np.where(there, apart - beyond[groups], 0.0))
 
 
-def _power_sum(value: pa.Array, power: int, by: Groups) -> pa.Array:
-    return by.once(f"powers of {power}", value, lambda: by.sum(_power(value, power, by)))
+def _first(floats: Vector, groups: Vector | None, n: int) -> Vector:
+    if groups is None:
+        return floats[:1] if len(floats) else np.zeros(1)
+    origin = np.zeros(n)
+    origin[groups[::-1]] = floats[::-1]  # of several of a group, the last that is assigned stays
+    return origin
 
 
-def _power(value: pa.Array, power: int, by: Groups) -> pa.Array:
+def _spread(values: Vector, groups: Vector | None) -> Vector:
+    return values if groups is None else values[groups]
+
+
+def _power(value: pa.Array, power: int, by: Groups) -> Vector:
     """Deviations to a power; those of lower ones are used again."""
-    base = deviations(value, by).values
     if power == 1:
-        return base
-    return by.once(f"power {power}", value, lambda: pc.multiply(_power(value, power - 1, by), base))
+        return deviations(value, by).values
+    half = power // 2
+    return by.once(f"power {power}", value, lambda: _power(value, half, by) * _power(value, power - half, by))
+
+
+def power_sum(value: pa.Array, power: int, by: Groups) -> pa.Array:
+    """The sums of deviations to a power."""
+    groups = deviations(value, by).groups
+    return by.once(
+        f"sum of power {power}", value, lambda: pa.array(sums_of(_power(value, power, by), groups, by.n))
+    )
 
 
 class _Moments(Aggregator):
     State: ClassVar[Any]
 
+    @np.errstate(all="ignore")
     def update(self, value: NumberColumn, by: Groups) -> Any:
-        sums = [_power_sum(value, power, by) for power in range(2, len(self.State._fields))]
-        return self.State(by.count(value), deviations(value, by).mean, *sums)
+        about = deviations(value, by)
+        sums = [power_sum(value, power, by) for power in range(2, len(self.State._fields))]
+        return self.State(pa.array(about.counts), pa.array(about.means), *sums)
 
+    @np.errstate(all="ignore")
     def merge(self, state: Any, by: Groups) -> Any:
-        total = by.sum(state.count)
-        mean, apart = merged_deviations(state.mean, state.count, total, by)
-        n, d = pc.cast(state.count, pa.float64()), apart.fill_null(0.0)
-        d2 = pc.multiply(d, d)
-        made = [_added(state.squares, pc.multiply(n, d2))]
-        if "cubes" in self.State._fields:
-            made.append(_added(state.cubes, _times(3, d, state.squares), _times(1, n, pc.multiply(d2, d))))
-        if "fourths" in self.State._fields:
-            between = _added(_times(4, d, state.cubes), _times(6, d2, state.squares))
-            made.append(_added(state.fourths, between, _times(1, n, pc.multiply(d2, d2))))
-        return self.State(total, mean, *(by.sum(part) for part in made))
-
-
-def _added(first: pa.Array, *others: pa.Array) -> pa.Array:
-    for other in others:
-        first = pc.add(first, other)
-    return first
-
-
-def _times(factor: int, first: pa.Array, second: pa.Array) -> pa.Array:
-    return pc.multiply(pc.multiply(first, second), float(factor))
+        count, mean, squares, *higher = (values_of(column) for column in state)
+        total, means, _, d = merged(count, mean, by)
+        made = [squares + count * d**2]
+        if higher:
+            made.append(higher[0] + 3 * d * squares + count * d**3)
+        if len(higher) > 1:
+            made.append(higher[1] + 4 * d * higher[0] + 6 * d**2 * squares + count * d**4)
+        sums = (reductions.sums(part, by.numbers, by.n) for part in made)
+        return self.State(*(pa.array(column) for column in (total, means, *sums)))
 
 
 @register

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from hyped_beam.aggregators.moments import deviations, merged_deviations, variance
+from hyped_beam.aggregators.moments import deviations, merged, power_sum, sums_of, variance
+from hyped_beam.nodes import reductions
 from hyped_beam.nodes.aggregator import Aggregator
 from hyped_beam.nodes.groups import Groups
 from hyped_beam.nodes.registry import register
@@ -29,26 +30,31 @@ class _Pairs(NamedTuple):
 class _PairAggregator(Aggregator):
     State = _Pairs
 
+    @np.errstate(all="ignore")
     def update(self, x: NumberColumn, y: NumberColumn, by: Groups) -> _Pairs:
         x, y = by.floats(x), by.floats(y)
         if x.null_count or y.null_count:
             both = pc.and_(x.is_valid(), y.is_valid())
             x, y = (pc.if_else(both, column, pa.scalar(None, pa.float64())) for column in (x, y))
-        (mean_x, from_x), (mean_y, from_y) = deviations(x, by), deviations(y, by)
-        sums = [by.sum(pc.multiply(*pair)) for pair in ((from_x, from_y), (from_x, from_x), (from_y, from_y))]
-        return self.State(by.count(x), mean_x, mean_y, *sums)
+        about_x, about_y = deviations(x, by), deviations(y, by)
+        products = sums_of(about_x.values * about_y.values, about_x.groups, by.n)
+        return self.State(
+            count=pa.array(about_x.counts),
+            mean_x=pa.array(about_x.means),
+            mean_y=pa.array(about_y.means),
+            products=pa.array(products),
+            squares_x=power_sum(x, 2, by),
+            squares_y=power_sum(y, 2, by),
+        )
 
+    @np.errstate(all="ignore")
     def merge(self, state: _Pairs, by: Groups) -> _Pairs:
-        total = by.sum(state.count)
-        mean_x, from_x = merged_deviations(state.mean_x, state.count, total, by)
-        mean_y, from_y = merged_deviations(state.mean_y, state.count, total, by)
-        n, dx, dy = pc.cast(state.count, pa.float64()), from_x.fill_null(0.0), from_y.fill_null(0.0)
-
-        def added(sums: pa.Array, first: pa.Array, second: pa.Array) -> pa.Array:
-            return by.sum(pc.add(sums, pc.multiply(n, pc.multiply(first, second))))
-
-        products, squares_x = added(state.products, dx, dy), added(state.squares_x, dx, dx)
-        return self.State(total, mean_x, mean_y, products, squares_x, added(state.squares_y, dy, dy))
+        n, mean_x, mean_y, products, squares_x, squares_y = (values_of(column) for column in state)
+        total, mean_x, _, dx = merged(n, mean_x, by)
+        _, mean_y, _, dy = merged(n, mean_y, by)
+        parts = (products + n * dx * dy, squares_x + n * dx * dx, squares_y + n * dy * dy)
+        sums = (reductions.sums(part, by.numbers, by.n) for part in parts)
+        return self.State(*(pa.array(column) for column in (total, mean_x, mean_y, *sums)))
 
 
 @register

@@ -34,7 +34,7 @@ class Sum(Aggregator):
     """Sum of the values that are not null; 0 where there are none.
 
     Integers are added exactly and are 64-bit integers in the end, floats as float64 in the order of the
-    rows, decimals exactly with the most digits of their width.
+    rows, decimals exactly and have the most digits of their width in the end.
 
     Raises:
         NodeError: A sum of integers overflows 64 bits, or one of decimals its digits.
@@ -54,6 +54,8 @@ class Sum(Aggregator):
         total = self.output(value)
         if features.family(total) is Family.INTEGER:
             return {"high": features.value("int64"), "low": features.value("int64")}
+        if features.family(total) is Family.DECIMAL:
+            return {"total": features.value(f"decimal256(76, {features.to_arrow(total).scale})")}
         return {"total": total}
 
     def output(self, value: Feature) -> Feature:
@@ -77,7 +79,8 @@ class Sum(Aggregator):
 
     def finish(self, state: _Total) -> NumberColumn:
         if state.total is not None:
-            return state.total
+            # decimals of fewer digits again, or an error
+            return pc.cast(state.total, self.output_type)
         return joined(values_of(state.high), values_of(state.low), self.output_type)
 
 

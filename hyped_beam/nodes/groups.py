@@ -18,7 +18,7 @@ _COMPARED_AS = {pa.float16().id: pa.float32(), pa.duration("s").id: pa.int64(), 
 
 _SUM_OVERFLOWS = "the sum of integers overflows 64 bits: cast them to float64 or decimal first"
 _WIDE = decimal.Context(prec=100)
-_DECIMAL_DIGITS = {128: 38, 256: 76}
+_MOST_DIGITS = 76
 
 Made = TypeVar("Made")
 
@@ -98,10 +98,10 @@ class Groups:
         return self.once("floats", values, lambda: pc.cast(values, pa.float64(), safe=False))
 
     def sum(self, values: pa.Array) -> pa.Array:
-        """Sums; 0 for a group without values. Integers widen to 64 bits, floats to float64.
+        """Sums; 0 for a group without values. They widen to 64 bits, those of decimals to 76 digits.
 
         Raises:
-            pyarrow.ArrowInvalid: A sum of integers overflows 64 bits, one of decimals its digits.
+            pyarrow.ArrowInvalid: A sum of integers overflows 64 bits, one of decimals 76 digits.
         """
         return self.once("sum", values, lambda: self._sum(values))
 
@@ -156,18 +156,15 @@ class Groups:
         return max(abs(low), abs(high)) * max(len(values), 1) >= 2**63
 
     def _decimal_sum(self, values: pa.Array) -> pa.Array:
-        digits, scale = _DECIMAL_DIGITS.get(values.type.bit_width, 38), values.type.scale
-        wide = pa.decimal256(76, scale)
+        wide = pa.decimal256(_MOST_DIGITS, values.type.scale)
         limit = pc.max(pc.abs(values)).as_py() or decimal.Decimal(0)
-        if limit.scaleb(scale, _WIDE) * len(values) >= 10**76:
+        if int(limit.scaleb(values.type.scale, _WIDE)) * len(values) >= 10**_MOST_DIGITS:
             msg = "the sum of decimals may overflow 76 digits: cast them to fewer digits or float64 first"
             raise pa.ArrowInvalid(msg)
         exact = pc.cast(values, wide)
         if self.n == 1:
-            total = pa.array([pc.sum(exact, min_count=0).as_py()], wide)
-        else:
-            total = self._reduce(exact, "sum", min_count=0)
-        return total if digits == _DECIMAL_DIGITS[256] else pc.cast(total, pa.decimal128(38, scale))
+            return pa.repeat(pc.cast(pc.sum(exact, min_count=0), wide), 1)
+        return self._reduce(exact, "sum", min_count=0)
 
     def count(self, values: pa.Array) -> pa.Array:
         """The number of values that are not null (int64)."""
@@ -201,11 +198,11 @@ class Groups:
 
     def first(self, values: pa.Array) -> pa.Array:
         """The first values that are not null."""
-        return pc.take(values, self.first_row(values.is_valid()))
+        return pc.take(values, self.first_row(values.is_valid() if values.null_count else None))
 
     def last(self, values: pa.Array) -> pa.Array:
         """The last values that are not null."""
-        return pc.take(values, self.last_row(values.is_valid()))
+        return pc.take(values, self.last_row(values.is_valid() if values.null_count else None))
 
     def first_row(self, where: pa.Array | None = None) -> pa.Array:
         """The number of the first row, of those where a condition is true (int64); null where none is."""
@@ -216,6 +213,9 @@ class Groups:
         return self._end(where, last=True)
 
     def _end(self, where: pa.Array | None, *, last: bool) -> pa.Array:
+        if where is None and self.n == 1:
+            end = (self.rows - 1 if last else 0) if self.rows else None
+            return pa.array([end], pa.int64())
         if where is None:
             rows = np.arange(self.rows)
         else:

@@ -311,6 +311,23 @@ class Ref:
             >>> evaluate(flow_of(table.schema).sent.hour(), table).to_pylist()
             [14]
         """
+    def index(self, value: Any, default: int | None = None) -> Ref:
+        """At which place a value, or each element of a list of values, first is in each list, from 0.
+
+        With a list that is the same for all rows, such as a `Vocabulary`, each value is looked up in one hash
+        table. Null where the value or the list is null; and `default`, or null if it is not given, where the list
+        does not have the value. NaN is found where NaN is.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"tags": [["a", "b"], ["b"], None], "tag": ["b", "c", "b"]})
+            >>> src = flow_of(table.schema)
+            >>> evaluate(src.tags.index(src.tag), table).to_pylist()
+            [1, None, None]
+            >>> evaluate(src.tags.index(src.tag, default=-1), table).to_pylist()
+            [1, -1, None]
+        """
     def is_in(self, values: Ref | Sequence[Any]) -> Ref:
         """Whether each value is one of some values; null where it is null.
 
@@ -413,6 +430,23 @@ class Ref:
         """
     def microsecond(self) -> Ref:
         """The microseconds of the second, from 0 to 999999, as in Python."""
+    def might_contain(self, value: Any) -> Ref:
+        """Whether a value may be in the set that a Bloom filter, made by `BloomFilter`, describes.
+
+        False is certain; true is wrong as often as the filter's `error` says. Null where the value or the filter
+        is null. The value must have the family of type that the filter was made of: 1 and 1.0 differ.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.aggregators import BloomFilter
+            >>> from hyped_beam.testing import aggregate, evaluate, flow_of
+            >>> small = BloomFilter(capacity=100).call(flow_of({"n": "int64"}).n)
+            >>> known = aggregate(small, pa.table({"n": [1, 2]}))
+            >>> table = pa.table({"known": [known] * 3, "n": [2, 3, None]})
+            >>> src = flow_of(table.schema)
+            >>> evaluate(src.known.might_contain(src.n), table).to_pylist()
+            [True, False, None]
+        """
     def min(self) -> Ref:
         """The smallest element of each list; null if it has none. NaN only where there is nothing else.
 

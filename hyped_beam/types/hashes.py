@@ -36,7 +36,7 @@ _NAN = np.uint64(0x7FF8000000000000)
 
 def hashes_of(array: pa.Array, seed: int = 0) -> Vector:
     """The hash of each value, nulls included (uint64)."""
-    return _mix(_hashes(array) + _mix(np.array([seed], np.uint64) + _GOLDEN))
+    return mixed(_hashes(array) + mixed(np.array([seed], np.uint64) + _GOLDEN))
 
 
 def _hashes(array: pa.Array) -> Vector:
@@ -44,17 +44,17 @@ def _hashes(array: pa.Array) -> Vector:
     if isinstance(array, pa.ExtensionArray):
         return _hashes(array.storage)
     if pa.types.is_null(array.type):
-        return np.full(len(array), _mix(np.array([_NULL]))[0])
+        return np.full(len(array), mixed(np.array([_NULL]))[0])
     hashes = _hashes_of_kind(array)
     if array.null_count:
-        hashes[array.is_null().to_numpy(zero_copy_only=False)] = _mix(np.array([_NULL]))[0]
+        hashes[array.is_null().to_numpy(zero_copy_only=False)] = mixed(np.array([_NULL]))[0]
     return hashes
 
 
 def _hashes_of_kind(array: pa.Array) -> Vector:
     kind = array.type
     if pa.types.is_floating(kind):
-        return _mix(_float_bits(array) + _FLOAT)
+        return mixed(_float_bits(array) + _FLOAT)
     if pa.types.is_decimal(kind):
         width = kind.bit_width // 64
         words = np.frombuffer(array.buffers()[1], "<u8", len(array) * width, array.offset * width * 8)
@@ -68,7 +68,7 @@ def _hashes_of_kind(array: pa.Array) -> Vector:
         return _combined(_hashes(array.flatten()), lengths.to_numpy(zero_copy_only=False), _LIST)
     if not pa.types.is_primitive(kind):
         return _hashes_of_bytes(array)
-    return _mix(_whole_bits(array) + _WHOLE)
+    return mixed(_whole_bits(array) + _WHOLE)
 
 
 def _whole_bits(array: pa.Array) -> Vector:
@@ -112,14 +112,14 @@ def _combined(words: Vector, counts: Vector, tag: np.uint64, lengths: Vector | N
     """`words` of the definition, for rows of `counts` words each."""
     ends = np.cumsum(counts)
     position = np.arange(len(words)) - np.repeat(ends - counts, counts)
-    mixed = _mix(words + _GOLDEN * (position + 1).astype(np.uint64))
-    totals = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed, dtype=np.uint64)])
+    terms = mixed(words + _GOLDEN * (position + 1).astype(np.uint64))
+    totals = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
     sums = totals[ends] - totals[ends - counts]
-    return _mix(sums + _GOLDEN * (counts if lengths is None else lengths).astype(np.uint64) + tag)
+    return mixed(sums + _GOLDEN * (counts if lengths is None else lengths).astype(np.uint64) + tag)
 
 
-def _mix(values: Vector) -> Vector:
-    """The finisher of splitmix64; changes and returns an array that nobody else holds."""
+def mixed(values: Vector) -> Vector:
+    """The finisher of splitmix64: every bit mixed into all others. Changes the array, and returns it."""
     values ^= values >> np.uint64(30)
     values *= _FIRST
     values ^= values >> np.uint64(27)
