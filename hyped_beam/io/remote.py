@@ -26,7 +26,7 @@ NO_BUCKET = re.compile(
 REFUSED = re.compile(
     r"ACCESS_DENIED|AccessDenied|INVALID_ACCESS_KEY_ID|InvalidAccessKeyId|SIGNATURE_DOES_NOT_MATCH"
     r"|SignatureDoesNotMatch|EXPIRED_TOKEN|ExpiredToken|INVALID_CLIENT_TOKEN_ID|InvalidToken"
-    r"|\b40[13]\b|Forbidden|Unauthorized|PERMISSION_DENIED|UNAUTHENTICATED|Permission denied",
+    r"|HTTP status 40[13]|Forbidden|Unauthorized|PERMISSION_DENIED|UNAUTHENTICATED|Permission denied",
     re.IGNORECASE,
 )
 UNREACHABLE = re.compile(
