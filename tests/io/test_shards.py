@@ -17,6 +17,10 @@ import pytest
 from hyped_beam.errors import DefinitionError, UnknownNameError
 from hyped_beam.io import shards
 from hyped_beam.io.commit import Destination, RangeCommit, finish, prepare, read_record
+from hyped_beam.io.readers.arrow import ArrowReader
+from hyped_beam.io.readers.csv import CsvReader
+from hyped_beam.io.readers.json import JsonReader
+from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.writers.arrow import ArrowDatasetWriter
 from hyped_beam.io.writers.csv import CsvDatasetWriter
 from hyped_beam.io.writers.json import JsonDatasetWriter
@@ -295,3 +299,20 @@ def test_columns_that_cannot_name_folders_are_refused(tmp_path, write_table):
     with pytest.raises(DefinitionError, match="names all columns"):
         write_table(JsonDatasetWriter(tmp_path / "out", partition_by="text"), table.select(["text"]))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("writer", "reader"),
+    [
+        (JsonDatasetWriter, JsonReader),
+        (ParquetDatasetWriter, ParquetReader),
+        (ArrowDatasetWriter, ArrowReader),
+        (CsvDatasetWriter, CsvReader),
+    ],
+)
+def test_our_readers_read_partitions_back(writer, reader, tmp_path, write_table, read_all):
+    table = groups()
+    write_table(writer(tmp_path / "out", partition_by="group", max_shard_rows=40), table)
+    back = pa.Table.from_batches(read_all(reader(tmp_path / "out")))
+    rows = back.select(table.column_names).to_pylist()
+    assert sorted(rows, key=lambda row: row["n"]) == table.to_pylist()
