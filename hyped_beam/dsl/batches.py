@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from hyped_beam.errors import CallSite, InputError, unknown_name
 from hyped_beam.types import arrays, features
+from hyped_beam.types.encoding import ENCODING_ERRORS, encode
 from hyped_beam.types.features import Feature
 
 
@@ -86,17 +87,9 @@ def _from_lists(batch: Mapping[str, Any], columns: Mapping[str, Feature]) -> pa.
 
 
 def _encode(name: str, values: Any, feature: Feature) -> pa.Array:
-    from datasets import Features
-    from datasets.arrow_writer import TypedSequence
-
-    plain = type(feature).__name__ == "Value"
     try:
-        if plain:
-            return arrays.from_values(values, features.to_arrow(feature))
-        encoded = Features({name: feature}).encode_batch({name: list(values)})[name]
-        array = pa.array(TypedSequence(encoded, type=feature))
-        return arrays.conform(array, features.to_arrow(feature))
-    except (pa.ArrowException, TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        return encode(values, feature)
+    except ENCODING_ERRORS as error:
         raise InputError(
             f"column {name!r} does not hold {features.describe(feature)}: {error}", site=CallSite.nearest()
         ) from error

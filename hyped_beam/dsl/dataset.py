@@ -14,15 +14,15 @@ from typing import Any
 
 import pyarrow as pa
 from datasets import Dataset, DatasetInfo, config
-from datasets.table import ConcatenationTable, MemoryMappedTable, concat_tables
+from datasets.table import MemoryMappedTable, concat_tables
 
 from hyped_beam.dsl.outputs import AGGREGATES, ROWS
-from hyped_beam.io.readers.arrow import ArrowReader
+from hyped_beam.io.readers.dataset import DatasetReader
 from hyped_beam.io.writers.arrow import ArrowDatasetWriter
 from hyped_beam.launch.bounded import prepare_bounded
 from hyped_beam.launch.signals import ended_cleanly
 from hyped_beam.plan.planner import Plan
-from hyped_beam.types import arrays, features
+from hyped_beam.types import features
 
 
 def apply_now(
@@ -44,7 +44,7 @@ def apply_now(
         _removed_on_failure(folder),
     ):
         work = Path(scratch)
-        reader = reader_of(data, plan, work)
+        reader = DatasetReader(data).selecting(list(plan.graph.source.feature))
         result = prepare_bounded(plan, reader, writers, processes=processes, runner="direct", work=work).run()
     aggregates = None if plan.finish is None else result.values[AGGREGATES].to_pylist()[0]
     if folder is None:
@@ -67,62 +67,6 @@ def _removed_on_failure(folder: str | None) -> Iterator[None]:
 def _result_folder(data: Dataset, cache_dir: str | os.PathLike[str] | None) -> str:
     base = Path(cache_dir) if cache_dir is not None else Path(config.HF_DATASETS_CACHE) / "hyped_beam"
     return str(base / f"{data._fingerprint}-{uuid.uuid4().hex[:12]}")
-
-
-def reader_of(data: Dataset, plan: Plan, scratch: Path) -> ArrowReader:
-    """A reader of a dataset: of its own files where its rows are theirs, else of a copy of what is read.
-
-    Args:
-        data: The dataset.
-        plan: The plan that reads it.
-        scratch: A folder for the copy.
-    """
-    described = dict(plan.graph.source.feature)
-    files = _own_files(data)
-    if files is None:
-        files = [str(scratch / "rows.arrow")]
-        _spool(data, list(described), files[0])
-    return ArrowReader(files, features=features.as_features(described))
-
-
-def _own_files(data: Dataset) -> list[str] | None:
-    """The Arrow files that hold the dataset's rows, all and in order; None where there are none such."""
-    if data._indices is not None or len(data) == 0:
-        return None
-    table = data._data
-    blocks = [table]
-    if isinstance(table, ConcatenationTable):
-        if any(len(row) != 1 for row in table.blocks):
-            return None
-        blocks = [row[0] for row in table.blocks]
-    if not all(isinstance(block, MemoryMappedTable) and _holds_its_file(block) for block in blocks):
-        return None
-    paths = [str(block.path) for block in blocks]
-    return paths if all(Path(path).exists() for path in paths) else None
-
-
-def _holds_its_file(block: MemoryMappedTable) -> bool:
-    """Whether a table is a file as it is: what was done to it since (slicing, renaming, ...) is on record."""
-    return all(replay[0] == "replace_schema_metadata" for replay in block.replays or ())
-
-
-def _spool(data: Dataset, columns: list[str], path: str) -> None:
-    selected = data.select_columns(columns)
-    schema = selected.features.arrow_schema
-    with pa.OSFile(path, "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-        if selected._indices is None:
-            for batch in selected.data.table.to_batches(max_chunksize=65_536):
-                writer.write_batch(_conformed(batch, schema))
-            return
-        for table in selected.with_format("arrow").iter(batch_size=16_384):
-            for batch in table.to_batches():
-                writer.write_batch(_conformed(batch, schema))
-
-
-def _conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """A batch in a schema; Arrow's own cast aborts on extension types inside lists."""
-    columns = [arrays.conform(batch.column(field.name), field.type) for field in schema]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _dataset_of(shards: list[str], schema: pa.Schema, origin: Dataset) -> Dataset:

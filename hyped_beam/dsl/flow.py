@@ -318,7 +318,7 @@ class DataFlow:
         from hyped_beam.dsl.job import Job
         from hyped_beam.dsl.sources import as_source
 
-        return Job(self._builder, as_source(source), {})
+        return Job(self._builder, as_source(source, self._features), {})
 
     @checked_keywords
     def save(self, path: str | os.PathLike[str], collect: Any = None, aggregators: Any = None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hyped_beam.dsl.keywords import checked_keywords
 from hyped_beam.dsl.outputs import AGGREGATES, ROWS, graph_with_sinks, plan_of
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
+from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.writers.base import Writer
 from hyped_beam.ir.graph import GraphBuilder
 from hyped_beam.plan.planner import Plan
@@ -31,14 +32,14 @@ class Job:
 
     Attributes:
         builder: The graph of the flow.
-        source: The reader, or a `datasets.Dataset`.
+        source: The reader.
         outputs: Rows and their writers, by name.
         aggregators: What is aggregated.
         aggregates_path: The file that the aggregates are written to.
     """
 
     builder: GraphBuilder
-    source: Any
+    source: Reader
     outputs: Mapping[str, _Output]
     aggregators: Any = None
     aggregates_path: str | None = None

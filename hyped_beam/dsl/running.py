@@ -25,7 +25,6 @@ from hyped_beam.launch.bounded import BoundedJob, prepare_bounded
 from hyped_beam.launch.progress import ReportProgress
 from hyped_beam.launch.result import JobReport, JobResult
 from hyped_beam.launch.signals import ended_cleanly
-from hyped_beam.plan.planner import Plan
 
 if TYPE_CHECKING:
     from hyped_beam.dsl.job import Job
@@ -62,7 +61,7 @@ def _prepare(
 ) -> BoundedJob:
     plan = job.plan()
     check_columns(job.source.features, plan)
-    reader = _reader(job.source, plan, work)
+    reader = job.source.selecting(list(plan.graph.source.feature))
     if job.aggregates_path is not None:
         _check_file(job.aggregates_path, reader, [output.writer.path for output in job.outputs.values()])
     return prepare_bounded(
@@ -73,16 +72,7 @@ def _prepare(
         runner=runner,
         work=work,
         options=options,
-        source=None if isinstance(job.source, Reader) else str(job.source._fingerprint),  # noqa: SLF001 - what `datasets` itself caches by
     )
-
-
-def _reader(source: Any, plan: Plan, work: Path) -> Reader:
-    if isinstance(source, Reader):
-        return source
-    from hyped_beam.dsl.dataset import reader_of
-
-    return reader_of(source, plan, work)
 
 
 def _run(job: Job, prepared: BoundedJob, progress: ReportProgress | None, pool: str | None) -> JobReport:

@@ -14,23 +14,28 @@ HUB_DATASET = re.compile(r"hf://datasets/[^/@?*]+/[^/?*]+/?")
 """A whole dataset of the Hub; with more behind it, files in one."""
 
 
-def as_source(source: Any) -> Any:
-    """A source as a reader; a `datasets.Dataset` is one as it is.
+def as_source(source: Any, features: Any = None) -> Reader:
+    """A source as a reader.
 
     Args:
         source: A reader, a dataset, or a path, URI or pattern, whose files tell their format by their names.
+        features: Of the rows, for an iterable dataset that does not say them.
 
     Raises:
         DefinitionTypeError: It is neither.
         InputError: There are no such files, or their names tell no format, or several.
     """
-    if isinstance(source, Reader) or is_dataset(source):
+    if isinstance(source, Reader):
         return source
+    if is_dataset(source):
+        from hyped_beam.io.readers.dataset import DatasetReader
+
+        return DatasetReader(source, features=features)
     if not isinstance(source, (str, os.PathLike)):
         raise DefinitionTypeError(
             f"source= takes a reader, a path or a dataset, got {type(source).__name__}",
             site=CallSite.nearest(),
-            hint="an iterable dataset is computed by flow.apply(ds, ...)",
+            hint="of a dict of datasets give one split",
         )
     path = os.fspath(source)
     try:
@@ -47,6 +52,6 @@ def as_source(source: Any) -> Any:
 
 
 def is_dataset(source: Any) -> bool:
-    """Whether a source is a `datasets.Dataset`; without importing it for those that are not."""
+    """Whether a source is a dataset; without importing `datasets` for those that are not."""
     datasets = sys.modules.get("datasets")
-    return datasets is not None and isinstance(source, datasets.Dataset)
+    return datasets is not None and isinstance(source, (datasets.Dataset, datasets.IterableDataset))

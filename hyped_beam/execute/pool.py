@@ -14,6 +14,7 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
@@ -27,6 +28,8 @@ _START = (
     "from hyped_beam.execute.worker import main; main(int(sys.argv[1]))"
 )
 STOP_SECONDS = 5
+IN_FLIGHT_PER_WORKER = 4
+"""How many tasks in order there are for each worker: under way, ready, or waiting for one before them."""
 
 _KEEP_MEMORY = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
@@ -144,6 +147,52 @@ class ProcessPool:
                 self.close()  # tasks of a failed job are still under way in the others
                 raise
 
+    def run_in_order(self, job: Job, tasks: Iterable[Any]) -> Iterator[Any]:
+        """The results of tasks in the order of the tasks, which are taken as processes are free for them.
+
+        Only some tasks and results are held at a time, however many there are. Tasks may be large.
+
+        Raises:
+            JobError: A worker process ended.
+            Exception: What a task raised.
+        """
+        with self._lock:
+            self._revive()
+            self._jobs += 1
+            key = f"{id(self)}-{self._jobs}"
+            try:
+                yield from self._run_in_order(key, cloudpickle.dumps(job), iter(tasks))
+            except BaseException:
+                self.close()  # tasks of a failed job are still under way in the others
+                raise
+
+    def _run_in_order(self, key: str, job: bytes, tasks: Iterator[Any]) -> Iterator[Any]:
+        ready: deque[Any] = deque()
+        doing: dict[Worker, int] = {}
+        done: dict[int, Any] = {}
+        sent = given = 0
+        more = True
+        while more or ready or doing or done:
+            if self.stopped:
+                raise JobError("the job was cancelled")
+            for worker in self.workers:  # one whose pipe is full of a result takes no task
+                if ready and worker not in doing:
+                    self._send(worker, key, job, ready.popleft())
+                    doing[worker], sent = sent, sent + 1
+            # What is ready, computed and waited for is bounded, as one task may take longer than all others.
+            reads = more and sent + len(ready) - given < IN_FLIGHT_PER_WORKER * len(self.workers)
+            for worker in self._answering(0 if reads or given in done else None):
+                done[doing.pop(worker)] = self._answer(worker)
+            if given in done:
+                yield done.pop(given)
+                given += 1
+            elif reads:
+                for task in islice(tasks, 1):
+                    ready.append(task)
+                    break
+                else:
+                    more = False
+
     def _revive(self) -> None:
         """Put new workers in the place of those that have gone since the last job, or were ended by it."""
         for worker in [worker for worker in self.workers if worker.process.poll() is not None]:
@@ -170,9 +219,9 @@ class ProcessPool:
         except (BrokenPipeError, ConnectionResetError):
             raise worker.death() from None
 
-    def _answering(self) -> list[Worker]:
+    def _answering(self, timeout: float | None = None) -> list[Worker]:
         busy: dict[Any, Worker] = {worker.connection: worker for worker in self.workers if worker.busy}
-        ready: list[Connection] = wait(list(busy))  # type: ignore[assignment]  # connections were given
+        ready: list[Connection] = wait(list(busy), timeout)  # type: ignore[assignment]  # connections were given
         return [busy[connection] for connection in ready]
 
     def _answer(self, worker: Worker) -> Any:

@@ -102,6 +102,7 @@ class BoundedJob:
             _empty_batch(self.plan),
             resume=self.resume,
             marks=None if marks is None else str(marks),
+            read_here=self.reader.reads_here(self.processes),
         )
         ranges = 0 if progress is None else max(len(self.reader.ranges()), 1)
         done = DoneInOutput(self.destinations) if marks is None else DoneInMarks(marks)
@@ -145,7 +146,6 @@ def prepare_bounded(
     runner: str,
     work: Path,
     options: Mapping[str, Any] | None = None,
-    source: str | None = None,
 ) -> BoundedJob:
     """Check all that can be checked before a job runs, and make its output folders ready.
 
@@ -157,7 +157,6 @@ def prepare_bounded(
         runner: The name of a runner profile.
         work: A folder for what only this job needs.
         options: Beam's options.
-        source: The fingerprint of the source, where the reader reads only a copy of it.
 
     Raises:
         DefinitionError: An option or the runner is not known, or outputs contradict each other.
@@ -171,7 +170,7 @@ def prepare_bounded(
         for output in plan.scan.outputs
     )
     overwrite = _overwrite(writers)
-    fingerprint = _fingerprint(plan, source or reader.fingerprint())
+    fingerprint = _fingerprint(plan, reader.fingerprint())
     commit.prepare(destinations, fingerprint, overwrite, reader.inputs())
     return BoundedJob(
         plan, reader, destinations, processes, profile, dict(options or {}), work, overwrite == "resume"

@@ -19,8 +19,9 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from hyped_beam.errors import FlowError, JobError
 from hyped_beam.execute.pool import ProcessPool, named_pool, shared_pool
+from hyped_beam.execute.pooled import PooledStage
 from hyped_beam.execute.stage import Batch, StageRunner
-from hyped_beam.execute.states import StateMerger
+from hyped_beam.execute.states import StateMerger, to_bytes
 from hyped_beam.io import commit
 from hyped_beam.io.readers.base import Range, Reader
 from hyped_beam.lowering.failure import StageFailedError, as_text
@@ -71,10 +72,14 @@ class DoRanges(beam.DoFn):
         job: The pickled `RangeJob`; a pickle of a running job, never saved.
         processes: How many processes; 1 for this one.
         pool: The name of a pool that was made for the job in the process that started it.
+        read_here: Whether this process reads and writes also where a pool computes.
     """
 
-    def __init__(self, job: bytes, processes: int, pool: str | None = None) -> None:
+    def __init__(
+        self, job: bytes, processes: int, pool: str | None = None, *, read_here: bool = False
+    ) -> None:
         self.job = job
+        self.read_here = read_here
         self.processes = processes
         self.pool = pool
         self._open: OpenRangeJob | None = None
@@ -84,12 +89,19 @@ class DoRanges(beam.DoFn):
         if self.processes == 1 and self._own_pool() is None:
             with raising_text():
                 self._open = self._load().open()
+        elif self.read_here:
+            job = self._load()
+            with raising_text():
+                self._open = job.open(PooledStage(job.program, self._pool()))
 
     def _load(self) -> RangeJob:
         return pickle.loads(self.job)  # noqa: S301 - made by this job's driver
 
     def _own_pool(self) -> ProcessPool | None:
         return None if self.pool is None else named_pool(self.pool)
+
+    def _pool(self) -> ProcessPool:
+        return self._own_pool() or shared_pool(self.processes)
 
     def start_bundle(self) -> None:
         self._waiting = []
@@ -114,8 +126,7 @@ class DoRanges(beam.DoFn):
     def _run_waiting(self) -> Iterator[RangeResult]:
         if self._open is not None:
             return self._open.run_all(self._waiting)
-        pool = self._own_pool() or shared_pool(self.processes)
-        return pool.run(self._load(), self._waiting)
+        return self._pool().run(self._load(), self._waiting)
 
     def teardown(self) -> None:
         if self._open is not None:
@@ -141,6 +152,7 @@ class FinishJob(beam.DoFn):
             told, tree, timings = AccumulatorCoder(self.combine).decode(element[1])
             records = [commit.RangeRecord.from_json(told[number]) for number in sorted(told)]
             if finish.program is not None:
+                Path(f"{finish.values_path}.states").write_bytes(to_bytes(tree.to_batch()))
                 _write_values(finish, StateMerger(finish.aggregates).finish(tree.total()))
             report = {"rows_in": sum(record.rows_in for record in records), "timings": timings}
             Path(finish.report_path).write_text(json.dumps(report), encoding="utf-8")
@@ -194,13 +206,14 @@ def build(
     """
     pickled = cloudpickle.dumps(job)
     combine = CombineRanges(cloudpickle.dumps(finish.aggregates))
+    do = DoRanges(pickled, processes or (os.cpu_count() or 1), pool, read_here=job.read_here)
     _ = (
         pipeline
         | "Start" >> beam.Impulse()
         | "CutRanges" >> beam.ParDo(CutRanges(cloudpickle.dumps(reader)))
         # One range a key. `Reshuffle` takes eight steps for it, a third of a small job's time.
         | "SpreadRanges" >> beam.GroupByKey()
-        | "DoRanges" >> beam.ParDo(DoRanges(pickled, processes or (os.cpu_count() or 1), pool))
+        | "DoRanges" >> beam.ParDo(do)
         | "CombineRanges" >> beam.CombinePerKey(combine)
         | "Finish" >> beam.ParDo(FinishJob(cloudpickle.dumps((job.destinations, finish)), combine))
     )

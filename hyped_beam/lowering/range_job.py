@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
+from hyped_beam.execute.pooled import PooledStage
 from hyped_beam.execute.stage import Batch, BatchResult, StageRunner
 from hyped_beam.execute.states import StateMerger, States, StateTree, to_bytes
 from hyped_beam.execute.timing import READ, Timings, add_timing, add_timings, write_key
@@ -51,6 +52,7 @@ class RangeJob:
         empty: A batch of no rows of the source, for a range that holds none.
         resume: Whether ranges that are done already are left as they are.
         marks: A local folder that each range that is done leaves its record in, for a job that commits none.
+        read_here: Whether rows are read and written by one process, also where several compute.
     """
 
     scan: Scan
@@ -59,10 +61,15 @@ class RangeJob:
     empty: pa.RecordBatch
     resume: bool = False
     marks: str | None = None
+    read_here: bool = False
 
-    def open(self) -> OpenRangeJob:
-        """Make it ready to run: nodes are set up."""
-        return OpenRangeJob(self)
+    def open(self, runner: StageRunner | PooledStage | None = None) -> OpenRangeJob:
+        """Make it ready to run: nodes are set up.
+
+        Args:
+            runner: What computes the batches; this process by default.
+        """
+        return OpenRangeJob(self, runner or StageRunner(self.program))
 
 
 class OpenRangeJob:
@@ -70,11 +77,12 @@ class OpenRangeJob:
 
     Args:
         job: The scan.
+        runner: What computes the batches.
     """
 
-    def __init__(self, job: RangeJob) -> None:
+    def __init__(self, job: RangeJob, runner: StageRunner | PooledStage) -> None:
         self.job = job
-        self._runner = StageRunner(job.program)
+        self._runner = runner
         self._runner.open()
         self._merger = StateMerger(job.program.aggregates)
 

@@ -175,6 +175,14 @@ class Reader(Endpoint):
         """The scan batches of a range, of some columns; see `Scan.read`."""
         return self.scan(columns).read(part)
 
+    def selecting(self, columns: Sequence[str]) -> Reader:  # noqa: ARG002 - for those that prepare columns
+        """The same reader, told that only some columns are read of it."""
+        return self
+
+    def reads_here(self, processes: int) -> bool:  # noqa: ARG002 - for those that cannot be shared
+        """Whether rows are read where the job runs, and handed to its processes from there."""
+        return False
+
     def inputs(self) -> Sequence[str]:
         """The paths or URIs of the files and folders that are read, which no output may lie in."""
         return ()
