@@ -78,6 +78,18 @@ class AggregateState:
         tree.add_batch(from_bytes(base64.b64decode(encoded)))
         return Shard(tree, int(parts))
 
+    def replace(self, tree: pa.RecordBatch) -> None:
+        """Take what a job has added up in place of the latest iteration.
+
+        Args:
+            tree: The states of the job's ranges, as `StateTree.to_batch` wrote them down.
+        """
+        held = StateTree(self.merger)
+        held.add_batch(tree)
+        with self._lock:
+            self._iteration = None
+            self._shards = {0: Shard(held, tree.num_rows)}
+
     def save(self, shard: int) -> str:
         """What the batches of a shard have added up to, as text."""
         with self._lock:

@@ -10,6 +10,7 @@ import copy
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -40,6 +41,7 @@ def apply_lazily(
         state: Where its latest iteration adds up aggregates; None where there are none.
     """
     size = batch_size or BATCH_ROWS
+    origin = Origin(data, plan, batch_size)
     described = plan.graph.source.feature
     if plan.scan.columns and set(plan.scan.columns) < set(data.features or ()):
         data = data.select_columns(list(plan.scan.columns))
@@ -49,6 +51,7 @@ def apply_lazily(
     info = data.info.copy()
     info.features = _features(output.schema)
     stage = StageIterable(front, LazyRunner(plan.scan), described, size, state)
+    stage.origin = origin
     return IterableDataset(
         ex_iterable=stage,
         info=info,
@@ -56,6 +59,28 @@ def apply_lazily(
         distributed=data._distributed,
         token_per_repo_id=data._token_per_repo_id,
     )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What was applied to what, so that a job can do it as well.
+
+    Attributes:
+        data: The dataset below.
+        plan: The plan of the flow.
+        batch_size: The bound that was given on the rows that are computed at once.
+    """
+
+    data: IterableDataset
+    plan: Plan
+    batch_size: int | None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _nothing, ()  # only the process that applied it runs a job of it
+
+
+def _nothing() -> None:
+    return None
 
 
 def _features(columns: Any) -> Any:
@@ -77,7 +102,13 @@ class StageIterable(_BaseExamplesIterable):
         columns: The columns that it reads, with their features.
         batch_size: The rows that are computed at once.
         state: Where the latest iteration adds up aggregates.
+
+    Attributes:
+        origin: What was applied to what; None for a part of it, or in another process.
     """
+
+    keeps_shards = True
+    """That its shards one after the other are its rows; readers look for it."""
 
     def __init__(
         self,
@@ -93,8 +124,9 @@ class StageIterable(_BaseExamplesIterable):
         self.columns = columns
         self.batch_size = batch_size
         self.state = state
+        self.origin: Origin | None = None
         (output,) = runner.program.outputs
-        self._described = _features(output.schema)
+        self.described = _features(output.schema)
         self.iteration = object()
         self.shard = 0
         self._splits: dict[int, object] = {}
@@ -105,14 +137,19 @@ class StageIterable(_BaseExamplesIterable):
         return self._iter_arrow
 
     @property
+    def stays_in_process(self) -> bool:
+        """Whether it must be iterated over in this process, which adds up aggregates; readers look for it."""
+        return self.state is not None
+
+    @property
     def is_typed(self) -> bool:
         """Whether rows come as their features say; images and such are left to be decoded by who iterates."""
-        return not any(self._described._column_requires_decoding.values())
+        return not any(self.described._column_requires_decoding.values())
 
     @property
     def features(self) -> Any:
         """Its columns, where rows come as they say."""
-        return self._described if self.is_typed else None
+        return self.described if self.is_typed else None
 
     def _init_state_dict(self) -> dict[str, Any]:
         start = self.ex_iterable._init_state_dict()

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from hyped_beam.errors import DefinitionError
+from hyped_beam.execute.states import from_bytes
 from hyped_beam.io import commit
 from hyped_beam.io.commit import Destination
 from hyped_beam.io.preparing import remove_unrecorded
@@ -40,6 +41,7 @@ class BoundedResult:
         rows: The number of rows of each output.
         shards: The files of each output, in the order of the source.
         values: The values of aggregates, a record batch of one row by the name of the output.
+        states: What the values come from, as `StateTree.to_batch` writes it down; None without aggregates.
         seconds: How long it ran.
         node_seconds: How long its parts took.
     """
@@ -48,6 +50,7 @@ class BoundedResult:
     rows: Mapping[str, int]
     shards: Mapping[str, list[str]]
     values: Mapping[str, pa.RecordBatch]
+    states: pa.RecordBatch | None
     seconds: float
     node_seconds: tuple[NodeTime, ...]
 
@@ -119,6 +122,7 @@ class BoundedJob:
             rows={name: made.rows for name, made in manifests.items()},
             shards={name: made.paths for name, made in manifests.items()},
             values=_read_values(self.plan, values_path),
+            states=None if values_path is None else from_bytes(Path(f"{values_path}.states").read_bytes()),
             seconds=time.monotonic() - started,
             node_seconds=node_times(self.plan, report["timings"]),
         )

@@ -198,3 +198,71 @@ def test_workers_have_the_environment_of_the_time_of_the_job(pool, monkeypatch):
     monkeypatch.delenv("HYPED_BEAM_TEST_VARIABLE")
     assert list(pool.run(Square(), ["environment"])) == [None]
     assert {worker.process.pid for worker in pool.workers} == pids
+
+
+# ------------------------------------------------------------------------------------------- in order
+
+
+class _Slow:
+    """A job whose tasks are a number and the name of a file that must be there before it is done."""
+
+    def open(self) -> _Slow:
+        return self
+
+    def close(self) -> None:
+        pass
+
+    def run(self, task: tuple[int, str | None]) -> tuple[int, bytes]:
+        number, awaited = task
+        while awaited is not None and not Path(awaited).exists():
+            time.sleep(0.005)
+        if number < 0:
+            raise ValueError(number)
+        return number, b"x" * (1 << 20)  # more than a pipe holds
+
+
+def test_results_come_in_the_order_of_the_tasks_and_few_tasks_are_taken_ahead(tmp_path: Path):
+    taken: list[int] = []
+    awaited = tmp_path / "go"
+
+    def tasks() -> Iterator[tuple[int, str | None, bytes]]:
+        for number in range(40):
+            taken.append(number)
+            if number == 11:
+                awaited.touch()  # which the first has waited for
+            yield number, str(awaited) if number == 0 else None
+
+    pool = ProcessPool(3)
+    try:
+        found = []
+        for number, _ in pool.run_in_order(_Slow(), tasks()):
+            found.append(number)
+            assert len(taken) - len(found) <= 12
+        assert found == list(range(40))
+        assert list(pool.run_in_order(_Slow(), iter(()))) == []
+    finally:
+        pool.close()
+
+
+def test_a_task_that_raises_is_raised_and_the_pool_goes_on():
+    pool = ProcessPool(2)
+    try:
+        with pytest.raises(JobError, match="ValueError: -1"):
+            list(pool.run_in_order(_Slow(), [(0, None), (-1, None), (2, None)]))
+        assert [number for number, _ in pool.run_in_order(_Slow(), [(5, None), (4, None)])] == [5, 4]
+    finally:
+        pool.close()
+
+
+def test_a_stopped_pool_ends_what_it_does(tmp_path: Path):
+    pool = ProcessPool(2)
+    stopper = threading.Timer(0.3, pool.stop)
+    stopper.start()
+    try:
+        with pytest.raises(JobError, match="was ended by SIGTERM|was cancelled"):
+            list(pool.run_in_order(_Slow(), [(0, str(tmp_path / "never"))]))
+        with pytest.raises(JobError, match="cancelled"):
+            list(pool.run_in_order(_Slow(), [(0, None)]))
+    finally:
+        stopper.join()
+        pool.close()

@@ -79,7 +79,13 @@ class DatasetReader(Reader):
             return self.data.features
         if self.declared is not None:
             return self.declared
-        found = self.data._resolve_features().features
+        try:
+            found = self.data._resolve_features().features
+        except StopIteration:
+            found = None
+        except Exception as error:
+            message = f"the dataset cannot be read: {type(error).__name__}: {error}"
+            raise InputError(message) from error
         if found is None:
             raise InputError(
                 "the iterable dataset has no rows, and does not say its features",

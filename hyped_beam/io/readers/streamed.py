@@ -15,7 +15,7 @@ import pyarrow as pa
 from datasets import IterableDataset
 from typing_extensions import Buffer
 
-from hyped_beam.errors import InputError, JobError, nearest_name
+from hyped_beam.errors import FlowError, InputError, JobError, nearest_name
 from hyped_beam.io.readers.base import Range, Scan, batch_of
 from hyped_beam.types import arrays
 from hyped_beam.types import features as features_of
@@ -117,20 +117,32 @@ class StreamedScan(Scan):
         """The batches of a shard.
 
         Raises:
-            InputError: A column is missing, or holds other values than its feature says.
+            InputError: A column is missing, or holds other values than its feature says; or what makes the
+                rows raised.
         """
         (piece,) = part.pieces
-        data = self.data if self.shards == 1 else self.data.shard(self.shards, piece.start)
+        try:
+            yield from self._batches(piece.start)
+        except FlowError:
+            raise
+        except Exception as error:
+            message = f"shard {piece.start} of the dataset cannot be read: {type(error).__name__}: {error}"
+            raise InputError(message) from error
+
+    def _batches(self, shard: int) -> Iterator[pa.RecordBatch]:
+        data = self.data if self.shards == 1 else self.data.shard(self.shards, shard)
         if not self.features:
             return _counted(data)
-        if data._ex_iterable.iter_arrow:
+        # A loaded state is that of the dataset exactly as it is, read row by row.
+        if data._ex_iterable.iter_arrow and not data._starting_state_dict:
             return _gathered(self._from_tables(data))
         return _gathered(self._from_rows(data))
 
     def _from_tables(self, data: IterableDataset) -> Iterator[pa.RecordBatch]:
-        if data.features is not None:
-            data = data.select_columns(list(self.features))
-        for table in data.with_format("arrow").iter(batch_size=READ_ROWS):
+        read = data if data.features is None else data.select_columns(list(self.features))
+        read = read.with_format("arrow")
+        read.set_epoch(data.epoch)
+        for table in read.iter(batch_size=READ_ROWS):
             _check_columns(self.features, table.column_names)
             yield batch_of(
                 [self._conformed(name, table.column(name)) for name in self.features],
@@ -146,9 +158,7 @@ class StreamedScan(Scan):
             raise self._wrong(name, error) from error
 
     def _from_rows(self, data: IterableDataset) -> Iterator[pa.RecordBatch]:
-        if data.features is not None:
-            data = data.decode(enable=False)  # else images would be decoded, and encoded again
-        rows = iter(data.with_format(None))
+        rows = iter(data if data._starting_state_dict else _undecoded(data))
         seen: set[str] = set()
         while taken := list(itertools.islice(rows, READ_ROWS)):
             seen.update(*taken)
@@ -171,6 +181,15 @@ class StreamedScan(Scan):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self._name, _pickled(self.data), self.features, self.shards)
+
+
+def _undecoded(data: IterableDataset) -> IterableDataset:
+    """The dataset without what is done to its rows for who looks at them, as images that are decoded."""
+    plain = data.with_format(None)
+    if plain.features is not None:
+        plain = plain.decode(enable=False)
+    plain.set_epoch(data.epoch)
+    return plain
 
 
 def _restored(name: str, data: bytes | None, features: Mapping[str, Any], shards: int) -> StreamedScan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 from pydantic import Field, field_validator
@@ -11,6 +11,9 @@ from pydantic import Field, field_validator
 from hyped_beam.io.endpoint import Endpoint
 from hyped_beam.io.filesystem import PendingFile
 from hyped_beam.io.paths import Path, as_path
+
+if TYPE_CHECKING:
+    from hyped_beam.launch.result import JobResult
 
 
 class ShardWriter(ABC):
@@ -107,3 +110,34 @@ class Writer(Endpoint):
         Raises:
             DefinitionTypeError: There is such a column.
         """
+
+    def consume(self, data: Any, progress: Any = None) -> JobResult:
+        """Write a dataset: as one job in constant memory, computed and written by `num_proc` processes.
+
+        What a flow was lazily applied to is read, computed and written in the processes, and the live
+        aggregates are those of all rows afterwards. What else was put on top of it (`shuffle`, `map`, ...)
+        is iterated over as it is. Rows keep their order.
+
+        Args:
+            data: A `Dataset` or `IterableDataset`, a dict of them (each split has a sub folder of its name),
+                or the pair that `flow.apply` returned.
+            progress: As for `Job.run`.
+
+        Returns:
+            What the job made; of a dict of datasets the outputs are called as the splits.
+
+        Raises:
+            DefinitionTypeError: It is no dataset.
+            InputError: The folder holds something else, or the data is not what its features say.
+            NodeError: A node raised on a row.
+            JobError: The job failed for another reason.
+
+        Example:
+            >>> import datasets
+            >>> from hyped_beam.io.writers.json import JsonDatasetWriter
+            >>> JsonDatasetWriter("dump/").consume(datasets.Dataset.from_dict({"n": [1, 2, 3]})).rows
+            {'rows': 3}
+        """
+        from hyped_beam.dsl.consuming import consume
+
+        return consume(self, data, progress)
