@@ -272,9 +272,7 @@ def test_what_is_wrong_is_said(tmp_path: Path):
         writer.consume(FLOW.apply(held(), aggregators=AGGREGATORS))
     bad = {"n": "x", "t": "a", "label": 0}
     typed = datasets.IterableDataset.from_generator(lambda: iter([bad]), features=FEATURES)
-    with pytest.raises(
-        InputError, match="shard 0 of the dataset cannot be read: ValueError"
-    ):
+    with pytest.raises(InputError, match="shard 0 of the dataset cannot be read: ValueError"):
         JsonDatasetWriter(tmp_path / "typed").consume(typed)
     made, _ = FLOW.apply(datasets.IterableDataset.from_generator(lambda: iter([bad])), collect={"n": SRC.n})
     with pytest.raises(InputError, match="column 'n' of the dataset does not hold int64"):

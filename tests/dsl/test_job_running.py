@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -222,6 +224,37 @@ def test_a_cancelled_job_stops_in_the_middle_of_a_row_and_can_be_resumed(
         name for name in made[1] if name.endswith(".jsonl")
     }
     assert all(made[0][name] == made[1][name] for name in made[0] if name.endswith(".jsonl"))
+
+
+def test_a_job_over_an_iterable_is_cancelled_and_resumed(tmp_path: Path):
+    go = tmp_path / "go"
+
+    def rows(shards: list[int]) -> Iterator[dict[str, int]]:
+        for shard in shards:
+            yield from ({"n": 1000 * shard + row} for row in range(1000))
+
+    @processor
+    def waits(n: int) -> int:
+        while n >= 1500 and not go.exists():
+            time.sleep(0.005)
+        return n
+
+    flow = DataFlow(features={"n": "int64"})
+
+    def job(**options: Any) -> Job:
+        source = datasets.IterableDataset.from_generator(rows, gen_kwargs={"shards": [0, 1, 2]})
+        writer = JsonDatasetWriter(tmp_path / "out", **options)
+        return flow.job(source=source).write(collect={"n": waits.call(flow.src_features.n)}, to=writer)
+
+    result = job().run(wait=False)
+    until(lambda: records(tmp_path))
+    assert result.cancel().state == "cancelled"
+    assert not list((tmp_path / "out").rglob("*.tmp"))
+    go.touch()
+    resumed = job(overwrite="resume").run(num_proc=2)
+    assert resumed.rows_in == 3000
+    written = "".join(Path(shard).read_text() for shard in resumed.shards["rows"])
+    assert [json.loads(line)["n"] for line in written.splitlines()] == list(range(3000))
 
 
 def test_other_jobs_run_beside_one_in_the_background(folder: Path, tmp_path: Path):

@@ -259,7 +259,7 @@ def test_a_stopped_pool_ends_what_it_does(tmp_path: Path):
     stopper = threading.Timer(0.3, pool.stop)
     stopper.start()
     try:
-        with pytest.raises(JobError, match="was ended by SIGTERM|was cancelled"):
+        with pytest.raises(JobError, match=r"was ended by SIGTERM|was cancelled"):
             list(pool.run_in_order(_Slow(), [(0, str(tmp_path / "never"))]))
         with pytest.raises(JobError, match="cancelled"):
             list(pool.run_in_order(_Slow(), [(0, None)]))
