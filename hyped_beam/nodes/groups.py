@@ -70,14 +70,14 @@ class Groups:
     @property
     def order(self) -> Vector:
         """The rows, group after group, and in each group in their order."""
-        return self.once("order", self, lambda: reductions.order_of(self.numbers, self.n))
+        return self.once("order", None, lambda: reductions.order_of(self.numbers, self.n))
 
     def once(self, what: str, array: Any, compute: Callable[[], Made]) -> Made:
         """What is computed of an array by these groups, once however often it is asked for.
 
         Args:
             what: A name for what is computed.
-            array: What it is computed of.
+            array: What it is computed of; None for what follows from the groups alone.
             compute: Computes it.
         """
         key = (what, id(array))
@@ -174,7 +174,7 @@ class Groups:
 
     def size(self) -> pa.Array:
         """The number of rows (int64)."""
-        return self.once("size", self, lambda: self._count(None))
+        return self.once("size", None, lambda: self._count(None))
 
     def count_true(self, where: pa.Array) -> pa.Array:
         """The number of rows where a condition is true (int64)."""

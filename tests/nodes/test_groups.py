@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from collections import defaultdict
 from typing import Any
 
@@ -142,3 +144,20 @@ def test_no_rows_at_all():
 def test_a_slice():
     by = Groups(3, pa.array([9, 0, 0, 2]).slice(1))
     assert by.first(pa.array([9, 2, 3, None]).slice(1)).to_pylist() == [2, None, None]
+
+
+def test_what_is_computed_once_is_given_back_with_the_batch():
+    values = pa.array([3.0, None, 1.0])
+    by = Groups(2, pa.array([0, 0, 1]))
+    assert by.once("something", values, lambda: "first") == "first"
+    assert by.once("something", values, lambda: "again") == "first"
+    assert by.once("something", pa.array([3.0, None, 1.0]), lambda: "other") == "other"
+    assert by.order.tolist() == [0, 1, 2]
+    assert by.size().to_pylist() == [2, 1]
+    held = weakref.ref(by)
+    gc.disable()
+    try:
+        del by  # without a cycle, which would keep the memory of many batches
+        assert held() is None
+    finally:
+        gc.enable()
