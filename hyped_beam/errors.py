@@ -17,11 +17,15 @@ NOT_THE_USERS = (str(Path(__file__).parent) + "/", "<frozen ")
 """How the file names of frames begin that are this package's or the interpreter's own."""
 
 
+COMMAND_LINE = str(Path(__file__).parent / "compile") + "/"
+"""How the file names of frames begin that are the command line's; whoever called it wrote no flow."""
+
+
 def user_frame() -> FrameType | None:
     """The innermost frame of the running call stack that lies outside this package."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to look at the stack
     while frame is not None and frame.f_code.co_filename.startswith(NOT_THE_USERS):
-        frame = frame.f_back
+        frame = None if frame.f_code.co_filename.startswith(COMMAND_LINE) else frame.f_back
     return frame
 
 

@@ -2,50 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, TextIO
 
-from hyped_beam.errors import DefinitionError, FlowError, InputError
+from hyped_beam.compile.arguments import Request, parse
+from hyped_beam.errors import DefinitionError, FlowError, InputError, JobError
 
-DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+if TYPE_CHECKING:
+    from hyped_beam.compile.console import Console
 
-EXAMPLES = """\
-examples:
-  python -m hyped_beam.compile examples/mail.py:job             what it would run: the plan
-  python -m hyped_beam.compile examples/mail.py:job --run       run it here
-  python -m hyped_beam.compile my.jobs:mail --print ir          the graph of job `mail` in module `my.jobs`
-"""
+DONE, FAILED, WRONG_INPUT = 0, 1, 2
 
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> Any:
-        raise InputError(message, hint=f"{self.prog} --help")
-
-
-def parser() -> argparse.ArgumentParser:
-    """The arguments of the command line."""
-    made = _Parser(
-        prog="python -m hyped_beam.compile",
-        description="Print what a data flow job would run, or run it.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    made.add_argument("target", help="file.py[:name] or package.module[:name]; the name is `job` by default")
-    made.add_argument("--run", action="store_true", help="run the job")
-    made.add_argument(
-        "--print", choices=["plan", "ir", "dot"], dest="form", help="what to print (the plan by default)"
-    )
-    made.add_argument("--plot", metavar="FILE", help="draw the flow to a .svg, .png or .pdf file")
-    made.add_argument("--runner", default="direct", metavar="NAME", help="where to run (direct by default)")
-    made.add_argument(
-        "--num-proc", type=int, default=1, metavar="N", help="how many processes compute (1 by default)"
-    )
-    return made
+TRACEBACK = "HYPED_BEAM_TRACEBACK"
+"""The variable of the environment that lets an exception that nobody expected show where it came from."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,56 +27,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The arguments; those of the process by default.
 
     Returns:
-        The exit status: 0 done, 1 the job failed, 2 the input was wrong, 130 interrupted.
+        The exit status: 0 done, 1 the job failed, 2 what was given is wrong, 130 or 143 interrupted.
     """
-    try:
-        return _run(parser().parse_args(arguments))
-    except (DefinitionError, InputError) as error:
-        sys.stderr.write(f"error: {'; '.join(line.strip() for line in str(error).splitlines())}\n")
-        return WRONG_INPUT
-    except FlowError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return FAILED
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return INTERRUPTED
+    from hyped_beam.compile.console import console
+    from hyped_beam.compile.interrupts import interruptible
 
-
-def _run(chosen: argparse.Namespace) -> int:
-    from hyped_beam.compile.report import ProgressBar, summary
-    from hyped_beam.compile.target import load_target
-
-    job = load_target(chosen.target)
-    if chosen.num_proc < 1:
-        raise InputError(f"--num-proc is at least 1, got {chosen.num_proc}")
-    plan = job.plan()
-    _print(plan, chosen.form, quiet=chosen.run and chosen.form is None and chosen.plot is not None)
-    if chosen.plot:
-        from hyped_beam.dsl.plot import save
-
-        save(plan.graph, chosen.plot)
-    if chosen.run:
-        result = job.run(runner=chosen.runner, num_proc=chosen.num_proc, progress=ProgressBar())
-        sys.stdout.write(summary(result) + "\n")
+    with interruptible() as interrupts:
+        shown = console(as_json=False)
+        try:
+            request = parse(arguments)
+            out = _own_stdout() if arguments is None else sys.stdout
+            shown = console(as_json=request.json, out=out)
+            with contextlib.redirect_stdout(sys.stderr):
+                _answer(request, shown)
+        except KeyboardInterrupt:
+            shown.close()
+            shown.interrupted(interrupts.status)
+            return interrupts.status
+        except SystemExit as left:  # --help
+            return int(left.code or DONE)
+        except (DefinitionError, InputError) as error:
+            return _failed(shown, WRONG_INPUT, error)
+        except FlowError as error:
+            return _failed(shown, FAILED, error)
+        except Exception as error:
+            if os.environ.get(TRACEBACK):
+                raise
+            return _failed(shown, FAILED, _unexpected(error))
     return DONE
 
 
-def _print(plan: Any, form: str | None, *, quiet: bool) -> None:
-    if quiet:
-        return
-    if form == "ir":
-        from hyped_beam.ir.text import graph_text
-
-        sys.stdout.write(graph_text(plan.graph))
-    elif form == "dot":
-        from hyped_beam.dsl.plot import dot_text
-
-        sys.stdout.write(dot_text(plan.graph))
-    else:
-        from hyped_beam.plan.text import plan_text
-
-        sys.stdout.write(plan_text(plan))
+def _own_stdout() -> TextIO:
+    """Standard output for us alone: what scripts, nodes and worker processes print goes to standard error."""
     sys.stdout.flush()
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return out
+
+
+def _answer(request: Request, shown: Console) -> None:
+    from hyped_beam.compile.session import answer
+
+    answer(request, shown)
+
+
+def _failed(shown: Console, status: int, error: FlowError) -> int:
+    shown.close()
+    shown.failed(status, error)
+    return status
+
+
+def _unexpected(error: Exception) -> JobError:
+    said = " ".join(str(error).split())
+    hint = f"this is a defect of hyped_beam; {TRACEBACK}=1 shows where it is, for a report"
+    return JobError(f"unexpected {type(error).__name__}: {said:.300}", hint=hint)
 
 
 if __name__ == "__main__":

@@ -255,6 +255,19 @@ class DataFlow:
         return apply_to(data, plan, batch_size=batch_size, num_proc=num_proc, cache_dir=cache_dir)
 
     @checked_keywords
+    def plan(self, collect: Any = None, aggregators: Any = None) -> Plan:
+        """The plan of what would run.
+
+        Args:
+            collect: As for `apply`.
+            aggregators: As for `apply`.
+
+        Raises:
+            DefinitionError: What was asked are no refs of this flow, or nothing was.
+        """
+        return self._plan(self._wanted(collect, aggregators))
+
+    @checked_keywords
     def explain(self, collect: Any = None, aggregators: Any = None) -> str:
         """What would run: the graph after all passes, and the plan, as text.
 
@@ -264,7 +277,7 @@ class DataFlow:
         """
         from hyped_beam.plan.text import plan_text
 
-        return plan_text(self._plan(self._wanted(collect, aggregators)))
+        return plan_text(self.plan(collect, aggregators))
 
     @checked_keywords
     def plot(

@@ -21,7 +21,7 @@ from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.records import as_json
 from hyped_beam.io.writers.json_text import lines
 from hyped_beam.launch.background import run_in_background
-from hyped_beam.launch.bounded import BoundedJob, prepare_bounded
+from hyped_beam.launch.bounded import BoundedJob, bounded_job, prepare_bounded
 from hyped_beam.launch.progress import ReportProgress
 from hyped_beam.launch.result import JobReport, JobResult
 from hyped_beam.launch.signals import ended_cleanly
@@ -54,6 +54,39 @@ def start(
         return run_in_background(
             run, processes=processes, held=held.pop_all(), cancelled=prepared.remove_unfinished
         )
+
+
+def pipeline_proto(
+    job: Job, *, runner: str = "direct", options: Mapping[str, Any] | None = None, num_proc: int | None = None
+) -> Any:
+    """The Beam pipeline of a job as Beam's portable message, `beam_runner_api_pb2.Pipeline`.
+
+    It is for inspection: where the running job has a folder of its own, it has the folder `work`. A job that
+    is made of importable classes has the same bytes each time, with `SerializeToString(deterministic=True)`.
+
+    Args:
+        job: The job; its source is looked at, nothing is written.
+        runner: The name of a runner profile.
+        options: Beam's options.
+        num_proc: How many processes compute.
+
+    Raises:
+        InputError: The source is not what the job reads.
+    """
+    from hyped_beam.launch.running import as_proto
+
+    plan = job.plan()
+    check_columns(job.source.features, plan)
+    bounded = bounded_job(
+        plan,
+        job.source.selecting(list(plan.graph.source.feature)),
+        {name: output.writer for name, output in job.outputs.items()},
+        processes=num_proc or 1,
+        runner=runner,
+        work=Path("work"),
+        options=options,
+    )
+    return as_proto(bounded.fill, bounded.profile, bounded.options)
 
 
 def _prepare(

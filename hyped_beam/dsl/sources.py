@@ -9,6 +9,7 @@ from typing import Any
 
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, InputError
 from hyped_beam.io.readers.base import Reader
+from hyped_beam.io.readers.files import FileReader
 
 HUB_DATASET = re.compile(r"hf://datasets/[^/@?*]+/[^/?*]+/?")
 """A whole dataset of the Hub; with more behind it, files in one."""
@@ -49,6 +50,22 @@ def as_source(source: Any, features: Any = None) -> Reader:
     except (DefinitionError, InputError) as error:
         error.site = error.site or CallSite.nearest()
         raise
+
+
+def source_like(path: str, like: Any) -> Any:
+    """The source at a path, read as another one is where both are of one format.
+
+    Args:
+        path: A path, URI or pattern, whose files tell their format by their names.
+        like: The source whose options the reader has.
+
+    Raises:
+        InputError: There are no such files, or their names tell no format, or several.
+    """
+    source = as_source(path)
+    if isinstance(like, FileReader) and type(source) is type(like):
+        return type(like).from_json({**like.to_json(), "paths": [path]})
+    return source
 
 
 def is_dataset(source: Any) -> bool:

@@ -28,12 +28,13 @@ import pyarrow as pa
 from hyped_beam.errors import InputError, JobError
 from hyped_beam.io.destinations import Destination
 from hyped_beam.io.done import checksum_of, done_ranges, read_record, read_states
-from hyped_beam.io.preparing import check_outputs, prepare
+from hyped_beam.io.preparing import Claim, check_outputs, prepare
 from hyped_beam.io.records import Manifest, RangeRecord, Shard
 from hyped_beam.io.shards import PendingShard, RangeOutput
 from hyped_beam.io.writing_errors import failed_writing
 
 __all__ = [
+    "Claim",
     "Destination",
     "Manifest",
     "RangeCommit",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 from typing_extensions import Self
 
 from hyped_beam.errors import CallSite, DefinitionError, wrong_options
+from hyped_beam.types.pickled import SamePickle
 
 
-class Endpoint(BaseModel):
+class Endpoint(SamePickle):
     """One end of a job: its fields are its configuration, validated where it is written and frozen."""
 
     model_config = ConfigDict(

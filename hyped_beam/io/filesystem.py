@@ -21,6 +21,8 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 import xxhash
 
+from hyped_beam.errors import InputError
+
 TEMPORARY_SUFFIX = ".tmp"
 # Small writes are gathered; larger ones go to the system as they come.
 BUFFER_BYTES = 1 << 18
@@ -209,6 +211,8 @@ class LocalFileSystem(FileSystem):
             return None
         if stat.S_ISDIR(status.st_mode):
             return FileInfo(path, is_folder=True)
+        if not stat.S_ISREG(status.st_mode):  # reading it could wait for ever
+            raise InputError(f"{path} is a pipe, a socket or a device, and no file")
         return FileInfo(path, is_folder=False, size=status.st_size, modified=status.st_mtime_ns)
 
     def children(self, folder: str) -> list[FileInfo]:
@@ -217,6 +221,8 @@ class LocalFileSystem(FileSystem):
             names = sorted(entry.name for entry in Path(folder).iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except PermissionError:
+            raise InputError(f"{folder} may not be looked into", hint="look at its permissions") from None
         found = [self.info(f"{folder.rstrip('/')}/{name}") for name in names]
         return [child for child in found if child is not None]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from hyped_beam.errors import CallSite, DefinitionError, FlowError, InputError, nearest_name
 from hyped_beam.io.destinations import Destination
@@ -12,6 +14,30 @@ from hyped_beam.io.folders import OutputFolder
 from hyped_beam.io.writing_errors import failed_writing
 
 OVERWRITES = ("error", "replace", "resume")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The folders that a job has claimed, those apart whose earlier ranges it resumes.
+
+    Attributes:
+        folders: Each with the folders that were made for it.
+    """
+
+    folders: tuple[tuple[OutputFolder, tuple[str, ...]], ...]
+
+    def withdraw(self) -> None:
+        """Leave nothing of the job."""
+        for folder, made in self.folders:
+            with contextlib.suppress(OSError):  # the job has failed, and says why itself
+                folder.clear()
+            folder.disclaim(made)
+
+    def withdraw_if_empty(self) -> None:
+        """Leave nothing of a job that has not done a single range; what is done is kept to be resumed."""
+        with contextlib.suppress(OSError):
+            if not any(folder.record_numbers() for folder, _ in self.folders):
+                self.withdraw()
 
 
 def check_outputs(
@@ -105,7 +131,7 @@ def prepare(
     fingerprint: str | Mapping[str, str],
     overwrite: str = "error",
     inputs: Sequence[str] = (),
-) -> None:
+) -> Claim:
     """Make the folders ready; called once, before any range is begun.
 
     Args:
@@ -113,6 +139,9 @@ def prepare(
         fingerprint: Of all that decides what is written; a mapping lets a refusal say what has changed.
         overwrite: See `check_outputs`.
         inputs: See `check_outputs`.
+
+    Returns:
+        What lets the job take it all back.
 
     Raises:
         InputError: See `check_outputs`; or a folder holds the output of another job than the one resumed, or
@@ -127,13 +156,18 @@ def prepare(
             with failed_writing(destination.name, destination.folder.given, InputError):
                 _check_same(destination.folder, fingerprints)
     new = [destination.folder for destination, holds in zip(destinations, held, strict=True) if not holds]
-    made = [(folder, folder.missing_folders()) for folder in new]
+    made = tuple((folder, tuple(folder.missing_folders())) for folder in new)
     try:
         _claim(destinations, held, wanted, overwrite)
     except FlowError:
         for folder, folders in made:
             folder.disclaim(folders)
         raise
+    if overwrite == "resume":
+        return Claim(made)
+    return Claim(
+        (*made, *((each.folder, ()) for each, holds in zip(destinations, held, strict=True) if holds))
+    )
 
 
 def _fingerprint_of(

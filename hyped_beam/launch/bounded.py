@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from hyped_beam.errors import DefinitionError
+from hyped_beam.errors import DefinitionError, InputError
 from hyped_beam.execute.states import from_bytes
 from hyped_beam.io import commit
-from hyped_beam.io.commit import Destination
+from hyped_beam.io.commit import Claim, Destination
 from hyped_beam.io.preparing import remove_unrecorded
 from hyped_beam.io.readers.base import Reader, cuts
 from hyped_beam.io.writers.base import Writer
@@ -30,6 +31,9 @@ from hyped_beam.launch.times import node_times
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.plan.planner import Plan
 from hyped_beam.types import features
+
+if TYPE_CHECKING:
+    import apache_beam as beam
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class BoundedJob:
         options: Beam's options.
         work: A folder for what only this job needs.
         resume: Whether ranges that are done already are left as they are.
+        claim: The folders of its outputs, once they are ready to be written to.
     """
 
     plan: Plan
@@ -78,6 +83,7 @@ class BoundedJob:
     options: Mapping[str, Any]
     work: Path
     resume: bool
+    claim: Claim | None = None
 
     def run(self, progress: ReportProgress | None = None, pool: str | None = None) -> BoundedResult:
         """Run it, and wait until it is done.
@@ -90,50 +96,84 @@ class BoundedJob:
             NodeError: A node raised.
             JobError: The job failed for another reason.
         """
+        started = time.monotonic()
+        marks = self._marks
+        if marks is not None:
+            marks.mkdir(exist_ok=True)
+        ranges = 0 if progress is None else max(len(self.reader.ranges()), 1)
+        done = DoneInOutput(self.destinations) if marks is None else DoneInMarks(marks)
+        with self._taken_back_on_failure(), watching(done, ranges, progress):
+            run_pipeline(lambda pipeline: self.fill(pipeline, pool), self.profile, self.options)
+        manifests = {made.name: commit.read_manifest(made) for made in self.destinations}
+        report = json.loads(self._report_path.read_text(encoding="utf-8"))
+        return BoundedResult(
+            rows_in=report["rows_in"],
+            rows={name: made.rows for name, made in manifests.items()},
+            shards={name: made.paths for name, made in manifests.items()},
+            values=_read_values(self.plan, self._values_path),
+            states=self._read_states(),
+            seconds=time.monotonic() - started,
+            node_seconds=node_times(self.plan, report["timings"]),
+        )
+
+    def fill(self, pipeline: beam.Pipeline, pool: str | None = None) -> None:
+        """Put it into a pipeline.
+
+        Args:
+            pipeline: The pipeline.
+            pool: As for `run`.
+        """
         from hyped_beam.lowering.bounded import Finish, build
         from hyped_beam.lowering.range_job import RangeJob
 
-        started = time.monotonic()
-        marks = self._marks()
-        values_path = str(self.work / "aggregates.arrow") if self.plan.finish is not None else None
-        report_path = self.work / "report.json"
-        finish = Finish(self.plan.scan.aggregates, self.plan.finish, values_path, str(report_path))
         job = RangeJob(
             self.reader.scan(self.plan.scan.columns),
             self.plan.scan.shared_by(self.processes),
             self.destinations,
             _empty_batch(self.plan),
             resume=self.resume,
-            marks=None if marks is None else str(marks),
+            marks=None if self._marks is None else str(self._marks),
             read_here=self.reader.reads_here(self.processes),
         )
-        ranges = 0 if progress is None else max(len(self.reader.ranges()), 1)
-        done = DoneInOutput(self.destinations) if marks is None else DoneInMarks(marks)
-        with watching(done, ranges, progress):
-            run_pipeline(
-                lambda pipeline: build(pipeline, self.reader, job, finish, self.processes, pool),
-                self.profile,
-                self.options,
-            )
-        manifests = {made.name: commit.read_manifest(made) for made in self.destinations}
-        report = json.loads(report_path.read_text(encoding="utf-8"))
-        return BoundedResult(
-            rows_in=report["rows_in"],
-            rows={name: made.rows for name, made in manifests.items()},
-            shards={name: made.paths for name, made in manifests.items()},
-            values=_read_values(self.plan, values_path),
-            states=None if values_path is None else from_bytes(Path(f"{values_path}.states").read_bytes()),
-            seconds=time.monotonic() - started,
-            node_seconds=node_times(self.plan, report["timings"]),
+        finish = Finish(
+            self.plan.scan.aggregates, self.plan.finish, self._values_path, str(self._report_path)
         )
+        build(pipeline, self.reader, job, finish, self.processes, pool)
 
+    @property
     def _marks(self) -> Path | None:
         """Where a job that commits nothing says which ranges are done."""
-        if self.destinations:
+        return None if self.destinations else self.work / "done"
+
+    @property
+    def _values_path(self) -> str | None:
+        return None if self.plan.finish is None else str(self.work / "aggregates.arrow")
+
+    def _read_states(self) -> pa.RecordBatch | None:
+        if self._values_path is None:
             return None
-        marks = self.work / "done"
-        marks.mkdir(exist_ok=True)
-        return marks
+        return from_bytes(Path(f"{self._values_path}.states").read_bytes())
+
+    @property
+    def _report_path(self) -> Path:
+        return self.work / "report.json"
+
+    @contextlib.contextmanager
+    def _taken_back_on_failure(self) -> Iterator[None]:
+        """A context whose failure leaves ranges that can be resumed, or nothing.
+
+        Input that is wrong has to be mended, which makes it another one: what was made of it is of no use.
+        """
+        try:
+            yield
+        except InputError:
+            if self.claim is not None:
+                self.claim.withdraw()
+            raise
+        except BaseException:
+            if self.claim is not None:
+                self.claim.withdraw_if_empty()
+            raise
 
     def remove_unfinished(self) -> None:
         """Remove what was being written when processes were ended."""
@@ -166,6 +206,23 @@ def prepare_bounded(
         DefinitionError: An option or the runner is not known, or outputs contradict each other.
         InputError: The source is not what it should be, or an output folder holds something else.
     """
+    job = bounded_job(plan, reader, writers, processes=processes, runner=runner, work=work, options=options)
+    fingerprint = _fingerprint(plan, reader.fingerprint())
+    claim = commit.prepare(job.destinations, fingerprint, _overwrite(writers), reader.inputs())
+    return replace(job, claim=claim)
+
+
+def bounded_job(
+    plan: Plan,
+    reader: Reader,
+    writers: Mapping[str, Writer],
+    *,
+    processes: int,
+    runner: str,
+    work: Path,
+    options: Mapping[str, Any] | None = None,
+) -> BoundedJob:
+    """A job whose outputs are not ready, to be looked at; see `prepare_bounded`."""
     import_beam()
     profile = load_profile(runner)
     check_options(options or {})
@@ -173,12 +230,8 @@ def prepare_bounded(
         Destination(name=output.name, writer=writers[output.name], schema=output.schema)
         for output in plan.scan.outputs
     )
-    overwrite = _overwrite(writers)
-    fingerprint = _fingerprint(plan, reader.fingerprint())
-    commit.prepare(destinations, fingerprint, overwrite, reader.inputs())
-    return BoundedJob(
-        plan, reader, destinations, processes, profile, dict(options or {}), work, overwrite == "resume"
-    )
+    resume = _overwrite(writers) == "resume"
+    return BoundedJob(plan, reader, destinations, processes, profile, dict(options or {}), work, resume)
 
 
 def _overwrite(writers: Mapping[str, Writer]) -> str:

@@ -45,6 +45,26 @@ def run_pipeline(
             raise _failure(error) from None
 
 
+def as_proto(
+    fill: Callable[[beam.Pipeline], None], profile: Profile, options: Mapping[str, Any] | None = None
+) -> Any:
+    """A pipeline as Beam's portable message; nothing runs.
+
+    Args:
+        fill: Puts the transforms into the pipeline.
+        profile: Where it would run.
+        options: Beam's options, over those of the profile.
+    """
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    merged = {**profile.options, **(options or {})}
+    with quiet_workers():
+        pipeline = beam.Pipeline(runner=profile.make_runner(), options=PipelineOptions([], **merged))
+        fill(pipeline)
+        return pipeline.to_runner_api()
+
+
 def check_options(options: Mapping[str, Any]) -> None:
     """Refuse options that Beam does not know; it would pass over them without a word.
 

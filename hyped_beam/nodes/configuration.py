@@ -8,16 +8,17 @@ from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import ConfigDict, PrivateAttr, ValidationError
 from typing_extensions import Self
 
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, wrong_options
 from hyped_beam.nodes.interface import BESIDE, Interface, local_names
 from hyped_beam.nodes.options import DEFAULT_OPTIONS, Options
 from hyped_beam.types.environment import EnvironmentValue, check_takes_text, names_in
+from hyped_beam.types.pickled import SamePickle
 
 
-class Configured(BaseModel):
+class Configured(SamePickle):
     """A node: its fields are its configuration, validated where it is written and frozen.
 
     Attributes:

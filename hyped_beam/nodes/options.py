@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from hyped_beam.errors import wrong_options
+from hyped_beam.types.pickled import SamePickle
 
 
-class Limits(BaseModel):
+class Limits(SamePickle):
     """Bounds on the coroutines of a node.
 
     They hold for a job as a whole where `num_proc` processes of one machine do it, which share them evenly;
@@ -45,7 +46,7 @@ class Limits(BaseModel):
         )
 
 
-class Options(BaseModel):
+class Options(SamePickle):
     """How a node runs.
 
     Attributes:

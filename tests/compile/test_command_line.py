@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,11 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from hyped_beam.compile.__main__ import main
+from hyped_beam.compile.arguments import own_options
 
 TARGET = """
 from pathlib import Path
 from hyped_beam import DataFlow, processor
-from hyped_beam.aggregators import Mean
+from hyped_beam.aggregators import Count, Mean
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.writers.json import JsonDatasetWriter
 
@@ -43,6 +45,25 @@ job = (
 
 def made():
     return job
+
+
+@processor
+def seen(n: int) -> int:
+    print("chatter")
+    return n
+
+
+def chatty():
+    print("chatter")
+    columns = {"text": src.text.upper(), "n": seen.call(src.n)}
+    return (
+        flow.job(source=reader)
+        .write("up", collect=columns, to=JsonDatasetWriter(here / "out"))
+        .aggregate({"mean": Mean().call(src.n)})
+    )
+
+
+built, _ = flow.build(collect={"up": src.text.upper()}, aggregators={"n": Count().call(src.n)})
 
 
 bad = flow.job(source=reader).write(collect={"n": checked.call(src.n)}, to=JsonDatasetWriter(here / "bad"))
@@ -89,9 +110,10 @@ def test_a_job_or_a_function_that_returns_one_is_run(
 ):
     assert main([f"{target}:{name}", "--run"]) == 0
     printed = capsys.readouterr()
-    assert "up: 10 rows in 1 files in" in printed.out
+    assert "10 rows in" in printed.out
+    assert f"  up      {10:>4}  {1:>5}  {target.parent / 'out'}" in printed.out
     assert "mean = 4.5" in printed.out
-    assert "1 of 1 ranges" in printed.err
+    assert "1 of 1 ranges, 10 rows" in printed.err
     (shard,) = (target.parent / "out").glob("*.jsonl")
     assert json.loads(shard.read_text().splitlines()[9]) == {"text": "T9"}
     assert json.loads((target.parent / "stats.json").read_text()) == {"mean": 4.5}
@@ -114,16 +136,16 @@ def test_other_forms(target: Path, form: str, shown: str, capsys: pytest.Capture
 WRONG = {
     "no file": (["no_such.py"], "there is no file"),
     "no module": (["no_such_module_at_all"], "there is no module 'no_such_module_at_all'"),
-    "no name": (["TARGET:jobb"], "did you mean 'job'"),
-    "no job": (["TARGET:number"], "is no job but a int"),
+    "no name": (["TARGET:jobb"], "did you mean TARGET:job?"),
+    "no job": (["TARGET:number"], "TARGET:number is no job but a int"),
     "raises": (["TARGET:raises"], "KeyError: 'key'"),
     "a wrong flow": (["TARGET:wrong"], "did you mean 'text'"),
     "no runner": (["TARGET", "--run", "--runner", "direkt"], "did you mean 'direct'"),
-    "no processes": (["TARGET", "--num-proc", "0"], "--num-proc is at least 1, got 0"),
-    "no number": (["TARGET", "--num-proc", "many"], "invalid int value: 'many'"),
-    "no such form": (["TARGET", "--print", "poem"], "invalid choice: 'poem'"),
+    "no processes": (["TARGET", "--num-proc", "0"], "--num-proc: 0 is less than 1"),
+    "no number": (["TARGET", "--num-proc", "many"], "--num-proc: 'many' is no whole number"),
+    "no such form": (["TARGET", "--print", "poem"], "there is no 'poem'"),
     "no option": (["TARGET", "--runn"], "--runn"),
-    "no target": ([], "target"),
+    "no target": ([], "TARGET"),
 }
 
 
@@ -134,7 +156,7 @@ def test_wrong_input_is_one_complaint_without_a_traceback_and_ends_with_2(
     arguments, message = WRONG[what]
     assert main([argument.replace("TARGET", str(target)) for argument in arguments]) == 2
     printed = capsys.readouterr()
-    assert message in printed.err
+    assert message.replace("TARGET:", f"{target}:") in printed.err
     assert printed.err.startswith("error: ")
     assert len(printed.err.splitlines()) == 1
     assert "Traceback" not in printed.err
@@ -167,28 +189,204 @@ def test_output_that_is_there_is_wrong_input(target: Path, capsys: pytest.Captur
     assert sorted(path.name for path in (target.parent / "out").iterdir()) == before
 
 
-def test_the_program_itself(target: Path):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+# ------------------------------------------------------------------------------------- what is different
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "hyped_beam.compile", *arguments]
+
+def test_another_source_of_another_format(target: Path, capsys: pytest.CaptureFixture[str]):
+    table = pa.table({"text": ["a", "b"], "more": [1, 2], "n": [7, 8]})
+    with pa.ipc.new_file(str(target.parent / "other.arrow"), table.schema) as writer:
+        writer.write_table(table)
+    assert main([str(target), "--run", "--input", str(target.parent / "other.arrow")]) == 0
+    assert json.loads((target.parent / "stats.json").read_text()) == {"mean": 7.5}
+    assert "2 rows in" in capsys.readouterr().out
+
+
+def test_a_folder_as_the_source_keeps_the_readers_options(target: Path, capsys: pytest.CaptureFixture[str]):
+    folder = target.parent / "more"
+    folder.mkdir()
+    for number in range(3):
+        pq.write_table(pa.table({"n": [number], "text": ["a"]}), folder / f"{number}.parquet")
+    assert main([str(target), "--run", "--input", str(folder)]) == 0
+    assert "3 rows in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", ["up=FOLDER/other", "FOLDER/other", "FOLDER/other.parquet"])
+def test_another_folder_and_the_format_that_its_name_tells(
+    target: Path, given: str, capsys: pytest.CaptureFixture[str]
+):
+    given = given.replace("FOLDER", str(target.parent))
+    assert main([str(target), "--run", "--output", given]) == 0
+    folder = Path(given.partition("=")[2] or given)
+    (shard,) = folder.glob("part-*")
+    assert shard.suffix == (".parquet" if given.endswith("parquet") else ".jsonl")
+    assert str(folder) in capsys.readouterr().out
+    assert not (target.parent / "out").exists()
+
+
+def test_another_file_of_aggregates(target: Path, capsys: pytest.CaptureFixture[str]):
+    path = target.parent / "other" / "stats.json"
+    assert main([str(target), "--run", "--output", f"aggregates={path}"]) == 0
+    assert json.loads(path.read_text()) == {"mean": 4.5}
+    assert f"aggregates, in {path}" in capsys.readouterr().out
+    assert not (target.parent / "stats.json").exists()
+
+
+def test_the_first_rows(target: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([str(target), "--run", "--limit", "4"]) == 0
+    (shard,) = (target.parent / "out").glob("*.jsonl")
+    assert [json.loads(line)["text"] for line in shard.read_text().splitlines()] == ["T0", "T1", "T2", "T3"]
+    assert json.loads((target.parent / "stats.json").read_text()) == {"mean": 1.5}
+    assert "4 rows in" in capsys.readouterr().out
+
+
+def test_earlier_output_is_replaced_or_resumed(target: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([str(target), "--run", "--limit", "4"]) == 0
+    assert main([str(target), "--run", "--overwrite", "resume"]) == 2
+    assert "another source made it; hint: --overwrite replace begins anew" in capsys.readouterr().err
+    assert main([str(target), "--run", "--overwrite", "replace"]) == 0
+    assert main([str(target), "--run", "--overwrite", "resume"]) == 0
+    (shard,) = (target.parent / "out").glob("*.jsonl")
+    assert len(shard.read_text().splitlines()) == 10
+
+
+def test_options_of_beam_are_passed_on(target: Path):
+    assert main([str(target), "--run", "--direct_num_workers", "1", "--direct_running_mode=in_memory"]) == 0
+
+
+# ------------------------------------------------------------------------------------------- built flows
+
+
+def test_a_built_flow_is_printed_and_run_with_a_source_and_a_folder(
+    target: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main([f"{target}:built"]) == 0
+    assert "upper" in capsys.readouterr().out
+    folder = target.parent / "built.jsonl"
+    arguments = ["--input", str(target.parent / "rows.parquet"), "--output", str(folder)]
+    assert main([f"{target}:built", "--run", *arguments]) == 0
+    (shard,) = folder.glob("*.jsonl")
+    assert json.loads(shard.read_text().splitlines()[0]) == {"up": "T0"}
+    assert "n = 10" in capsys.readouterr().out
+
+
+# --------------------------------------------------------------------------------------- for programs
+
+
+def events(printed: str) -> list[dict[str, object]]:
+    """What was printed: one object a line, and nothing else."""
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+def test_events_of_a_run(target: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([f"{target}:chatty", "--run", "--json"]) == 0
+    printed = capsys.readouterr()
+    *progress, done = events(printed.out)
+    assert {event["event"] for event in progress} == {"progress"}
+    assert progress[-1]["ranges_done"] == progress[-1]["ranges"] == 1
+    assert progress[-1]["rows"] == done["rows_in"] == 10
+    assert (done["event"], done["status"]) == ("done", 0)
+    assert done["outputs"]["up"]["rows"] == 10
+    assert done["aggregates"] == {"mean": 4.5}
+    assert {node["name"] for node in done["nodes"]} >= {"read", "upper", "write up"}
+    assert "chatter" in printed.err
+
+
+def test_events_of_what_is_wrong_and_of_what_fails(target: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([f"{target}:wrong", "--json"]) == 2
+    (error,) = events(capsys.readouterr().out)
+    assert (error["event"], error["status"], error["hint"]) == ("error", 2, "did you mean 'text'?")
+    assert error["file"].endswith("target_of_this_test.py")
+    assert main([f"{target}:bad", "--run", "--json"]) == 1
+    *_, error = events(capsys.readouterr().out)
+    assert (error["event"], error["status"], error["node"], error["row"]) == ("error", 1, "checked", 7)
+
+
+def test_a_plan_is_an_event(target: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([str(target), "--json"]) == 0
+    (plan,) = events(capsys.readouterr().out)
+    assert plan["event"] == "plan"
+    assert "upper" in plan["text"]
+
+
+# --------------------------------------------------------------------------------------- the program
+
+
+@pytest.fixture
+def run(target: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """Runs the program beside the target."""
+
+    def start(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+        paths = os.pathsep.join(path for path in sys.path if path)
         return subprocess.run(
-            command,
+            [sys.executable, "-m", "hyped_beam.compile", *arguments],
             check=False,
             capture_output=True,
-            text=True,
             timeout=120,
-            env=environment,
+            env={**os.environ, "PYTHONPATH": paths, **environment},
             cwd=target.parent,
         )
 
-    done = run(target.name, "--run", "--num-proc", "2")
+    return start
+
+
+def test_the_program_itself(run: Callable[..., subprocess.CompletedProcess[bytes]]):
+    done = run("target_of_this_test.py:chatty", "--run", "--num-proc", "2")
     assert done.returncode == 0, done.stderr
-    assert "mean = 4.5" in done.stdout
-    assert "WARNING" not in done.stderr
-    failed = run(f"{target.name}:bad", "--run", "--num-proc", "2")
+    assert b"mean = 4.5" in done.stdout
+    assert b"chatter" not in done.stdout
+    assert b"WARNING" not in done.stderr
+    failed = run("target_of_this_test.py:bad", "--run")
     assert failed.returncode == 1
-    assert "row 7" in failed.stderr
-    assert "Traceback" not in failed.stderr
-    assert run("no_such.py").returncode == 2
-    assert "TARGET" in run("--help").stdout.upper()
+    assert b"row 7" in failed.stderr
+    assert b"Traceback" not in failed.stderr
+
+
+def test_help_says_how_to_begin(run: Callable[..., subprocess.CompletedProcess[bytes]]):
+    shown = run("--help")
+    assert shown.returncode == 0
+    assert shown.stdout.count(b"      python -m hyped_beam.compile examples/mail.py") == 3
+    for option in own_options():
+        assert option.encode() in shown.stdout
+
+
+def test_the_pipeline_has_the_same_bytes_in_every_process(
+    run: Callable[..., subprocess.CompletedProcess[bytes]], target: Path
+):
+    from apache_beam.portability.api import beam_runner_api_pb2
+
+    first, second = (run(target.name, "--print", "proto", PYTHONHASHSEED=seed).stdout for seed in "12")
+    assert first == second
+    pipeline = beam_runner_api_pb2.Pipeline.FromString(first)
+    names = {transform.unique_name for transform in pipeline.components.transforms.values()}
+    assert {"CutRanges", "DoRanges", "CombineRanges", "Finish"} <= names
+    assert not (target.parent / "out").exists()
+
+
+def test_a_plan_needs_no_beam(run: Callable[..., subprocess.CompletedProcess[bytes]], target: Path):
+    assert run(target.name).returncode == 0
+    watched = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "hyped_beam.compile", target.name],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        cwd=target.parent,
+    )
+    assert "hyped_beam.plan.text" in watched.stderr
+    assert "apache_beam" not in watched.stderr
+
+
+def test_a_reader_that_leaves_early_is_no_failure(target: Path):
+    command = (
+        f"{sys.executable} -m hyped_beam.compile {target.name} --print ir | true; echo ${{PIPESTATUS[0]}}"
+    )
+    shown = subprocess.run(
+        ["/bin/bash", "-c", command],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        cwd=target.parent,
+    )
+    assert shown.stdout == "0\n"
+    assert shown.stderr == ""

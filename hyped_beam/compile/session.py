@@ -1,0 +1,76 @@
+"""One call of the command line: loads the target, prints it, draws it, runs it."""
+
+from __future__ import annotations
+
+from hyped_beam.compile.arguments import Request
+from hyped_beam.compile.beam_options import beam_options
+from hyped_beam.compile.console import Console
+from hyped_beam.compile.overrides import job_for, plan_for
+from hyped_beam.compile.target import load_target
+from hyped_beam.dsl.job import Job
+from hyped_beam.launch.profiles import load_profile
+from hyped_beam.plan.planner import Plan
+
+
+def answer(request: Request, console: Console) -> None:
+    """Do all that was asked for.
+
+    Args:
+        request: What was asked for.
+        console: Where it is printed.
+
+    Raises:
+        FlowError: Something is wrong, or the job failed.
+    """
+    options = beam_options(request.rest)
+    load_profile(request.runner)
+    target = load_target(request.target, request.modules)
+    job = job_for(target, request)
+    plan = plan_for(target, job)
+    form = request.form or (None if request.run or request.plot else "plan")
+    if form == "proto":
+        _print_pipeline(job, request, options, console)
+    elif form is not None:
+        console.show(form, _as_text(plan, form))
+    if request.plot is not None:
+        from hyped_beam.dsl.plot import save
+
+        save(plan.graph, request.plot)
+    if request.run:
+        _run(job, request, options, console)
+
+
+def _as_text(plan: Plan, form: str) -> str:
+    if form == "ir":
+        from hyped_beam.ir.text import graph_text
+
+        return graph_text(plan.graph)
+    if form == "dot":
+        from hyped_beam.dsl.plot import dot_text
+
+        return dot_text(plan.graph)
+    from hyped_beam.plan.text import plan_text
+
+    return plan_text(plan)
+
+
+def _print_pipeline(job: Job | None, request: Request, options: dict[str, object], console: Console) -> None:
+    from hyped_beam.compile.pipeline import as_bytes, as_text
+    from hyped_beam.dsl.running import pipeline_proto
+
+    assert job is not None  # noqa: S101 - `job_for` makes one for this form
+    proto = pipeline_proto(job, runner=request.runner, options=options, num_proc=request.num_proc)
+    if console.is_for_bytes:
+        console.show_bytes(as_bytes(proto))
+    else:
+        console.show("proto", as_text(proto))
+
+
+def _run(job: Job | None, request: Request, options: dict[str, object], console: Console) -> None:
+    assert job is not None  # noqa: S101 - `job_for` makes one to run
+    console.begin()
+    result = job.run(
+        runner=request.runner, options=options, num_proc=request.num_proc, progress=console.progress
+    )
+    console.close()
+    console.done(result, job.aggregates_path)
