@@ -86,7 +86,8 @@ def pipeline_proto(
         work=Path("work"),
         options=options,
     )
-    return as_proto(bounded.fill, bounded.profile, bounded.options)
+    job_of_ranges = bounded.range_job()
+    return as_proto(lambda pipeline: bounded.fill(pipeline, job_of_ranges), bounded.profile, bounded.options)
 
 
 def _prepare(

@@ -35,6 +35,8 @@ from hyped_beam.types import features
 if TYPE_CHECKING:
     import apache_beam as beam
 
+    from hyped_beam.lowering.range_job import RangeJob
+
 
 @dataclass(frozen=True)
 class BoundedResult:
@@ -102,8 +104,9 @@ class BoundedJob:
             marks.mkdir(exist_ok=True)
         ranges = 0 if progress is None else max(len(self.reader.ranges()), 1)
         done = DoneInOutput(self.destinations) if marks is None else DoneInMarks(marks)
+        job = self.range_job()  # lives as long as the run: what cannot travel is found in it
         with self._taken_back_on_failure(), watching(done, ranges, progress):
-            run_pipeline(lambda pipeline: self.fill(pipeline, pool), self.profile, self.options)
+            run_pipeline(lambda pipeline: self.fill(pipeline, job, pool), self.profile, self.options)
         manifests = {made.name: commit.read_manifest(made) for made in self.destinations}
         report = json.loads(self._report_path.read_text(encoding="utf-8"))
         return BoundedResult(
@@ -116,17 +119,11 @@ class BoundedJob:
             node_seconds=node_times(self.plan, report["timings"]),
         )
 
-    def fill(self, pipeline: beam.Pipeline, pool: str | None = None) -> None:
-        """Put it into a pipeline.
-
-        Args:
-            pipeline: The pipeline.
-            pool: As for `run`.
-        """
-        from hyped_beam.lowering.bounded import Finish, build
+    def range_job(self) -> RangeJob:
+        """What is done with each range."""
         from hyped_beam.lowering.range_job import RangeJob
 
-        job = RangeJob(
+        return RangeJob(
             self.reader.scan(self.plan.scan.columns),
             self.plan.scan.shared_by(self.processes),
             self.destinations,
@@ -135,6 +132,17 @@ class BoundedJob:
             marks=None if self._marks is None else str(self._marks),
             read_here=self.reader.reads_here(self.processes),
         )
+
+    def fill(self, pipeline: beam.Pipeline, job: RangeJob, pool: str | None = None) -> None:
+        """Put it into a pipeline.
+
+        Args:
+            pipeline: The pipeline.
+            job: What is done with each range.
+            pool: As for `run`.
+        """
+        from hyped_beam.lowering.bounded import Finish, build
+
         finish = Finish(
             self.plan.scan.aggregates, self.plan.finish, self._values_path, str(self._report_path)
         )
