@@ -282,7 +282,9 @@ def test_a_job_that_fails_in_the_background_says_so_when_asked(folder: Path, tmp
     assert result.state == "failed"
     with pytest.raises(NodeError):
         _ = result.rows
-    with pytest.raises(InputError, match="unfinished output"):  # said at once, not in the background
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out").write_text("a letter")
+    with pytest.raises(InputError, match="is a file"):  # said at once, not in the background
         job.run(wait=False)
 
 
