@@ -26,6 +26,7 @@ from hyped_beam.nodes.aggregator import Aggregator
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.options import Limits
 from hyped_beam.nodes.refs import builder_of, edge_of
+from hyped_beam.types.bloom import Shape
 from hyped_beam.types.patterns import StringColumn
 
 ROOT = Path(__file__).parents[2]
@@ -242,8 +243,11 @@ COLUMNS = {
     "m": {"text": datasets.Value("string")},
 }
 OPTIONS = {"to": "string", "template": "{}", "format": "%Y", "width": 9, "index": 0, "replacement": "r"}
+OPTIONS |= {"k": 3, "capacity": 10, "limit": 2}
 
 OPTIONS_OF_ONE = {
+    "Histogram": {"edges": [0, 1, 2]},
+    "Quantiles": {"q": [0.5]},
     "Extract": {"pattern": "(?P<first>a)"},
     "Jinja2": {"template": "{{ inputs.text }}"},
     "TransformersTokenizer": {"tokenizer": str(ROOT / "examples/data/tokenizer")},
@@ -338,7 +342,8 @@ def test_the_library_gives_the_same_in_another_process(saved_library, tmp_path):
             "n": [1, 2, None],
             "x": [0.5, float("nan"), None],
             "flag": [True, False, None],
-            "data": [b"a", b"\xc3\xa9", None],
+            # UTF-8 that is a Bloom filter, too
+            "data": [Shape(1, 8).header() + b"a", Shape(1, 16).header() + b"\xc3\xa9", None],
             "at": pa.array([0, 10**15, None], pa.timestamp("us")),
             "day": pa.array([0, 400, None], pa.date32()),
             "span": pa.array([1, 10**9, None], pa.duration("us")),
