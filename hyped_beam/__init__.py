@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hyped_beam.dsl.flow import DataFlow
     from hyped_beam.errors import FlowError, NodeError
     from hyped_beam.nodes.aggregator import Aggregator
+    from hyped_beam.nodes.augmentor import Augmentor, Rows
     from hyped_beam.nodes.groups import Groups
     from hyped_beam.nodes.options import Limits
     from hyped_beam.nodes.processor import Processor, processor
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
 
 _CONTENTS = {
     "Aggregator": "hyped_beam.nodes.aggregator",
+    "Augmentor": "hyped_beam.nodes.augmentor",
     "DataFlow": "hyped_beam.dsl.flow",
     "FlowError": "hyped_beam.errors",
     "Groups": "hyped_beam.nodes.groups",
     "Limits": "hyped_beam.nodes.options",
     "NodeError": "hyped_beam.errors",
     "Processor": "hyped_beam.nodes.processor",
+    "Rows": "hyped_beam.nodes.augmentor",
     "env": "hyped_beam.types.environment",
     "ops": "hyped_beam.ops",
     "processor": "hyped_beam.nodes.processor",
@@ -33,12 +36,14 @@ _CONTENTS = {
 
 __all__ = [
     "Aggregator",
+    "Augmentor",
     "DataFlow",
     "FlowError",
     "Groups",
     "Limits",
     "NodeError",
     "Processor",
+    "Rows",
     "env",
     "ops",
     "processor",

@@ -12,11 +12,11 @@ from hyped_beam.dsl.applying import check_columns
 from hyped_beam.dsl.destinations import writer_like
 from hyped_beam.dsl.flow import DataFlow
 from hyped_beam.dsl.job import Job
-from hyped_beam.dsl.outputs import AGGREGATES, ROWS
+from hyped_beam.dsl.outputs import ROWS
 from hyped_beam.dsl.sources import source_like
 from hyped_beam.errors import InputError, unknown_name
 from hyped_beam.io.readers.first import FirstRows
-from hyped_beam.plan.planner import Plan
+from hyped_beam.plan.planner import AGGREGATES, Plan
 
 FLOW_FORMAT = ".parquet"
 """What a flow, which has no writer of its own, is written as where the folder's name does not say."""

@@ -6,19 +6,20 @@ import base64
 import os
 import pickle
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import cloudpickle
 import pyarrow as pa
 
-from hyped_beam.dsl.outputs import AGGREGATES
 from hyped_beam.errors import DefinitionError
-from hyped_beam.execute.stage import Batch, StageRunner
-from hyped_beam.execute.states import StateMerger, States, StateTree, from_bytes, to_bytes
-from hyped_beam.plan.planner import Plan
-from hyped_beam.types.arrays import Value
+from hyped_beam.execute.batch import Batch
+from hyped_beam.execute.finish import finish
+from hyped_beam.execute.known import Late
+from hyped_beam.execute.stage import StageRunner
+from hyped_beam.execute.states import StateTrees
+from hyped_beam.plan.planner import AGGREGATES, Plan
 
 
 @dataclass
@@ -26,11 +27,11 @@ class Shard:
     """What the batches of one shard have added up to.
 
     Attributes:
-        tree: Their states.
+        trees: Their states.
         parts: Their number.
     """
 
-    tree: StateTree
+    trees: StateTrees
     parts: int = 0
 
 
@@ -43,17 +44,19 @@ class AggregateState:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.merger = StateMerger(plan.scan.aggregates)
         self._shards: dict[int, Shard] = {}
         self._iteration: object = None
         self._process = os.getpid()
         self._lock = threading.Lock()
 
-    def add(self, states: States, shard: int = 0) -> None:
+    def _no_states(self) -> StateTrees:
+        return StateTrees(self.plan.scan.combines)
+
+    def add(self, states: Sequence[pa.RecordBatch], shard: int = 0) -> None:
         """Add the states of the next batch of a shard."""
         with self._lock:
-            into = self._shards.setdefault(shard, Shard(StateTree(self.merger)))
-            into.tree.add((0, into.parts), states)
+            into = self._shards.setdefault(shard, Shard(self._no_states()))
+            into.trees.add((0, into.parts), states)
             into.parts += 1
 
     def begin(self, iteration: object, shard: int, saved: str | None) -> None:
@@ -71,30 +74,30 @@ class AggregateState:
             self._shards[shard] = self._restored(saved)
 
     def _restored(self, saved: str | None) -> Shard:
-        tree = StateTree(self.merger)
+        trees = self._no_states()
         if saved is None:
-            return Shard(tree)
+            return Shard(trees)
         parts, encoded = saved.split(" ")
-        tree.add_batch(from_bytes(base64.b64decode(encoded)))
-        return Shard(tree, int(parts))
+        trees.add_bytes(base64.b64decode(encoded))
+        return Shard(trees, int(parts))
 
-    def replace(self, tree: pa.RecordBatch) -> None:
+    def replace(self, states: bytes) -> None:
         """Take what a job has added up in place of the latest iteration.
 
         Args:
-            tree: The states of the job's ranges, as `StateTree.to_batch` wrote them down.
+            states: The states of the job's ranges, as `StateTrees.to_bytes` wrote them down.
         """
-        held = StateTree(self.merger)
-        held.add_batch(tree)
+        trees = self._no_states()
+        trees.add_bytes(states)
         with self._lock:
             self._iteration = None
-            self._shards = {0: Shard(held, tree.num_rows)}
+            self._shards = {0: Shard(trees, 1)}
 
     def save(self, shard: int) -> str:
         """What the batches of a shard have added up to, as text."""
         with self._lock:
             held = self._shards[shard]
-            return f"{held.parts} " + base64.b64encode(to_bytes(held.tree.to_batch())).decode()
+            return f"{held.parts} " + base64.b64encode(held.trees.to_bytes()).decode()
 
     def value(self) -> dict[str, Any]:
         """The values, nested as they were asked for.
@@ -109,13 +112,12 @@ class AggregateState:
                 hint="read them in the main process, of a dataset that is iterated over there",
             )
         with self._lock:
-            totals = [
-                self._shards[shard].tree.total()
-                for shard in sorted(self._shards)
-                if self._shards[shard].parts
-            ]
-            states = self.merger.merge(totals) if totals else empty_states(self.plan)
-        return finish(self.plan, states)
+            shards = [held for _, held in sorted(self._shards.items()) if held.parts]
+            together = self._no_states()
+            for number, held in enumerate(shards):
+                together.add((0, number), held.trees.total())
+            states = together.total() if shards else empty_states(self.plan)
+        return values_of(self.plan, states)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _elsewhere, (cloudpickle.dumps(self.plan),)
@@ -128,7 +130,7 @@ def _elsewhere(plan: bytes) -> AggregateState:
     return state
 
 
-def empty_states(plan: Plan) -> States:
+def empty_states(plan: Plan) -> list[pa.RecordBatch]:
     """The states of no rows."""
     source = plan.graph.source
     from hyped_beam.types import features
@@ -138,25 +140,17 @@ def empty_states(plan: Plan) -> States:
         return runner.run(Batch({source.id: columns}, 0, 0)).states
 
 
-def finish(plan: Plan, states: States) -> dict[str, Any]:
+def values_of(plan: Plan, states: Sequence[pa.RecordBatch]) -> dict[str, Any]:
     """The values of aggregates, nested as they were asked for, from their states.
 
     Raises:
         NodeError: An aggregator, or a node behind it, raised.
     """
-    row = finish_batch(plan, states)
-    return dict(row.to_pylist()[0])
-
-
-def finish_batch(plan: Plan, states: States) -> pa.RecordBatch:
-    """The values of aggregates as a record batch of one row."""
     if plan.finish is None:
         msg = "the plan has no aggregates"
         raise ValueError(msg)
-    finished = StateMerger(plan.scan.aggregates).finish(states)
-    values: dict[int, Value] = dict(zip(plan.finish.takes, finished, strict=True))
-    with StageRunner(plan.finish) as runner:
-        return runner.run(Batch(values, 1, None)).outputs[AGGREGATES]
+    row = finish(plan.scan.combines, plan.finish, states, Late()).outputs[AGGREGATES]
+    return dict(row.to_pylist()[0])
 
 
 class LiveAggregates(Mapping[str, Any]):

@@ -4,50 +4,55 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
 from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates
 from hyped_beam.dsl.batches import unknown_column
-from hyped_beam.errors import CallSite, DefinitionTypeError, InputError
+from hyped_beam.dsl.outputs import refuse_scans
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, InputError, unknown_name
 from hyped_beam.plan.planner import Plan
 from hyped_beam.types import features
+
+EACH = "each"
+"""What `fit_on=` says where each split has aggregates of its own."""
 
 
 def apply_to(
     data: Any,
     plan: Plan,
     *,
-    batch_size: int | None,
-    num_proc: int | None,
-    cache_dir: str | os.PathLike[str] | None,
+    batch_size: int | None = None,
+    num_proc: int | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    fit_on: str | None = None,
 ) -> tuple[Any, Any]:
     """The result of a plan on a dataset, and its aggregates.
 
     Raises:
         DefinitionTypeError: It is no dataset.
+        DefinitionError: Splits need aggregates, and it is not said of which of them.
         InputError: It has not the columns that the plan reads.
     """
     import datasets
 
     check_positive(batch_size=batch_size, num_proc=num_proc)
+    how = {"batch_size": batch_size, "num_proc": num_proc, "cache_dir": cache_dir}
     if isinstance(data, (datasets.DatasetDict, datasets.IterableDatasetDict)):
-        results = {
-            name: apply_to(split, plan, batch_size=batch_size, num_proc=num_proc, cache_dir=cache_dir)
-            for name, split in data.items()
-        }
-        rows = (
-            None if not plan.scan.outputs else type(data)({name: made for name, (made, _) in results.items()})
-        )
-        aggregates = None if plan.finish is None else {name: found for name, (_, found) in results.items()}
+        results = _apply_to_splits(data, plan, fit_on, how)
+        splits = {name: made for name, (made, _) in results.items()}
+        rows = None if not plan.row_outputs else type(data)(splits)
+        aggregates = {name: found for name, (_, found) in results.items()} if plan.has_aggregates else None
         return rows, aggregates
+    if fit_on is not None:
+        raise DefinitionTypeError(
+            "fit_on= names a split of a dict of datasets, and this is one dataset", site=CallSite.nearest()
+        )
     if isinstance(data, datasets.Dataset):
         from hyped_beam.dsl.dataset import apply_now
 
         check_columns(data.features, plan)
-        bounded = replace(plan, scan=plan.scan.with_batch_size(batch_size))
-        return apply_now(data, bounded, num_proc or 1, cache_dir)
+        return apply_now(data, plan.with_batch_size(batch_size), num_proc or 1, cache_dir)
     if isinstance(data, datasets.IterableDataset):
         return _apply_lazily(data, plan, batch_size)
     raise DefinitionTypeError(
@@ -57,13 +62,39 @@ def apply_to(
     )
 
 
+def _apply_to_splits(
+    data: Mapping[str, Any], plan: Plan, fit_on: str | None, how: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """What comes of each split; where rows need aggregates, of those of one split or of each one's own."""
+    if fit_on is not None and fit_on != EACH and fit_on not in data:
+        raise unknown_name("split", fit_on, [*data, EACH], of="the dataset", site=CallSite.nearest())
+    if len(plan.row_outputs) > 1:
+        raise DefinitionError(
+            "a dict of datasets is split already",
+            site=CallSite.nearest(),
+            hint='split one of them: ds["train"]',
+        )
+    if plan.earlier and fit_on is None:
+        raise DefinitionError(
+            "rows need aggregates, and there are several splits to take them from",
+            site=CallSite.nearest(),
+            hint=f'say which: fit_on="{next(iter(data))}", or fit_on="{EACH}" for each its own',
+        )
+    if plan.earlier and fit_on != EACH:
+        from hyped_beam.dsl.fitting import fitted_plan
+
+        plan = fitted_plan(data[str(fit_on)], plan, num_proc=how["num_proc"])
+    return {name: apply_to(split, plan, **how) for name, split in data.items()}
+
+
 def _apply_lazily(data: Any, plan: Plan, batch_size: int | None) -> tuple[Any, Any]:
     from hyped_beam.dsl.lazy import apply_lazily, refuse_only_aggregates
 
+    refuse_scans(plan, "an iterable dataset")
     refuse_only_aggregates(plan)
     if data.features is not None:
         check_columns(data.features, plan)
-    state = AggregateState(plan) if plan.finish is not None else None
+    state = AggregateState(plan) if plan.has_aggregates else None
     return apply_lazily(data, plan, batch_size, state), LiveAggregates(state) if state else None
 
 

@@ -16,7 +16,7 @@ from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
 from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates
 from hyped_beam.dsl.flow import DataFlow
 from hyped_beam.dsl.lazy import StageIterable
-from hyped_beam.dsl.outputs import AGGREGATES, ROWS, graph_with_sinks, plan_of
+from hyped_beam.dsl.outputs import ROWS, graph_with_sinks, plan_of
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
 from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.readers.dataset import DatasetReader
@@ -26,7 +26,7 @@ from hyped_beam.launch.progress import ReportProgress
 from hyped_beam.launch.result import JobReport, JobResult, NodeTime
 from hyped_beam.launch.signals import ended_cleanly
 from hyped_beam.nodes.refs import builder_of
-from hyped_beam.plan.planner import Plan
+from hyped_beam.plan.planner import AGGREGATES, Plan
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _part(data: Any, aggregates: Any) -> Part:
         stage = _unchanged_stage(data)
         if stage is not None and stage.origin is not None:
             plan = stage.origin.plan
-            bounded = replace(plan, scan=plan.scan.with_batch_size(stage.origin.batch_size))
+            bounded = plan.with_batch_size(stage.origin.batch_size)
             source = DatasetReader(stage.origin.data, features=plan.graph.source.feature)
             return Part(source.selecting(list(plan.graph.source.feature)), bounded, stage.state)
     elif not isinstance(data, Dataset):
@@ -120,9 +120,9 @@ def _run(
         made = {}
         for name, job in jobs.items():
             made[name] = job.run(progress)
-            state, states = parts[name].state, made[name].states
-            if state is not None and states is not None:
-                state.replace(states)
+            state = parts[name].state
+            if state is not None:
+                state.replace(made[name].states)
         return made
 
 

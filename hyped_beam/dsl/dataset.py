@@ -13,21 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from datasets import Dataset, DatasetInfo, config
+from datasets import Dataset, DatasetDict, DatasetInfo, config
 from datasets.table import MemoryMappedTable, concat_tables
 
-from hyped_beam.dsl.outputs import AGGREGATES, ROWS
+from hyped_beam.dsl.outputs import ROWS
 from hyped_beam.io.readers.dataset import DatasetReader
 from hyped_beam.io.writers.arrow import ArrowDatasetWriter
 from hyped_beam.launch.bounded import prepare_bounded
 from hyped_beam.launch.signals import ended_cleanly
-from hyped_beam.plan.planner import Plan
+from hyped_beam.plan.planner import AGGREGATES, Plan
 from hyped_beam.types import features
 
 
 def apply_now(
     data: Dataset, plan: Plan, processes: int, cache_dir: str | os.PathLike[str] | None
-) -> tuple[Dataset | None, dict[str, Any] | None]:
+) -> tuple[Dataset | DatasetDict | None, dict[str, Any] | None]:
     """The result of a plan on a dataset, and its aggregates.
 
     Args:
@@ -36,8 +36,8 @@ def apply_now(
         processes: How many processes compute.
         cache_dir: Where the Arrow files of the result are.
     """
-    folder = _result_folder(data, cache_dir) if plan.scan.outputs else None
-    writers = {output.name: ArrowDatasetWriter(folder) for output in plan.scan.outputs} if folder else {}
+    folder = _result_folder(data, cache_dir) if plan.row_outputs else None
+    writers = {one.name: ArrowDatasetWriter(f"{folder}/{one.name}") for one in plan.row_outputs}
     with (
         ended_cleanly(),
         tempfile.TemporaryDirectory(prefix="hyped-beam-") as scratch,
@@ -46,11 +46,11 @@ def apply_now(
         work = Path(scratch)
         reader = DatasetReader(data).selecting(list(plan.graph.source.feature))
         result = prepare_bounded(plan, reader, writers, processes=processes, runner="direct", work=work).run()
-    aggregates = None if plan.finish is None else result.values[AGGREGATES].to_pylist()[0]
-    if folder is None:
+    aggregates = result.values[AGGREGATES].to_pylist()[0] if plan.has_aggregates else None
+    made = {one.name: _dataset_of(result.shards[one.name], one.schema, data) for one in plan.row_outputs}
+    if not made:
         return None, aggregates
-    (output,) = plan.scan.outputs
-    return _dataset_of(result.shards[ROWS], output.schema, data), aggregates
+    return made[ROWS] if list(made) == [ROWS] else DatasetDict(made), aggregates
 
 
 @contextlib.contextmanager

@@ -6,20 +6,21 @@ import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hyped_beam.dsl import batches
 from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates
 from hyped_beam.dsl.keywords import checked_keywords
-from hyped_beam.dsl.outputs import AGGREGATES, ROWS, Outputs, graph_of, plan_of
+from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of, plan_of, refuse_scans
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, NodeError
+from hyped_beam.execute.batch import Batch
 from hyped_beam.execute.lazy_runner import LazyRunner
-from hyped_beam.execute.stage import Batch, BatchResult, StageRunner
+from hyped_beam.execute.stage import BatchResult, StageRunner
 from hyped_beam.ir.graph import Edge, Graph, GraphBuilder, Kind
 from hyped_beam.nodes.refs import Ref, builder_of
 from hyped_beam.nodes.registry import load_entry_points, load_library
 from hyped_beam.passes.prune import prune
-from hyped_beam.plan.planner import Plan
+from hyped_beam.plan.planner import AGGREGATES, Plan
 from hyped_beam.types import features as feature_types
 
 if TYPE_CHECKING:
@@ -91,9 +92,51 @@ class DataFlow:
         outputs = self._wanted(collect, aggregators)
         graph = self._graph(outputs)
         plan = plan_of(graph)
-        state = AggregateState(plan) if outputs.has_aggregators else None
+        state = AggregateState(plan) if outputs.has_aggregators and not plan.earlier else None
         built = _BuiltFlow(self._features, self._source, outputs, graph, plan, state)
         return built, LiveAggregates(state) if state else None
+
+    @checked_keywords
+    def fit(
+        self,
+        data: Any,
+        collect: Any = None,
+        num_proc: int | None = None,
+        unseen: Literal["null", "error"] = "null",
+    ) -> DataFlow:
+        """A flow whose rows need no aggregates any more: those of a dataset have become constants.
+
+        Args:
+            data: A dataset, a reader or a path.
+            collect: A ref to a struct, or a nested mapping of refs: the columns of the output rows.
+            num_proc: How many processes compute.
+            unseen: What becomes of rows whose key no group of the dataset has: their values of groups are
+                null, or they are an error.
+
+        Returns:
+            The flow, with its outputs fixed: it serves batches, is applied, saved, or run as a job.
+
+        Raises:
+            DefinitionError: What was asked are no refs of this flow.
+            InputError: The data is not what the flow takes.
+            NodeError: A node raised on a row.
+
+        Example:
+            >>> import datasets
+            >>> from hyped_beam import DataFlow
+            >>> from hyped_beam.aggregators import Mean
+            >>> ds = datasets.Dataset.from_dict({"n": [1.0, 2.0, 6.0]})
+            >>> flow = DataFlow(features=ds.features)
+            >>> n = flow.src_features.n
+            >>> flow.fit(ds, collect={"d": n - Mean().call(n)}).batch_process({"n": [4.0]})
+            {'d': [1.0]}
+        """
+        from hyped_beam.dsl.fitting import fitted_plan
+
+        outputs = self._wanted(collect, None)
+        plan = self._rows_plan(collect)
+        fitted = fitted_plan(data, plan, num_proc=num_proc, unseen=unseen)
+        return _BuiltFlow(self._features, self._source, outputs, fitted.graph, fitted, None)
 
     def _wanted(self, collect: Any, aggregators: Any) -> Outputs:
         wanted = Outputs(collect, aggregators)
@@ -146,8 +189,11 @@ class DataFlow:
             NodeError: A node raised on a row.
         """
         if collect is None and self._runner is not None:
-            return self._run_batch(self._plan(self._outputs), self._runner.get(), batch, index, self._state)
+            plan = self._plan(self._outputs)
+            refuse_scans(plan, "a batch")
+            return self._run_batch(plan, self._runner.get(), batch, index, self._state)
         plan = self._plan(self._wanted(collect, None))
+        refuse_scans(plan, "a batch")
         with StageRunner(plan.scan) as runner:
             return self._run_batch(plan, runner, batch, index, None)
 
@@ -167,6 +213,7 @@ class DataFlow:
         if self._runner is None:
             self._wanted(None, None)
             return None
+        refuse_scans(self._plan(self._outputs), "a batch")
         runner = await asyncio.to_thread(self._runner.get)
         if not runner.uses_loop:
             return await asyncio.to_thread(self.batch_process, batch, index)
@@ -210,6 +257,7 @@ class DataFlow:
 
         check_positive(n=n)
         plan = self._rows_plan(collect)
+        refuse_scans(plan, "a preview")
         with StageRunner(plan.scan) as runner:
             batch = first_rows(data, n, plan.graph.source.feature)
             result = runner.run(runner.source_batch(batch, 0))
@@ -224,6 +272,7 @@ class DataFlow:
         batch_size: int | None = None,
         num_proc: int | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
+        fit_on: str | None = None,
     ) -> tuple[Any, Any]:
         """Run the flow over a dataset.
 
@@ -238,6 +287,8 @@ class DataFlow:
             batch_size: The most rows that a node is given at once.
             num_proc: How many processes compute; for an iterable they are its loader's.
             cache_dir: Where the Arrow files of the result are; a folder in the `datasets` cache by default.
+            fit_on: For a dict of splits whose rows need aggregates: the split that they are taken from, or
+                "each" for each its own.
 
         Returns:
             A dataset of the kind that was given (None where no rows were asked for), and the aggregates:
@@ -252,7 +303,9 @@ class DataFlow:
         from hyped_beam.dsl.applying import apply_to
 
         plan = self._plan(self._wanted(collect, aggregators))
-        return apply_to(data, plan, batch_size=batch_size, num_proc=num_proc, cache_dir=cache_dir)
+        return apply_to(
+            data, plan, batch_size=batch_size, num_proc=num_proc, cache_dir=cache_dir, fit_on=fit_on
+        )
 
     @checked_keywords
     def plan(self, collect: Any = None, aggregators: Any = None) -> Plan:
@@ -452,7 +505,7 @@ class _BuiltFlow(DataFlow):
         }
         outputs = Outputs(asked.get(ROWS), asked.get(AGGREGATES))
         plan = plan_of(graph)
-        state = AggregateState(plan) if outputs.has_aggregators else None
+        state = AggregateState(plan) if outputs.has_aggregators and not plan.earlier else None
         features = feature_types.as_features(graph.source.feature)
         source = Ref(builder, Edge(graph.source.id), features)
         return cls(features, source, outputs, graph, plan, state)

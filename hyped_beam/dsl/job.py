@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hyped_beam.dsl.keywords import checked_keywords
-from hyped_beam.dsl.outputs import AGGREGATES, ROWS, graph_with_sinks, plan_of
+from hyped_beam.dsl.outputs import ROWS, graph_with_sinks, plan_of
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
 from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.writers.base import Writer
 from hyped_beam.ir.graph import GraphBuilder
-from hyped_beam.plan.planner import Plan
+from hyped_beam.plan.planner import AGGREGATES, Plan
 
 if TYPE_CHECKING:
     from hyped_beam.launch.progress import Progress

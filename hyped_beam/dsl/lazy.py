@@ -21,8 +21,8 @@ from hyped_beam.dsl.aggregates import AggregateState
 from hyped_beam.dsl.batches import to_record_batch, unknown_column
 from hyped_beam.dsl.outputs import ROWS
 from hyped_beam.errors import CallSite, DefinitionError
+from hyped_beam.execute.batch import Batch
 from hyped_beam.execute.lazy_runner import LazyRunner
-from hyped_beam.execute.stage import Batch
 from hyped_beam.plan.planner import Plan
 
 BATCH_ROWS = 1000

@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hyped_beam.dsl.rows import Split
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
 from hyped_beam.ir.graph import Graph, GraphBuilder, Kind, Sink
 from hyped_beam.ir.scope import DATASET, Scope
 from hyped_beam.nodes.call import holds_refs
 from hyped_beam.nodes.pack import pack
-from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of
+from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, scope_of
 from hyped_beam.passes import optimise
-from hyped_beam.plan.planner import Plan, make_plan
+from hyped_beam.plan.planner import AGGREGATES, Plan, make_plan
 from hyped_beam.types import features
 from hyped_beam.types.features import Family
 
 ROWS = "rows"
-AGGREGATES = "aggregates"
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,8 @@ def graph_of(builder: GraphBuilder, outputs: Outputs) -> Graph:
     Raises:
         DefinitionError: What was asked are no refs of this flow, or of the wrong rows.
     """
-    return graph_with_sinks(
-        builder, {ROWS: outputs.collect}, outputs.aggregators if outputs.has_aggregators else None
-    )
+    rows = outputs.collect if isinstance(outputs.collect, Split) else {ROWS: outputs.collect}
+    return graph_with_sinks(builder, rows, outputs.aggregators if outputs.has_aggregators else None)
 
 
 def graph_with_sinks(builder: GraphBuilder, rows: Mapping[str, Any], aggregators: Any) -> Graph:
@@ -73,6 +72,31 @@ def plan_of(graph: Graph) -> Plan:
     return make_plan(optimise(graph))
 
 
+def refuse_scans(plan: Plan, what: str) -> None:
+    """Raise for a plan whose rows need aggregates, where the rows are not all there to be scanned.
+
+    Args:
+        plan: The plan.
+        what: What was called.
+
+    Raises:
+        DefinitionError: The rows need aggregates, or are groups.
+    """
+    if plan.earlier:
+        first = next(step for scan, _ in plan.earlier for step in scan.aggregates)
+        raise DefinitionError(
+            f"the rows need {first.name!r} of all rows ({first.site}), and {what} sees only some of them",
+            site=CallSite.nearest(),
+            hint="fit it first, on all rows: fitted = flow.fit(ds, collect=...)",
+        )
+    if plan.group_outputs:
+        raise DefinitionError(
+            f"the rows are groups of all rows, and {what} sees only some of them",
+            site=CallSite.nearest(),
+            hint="use flow.apply(ds, ...) or a job",
+        )
+
+
 def _add_rows(copy: GraphBuilder, builder: GraphBuilder, name: str, collect: Any) -> None:
     packed = _packed(copy, builder, collect, "collect=")
     feature = feature_of(packed)
@@ -82,7 +106,7 @@ def _add_rows(copy: GraphBuilder, builder: GraphBuilder, name: str, collect: Any
             site=CallSite.nearest(),
             hint='give it a name: collect={"name": ref}',
         )
-    if copy.scope_of(edge_of(packed)) == DATASET:
+    if scope_of(packed) == DATASET:
         raise DefinitionError(
             "collect= takes values of rows, got only values of the whole dataset",
             site=CallSite.nearest(),
@@ -100,7 +124,7 @@ def _add_aggregates(copy: GraphBuilder, builder: GraphBuilder, aggregators: Any)
             hint='write aggregators={"mean": Mean().call(ref)}',
         )
     packed = _packed(copy, builder, aggregators, "aggregators=")
-    scope = copy.scopes[copy.scope_of(edge_of(packed))]
+    scope = copy.scopes[scope_of(packed)]
     if scope.id != DATASET:
         raise DefinitionError(
             f"aggregators= takes values of the whole dataset, {_culprit(aggregators, scope)}",
@@ -112,7 +136,7 @@ def _add_aggregates(copy: GraphBuilder, builder: GraphBuilder, aggregators: Any)
 
 def _culprit(aggregators: Any, scope: Scope) -> str:
     for name, value in aggregators.items() if isinstance(aggregators, Mapping) else ():
-        if isinstance(value, Ref) and builder_of(value).scope_of(edge_of(value)) != DATASET:
+        if isinstance(value, Ref) and scope_of(value) != DATASET:
             return f"but {name!r} has one for each of the {scope.name}"
     return f"got some of the {scope.name}"
 
@@ -136,7 +160,7 @@ def _moved(value: Any, builder: GraphBuilder, copy: GraphBuilder) -> Any:
                 site=CallSite.nearest(),
                 hint="use refs made from this flow's src_features",
             )
-        return Ref(copy, edge_of(value), feature_of(value))
+        return Ref(copy, edge_of(value), feature_of(value), scope_of(value))
     if isinstance(value, Mapping):
         return {name: _moved(item, builder, copy) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -145,13 +169,12 @@ def _moved(value: Any, builder: GraphBuilder, copy: GraphBuilder) -> Any:
 
 
 def _add_sink(copy: GraphBuilder, name: str, packed: Ref) -> None:
-    edge = edge_of(packed)
     copy.add(
         Kind.SINK,
         Sink(name),
         feature=feature_of(packed),
         name=name,
-        inputs={"input": edge},
-        scope=copy.scope_of(edge),
+        inputs={"input": edge_of(packed)},
+        scope=scope_of(packed),
         site=CallSite.nearest(),
     )

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from hyped_beam.dsl.applying import check_columns
-from hyped_beam.dsl.outputs import AGGREGATES
 from hyped_beam.errors import InputError, JobError
 from hyped_beam.io.filesystem import locate
 from hyped_beam.io.paths import lies_in
@@ -25,6 +24,7 @@ from hyped_beam.launch.bounded import BoundedJob, bounded_job, prepare_bounded
 from hyped_beam.launch.progress import ReportProgress
 from hyped_beam.launch.result import JobReport, JobResult
 from hyped_beam.launch.signals import ended_cleanly
+from hyped_beam.plan.planner import AGGREGATES
 
 if TYPE_CHECKING:
     from hyped_beam.dsl.job import Job
@@ -86,8 +86,8 @@ def pipeline_proto(
         work=Path("work"),
         options=options,
     )
-    job_of_ranges = bounded.range_job()
-    return as_proto(lambda pipeline: bounded.fill(pipeline, job_of_ranges), bounded.profile, bounded.options)
+    scans = bounded.scans()
+    return as_proto(lambda pipeline: bounded.fill(pipeline, scans), bounded.profile, bounded.options)
 
 
 def _prepare(

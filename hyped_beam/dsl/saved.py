@@ -15,12 +15,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from hyped_beam.dsl.outputs import AGGREGATES, ROWS
+from hyped_beam.dsl.outputs import ROWS
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, InputError, nearest_name
 from hyped_beam.ir import json_form
 from hyped_beam.ir.graph import Graph
 from hyped_beam.nodes.json_form import NodeForm, module_of
 from hyped_beam.nodes.registry import load_entry_points, load_library
+from hyped_beam.plan.planner import AGGREGATES
 from hyped_beam.types import scalars
 
 FORMAT = "hyped_beam flow"

@@ -14,7 +14,7 @@ from apache_beam.typehints import row_type
 from apache_beam.typehints.schemas import schema_from_element_type
 
 from hyped_beam.dsl.batches import unknown_column
-from hyped_beam.dsl.outputs import ROWS
+from hyped_beam.dsl.outputs import ROWS, refuse_scans
 from hyped_beam.errors import CallSite, DefinitionError
 from hyped_beam.lowering.coders import register_coders
 from hyped_beam.lowering.transform import OnRecordBatches, OnRows
@@ -37,12 +37,13 @@ class FlowTransform(beam.PTransform):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
-        if plan.finish is not None:
+        if plan.has_aggregates:
             raise DefinitionError(
                 "as_transform() is for rows, this flow has aggregates",
                 site=CallSite.nearest(),
                 hint="build it with collect= alone, and aggregate with Beam's own combines",
             )
+        refuse_scans(plan, "as_transform()")
         register_coders()
         self.site = CallSite.nearest()
         self.plan = plan

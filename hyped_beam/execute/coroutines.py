@@ -11,10 +11,11 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, TypeVar
 
-from hyped_beam.execute.failure import node_error, slice_inputs
+from hyped_beam.execute.batch import Batch
+from hyped_beam.execute.failure import Place, node_error, slice_inputs
 from hyped_beam.nodes.options import Limits
 from hyped_beam.nodes.runtime import ProcessorRuntime, RowError
-from hyped_beam.plan.program import Step
+from hyped_beam.plan.program import Program, Step
 from hyped_beam.types.arrays import Value, concat_values
 
 Result = TypeVar("Result")
@@ -139,20 +140,22 @@ class CoroutineStep:
         self._jobs: deque[_Job] = deque()
         self._workers: set[asyncio.Task[None]] = set()
 
-    async def run(self, inputs: Mapping[str, Value], rows: int, first_row: int | None) -> Value:
+    async def run(self, inputs: Mapping[str, Value], batch: Batch, program: Program) -> Value:
         """The output for one batch.
 
         Raises:
             NodeError: The node raised; the first row in order that did is named.
         """
+        rows = batch.rows_of(self.step.rows)
+        place = Place(self.step, batch, program)
         try:
             if self.runtime.interface.row_wise:
                 return self.runtime.from_rows(await self._run_rows(inputs, rows))
             return await self._run_slices(inputs, rows)
         except RowError as error:
-            raise node_error(error, self.step, inputs, error.row, first_row) from error.__cause__
+            raise node_error(error, self.step, inputs, error.row, place) from error.__cause__
         except Exception as error:
-            raise node_error(error, self.step, inputs, None, first_row) from error
+            raise node_error(error, self.step, inputs, None, place) from error
 
     async def _run_rows(self, inputs: Mapping[str, Value], rows: int) -> list[Any]:
         values = self.runtime.row_values(inputs, rows)

@@ -10,7 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 from hyped_beam.errors import NOT_THE_USERS, CallSite, NodeError
+from hyped_beam.execute.batch import Batch
 from hyped_beam.nodes.runtime import RowError
+from hyped_beam.plan.program import Program
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
 
@@ -23,8 +25,57 @@ LINE = 200
 """The most characters of a row in a message."""
 
 
+class Place:
+    """Where in the source the rows are that a step was given.
+
+    Args:
+        step: The step.
+        batch: The batch.
+        program: The program of the stage.
+        chosen: The numbers of the rows that it was given; None for all.
+        start: How many rows come before them.
+    """
+
+    def __init__(
+        self, step: Any, batch: Batch, program: Program, chosen: pa.Array | None = None, start: int = 0
+    ) -> None:
+        self._step = step
+        self._batch = batch
+        self._program = program
+        self._chosen = chosen
+        self._start = start
+
+    def behind(self, rows: int) -> Place:
+        """The place some rows further on."""
+        return Place(self._step, self._batch, self._program, self._chosen, self._start + rows)
+
+    def number(self, row: int | None) -> int | None:
+        """The number in the source of one of these rows, or of the one that it was made from."""
+        if row is None or self._batch.first_row is None:
+            return None
+        row += self._start
+        if self._chosen is not None:
+            row = self._chosen[row].as_py()
+        found = self._batch.source_row(self._program.scopes, self._step.rows, row)
+        return None if found is None else found + self._batch.first_row
+
+
+def found_error(
+    error: Exception,
+    run: Callable[[Mapping[str, Value], int], Any],
+    step: Any,
+    inputs: Mapping[str, Value],
+    rows: int,
+    place: Place,
+) -> NodeError:
+    """The error to report for a step that raised on a batch: of the first row on which it raises alone."""
+    row = find_row(run, inputs, rows) if step.operation.repeatable else None
+    alone = error if row is None else error_at(run, inputs, row, error)
+    return node_error(alone, step, inputs, row, place)
+
+
 def node_error(
-    error: BaseException, step: Any, inputs: Mapping[str, Value], row: int | None, first_row: int | None
+    error: BaseException, step: Any, inputs: Mapping[str, Value], row: int | None, place: Place | None
 ) -> NodeError:
     """The error to report.
 
@@ -33,10 +84,10 @@ def node_error(
         step: The step that raised.
         inputs: The inputs that it was given.
         row: The row at fault, counted in these inputs; None where it is not known.
-        first_row: The number of the first of these rows in the source; None where it is not known.
+        place: Where these rows are; None where it is not known.
     """
     cause = error.__cause__ if isinstance(error, RowError) and error.__cause__ is not None else error
-    number = None if row is None or first_row is None else row + first_row
+    number = None if place is None else place.number(row)
     message = str(cause)
     return NodeError(
         node=step.name,

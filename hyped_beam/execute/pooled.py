@@ -8,9 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from hyped_beam.execute.batch import Batch
+from hyped_beam.execute.keeping import kept_of, restore
+from hyped_beam.execute.known import Late
 from hyped_beam.execute.pool import ProcessPool
-from hyped_beam.execute.stage import Batch, BatchResult, StageRunner
-from hyped_beam.execute.states import from_bytes, to_bytes
+from hyped_beam.execute.stage import BatchResult, StageRunner
+from hyped_beam.execute.streams import from_bytes, to_bytes
 from hyped_beam.plan.program import Program
 from hyped_beam.types import arrays
 
@@ -21,14 +24,16 @@ class PooledStage:
     Args:
         program: The program, of a stage that takes a source.
         pool: The processes.
+        late: What earlier stages have made known.
     """
 
     uses_loop = True
     """Whether several batches are in flight."""
 
-    def __init__(self, program: Program, pool: ProcessPool) -> None:
+    def __init__(self, program: Program, pool: ProcessPool, late: Late) -> None:
         self.program = program
         self.pool = pool
+        self._late = late
 
     def open(self) -> None:
         """Nothing: each process opens its own."""
@@ -44,36 +49,55 @@ class PooledStage:
             JobError: A process ended.
         """
         tasks = (self._packed(batch) for batch in batches)
-        for outputs, states, timings in self.pool.run_in_order(_ComputeJob(self.program), tasks):
-            yield BatchResult({name: from_bytes(held) for name, held in outputs.items()}, states, timings)
+        job = _ComputeJob(self.program, self._late)
+        for outputs, states, timings, kept in self.pool.run_in_order(job, tasks):
+            made = {name: from_bytes(held)[0] for name, held in outputs.items()}
+            held_values = {node: from_bytes(held)[0] for node, held in kept.items()}
+            yield BatchResult(made, from_bytes(states), timings, held_values)
 
-    def _packed(self, batch: Batch) -> tuple[bytes, int | None]:
+    def _packed(self, batch: Batch) -> _Task:
         columns: Any = batch.values[self.program.takes[0]]
         if columns:
             held = pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
         else:
             held = pa.RecordBatch.from_struct_array(arrays.struct_of({}, batch.rows))
-        return to_bytes(held), batch.first_row  # a pickle of a slice would hold all that it is cut from
+        restored = {node: to_bytes([part]) for node, part in kept_of(self.program, batch).items()}
+        # a pickle of a slice would hold all that it is cut from
+        return _Task(to_bytes([held]), batch.first_row, batch.place, restored)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A batch on its way to a process."""
+
+    columns: bytes
+    first_row: int | None
+    place: tuple[int, int]
+    restored: dict[int, bytes]
 
 
 @dataclass(frozen=True)
 class _ComputeJob:
     program: Program
+    late: Late
 
     def open(self) -> _Compute:
-        return _Compute(self.program)
+        return _Compute(self.program, self.late)
 
 
 class _Compute:
-    def __init__(self, program: Program) -> None:
-        self._runner = StageRunner(program)
+    def __init__(self, program: Program, late: Late) -> None:
+        self._runner = StageRunner(program, late)
         self._runner.open()
 
-    def run(self, task: tuple[bytes, int | None]) -> tuple[dict[str, bytes], Any, Any]:
-        held, first_row = task
-        result = self._runner.run(self._runner.source_batch(from_bytes(held), first_row))
-        outputs = {name: to_bytes(batch) for name, batch in result.outputs.items()}
-        return outputs, result.states, result.timings
+    def run(self, task: _Task) -> tuple[dict[str, bytes], bytes, Any, dict[int, bytes]]:
+        batch = self._runner.source_batch(from_bytes(task.columns)[0], task.first_row, task.place)
+        kept = {node: from_bytes(held)[0] for node, held in task.restored.items()}
+        restore(self._runner.program, batch, kept)
+        result = self._runner.run(batch)
+        outputs = {name: to_bytes([made]) for name, made in result.outputs.items()}
+        held = {node: to_bytes([made]) for node, made in result.kept.items()}
+        return outputs, to_bytes(result.states), result.timings, held
 
     def close(self) -> None:
         self._runner.close()

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -16,33 +16,22 @@ import pyarrow as pa
 from typing_extensions import Self
 
 from hyped_beam.errors import NodeError
+from hyped_beam.execute.batch import Batch
+from hyped_beam.execute.combining import CombineUpdate, aggregate_in_place, step_inputs
 from hyped_beam.execute.coroutines import CoroutineStep, background_loop, run_in_loop
-from hyped_beam.execute.failure import error_at, find_row, node_error, slice_inputs
+from hyped_beam.execute.failure import Place, found_error, node_error, slice_inputs
+from hyped_beam.execute.keeping import kept_values
+from hyped_beam.execute.known import Known, Late
+from hyped_beam.execute.row_numbers import row_numbers
 from hyped_beam.execute.timing import Timings, add_timing, node_key
-from hyped_beam.ir.graph import Edge
+from hyped_beam.ir.graph import Kind
+from hyped_beam.ir.scope import lineage
 from hyped_beam.nodes.aggregator import AggregatorRuntime
-from hyped_beam.nodes.groups import Groups
+from hyped_beam.nodes.augmentor import AugmentorRuntime
 from hyped_beam.nodes.runtime import ProcessorRuntime, RowError
-from hyped_beam.plan.program import AggregateStep, Output, Program, Step
+from hyped_beam.plan.program import Output, Program, Step
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
-
-
-@dataclass
-class Batch:
-    """One batch on its way through a stage.
-
-    Attributes:
-        values: What its nodes have computed so far, by the node's number.
-        rows: The number of rows.
-        first_row: The number of its first row in the source; None where that is not known.
-        timings: How long its steps took so far.
-    """
-
-    values: dict[int, Value]
-    rows: int
-    first_row: int | None = None
-    timings: Timings = field(default_factory=dict)
 
 
 @dataclass
@@ -51,13 +40,17 @@ class BatchResult:
 
     Attributes:
         outputs: Rows by the name of the output.
-        states: One state per aggregator, in the order of the program.
+        states: For each combine of the program the states of its aggregators, a row for each group.
         timings: How long its steps took; those of coroutines with what they waited for.
+        kept: The values of nodes that may run only once, for later scans.
+        batch: The batch itself; None where it was computed in another process.
     """
 
     outputs: dict[str, pa.RecordBatch]
-    states: list[pa.StructArray]
-    timings: Timings = field(default_factory=dict)
+    states: list[pa.RecordBatch]
+    timings: Timings
+    kept: dict[int, pa.RecordBatch]
+    batch: Batch | None = None
 
 
 class StageRunner:
@@ -69,19 +62,19 @@ class StageRunner:
 
     Args:
         program: The program.
+        late: What earlier stages have made known.
     """
 
     in_flight = 4
     """How many batches of a program with coroutines are in flight."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, late: Late | None = None) -> None:
         self.program = program
-        self.steps = [(step, ProcessorRuntime(step.operation, step.output_type)) for step in program.steps]
-        self.aggregators = [
-            AggregatorRuntime(step.operation, step.state_type, step.output_type)
-            for step in program.aggregates
-        ]
+        self.steps = [(step, runtime_of(step)) for step in program.steps]
+        self._known = Known(program, late or Late())
+        self._combines = [CombineUpdate(combine, program) for combine in program.combines]
         self.uses_loop = any(runtime.needs_loop for _, runtime in self.steps)
+        self._waits = _waits(program) if self.uses_loop else {}
         self._thread = ThreadPoolExecutor(1, "hyped-beam-stage") if self.uses_loop else None
         self._coroutines: dict[int, CoroutineStep] = {}
         self._opened: list[tuple[Step, ProcessorRuntime]] = []
@@ -143,10 +136,12 @@ class StageRunner:
         except Exception as error:
             raise node_error(error, step, {}, None, None) from error
 
-    def source_batch(self, batch: pa.RecordBatch, first_row: int | None = None) -> Batch:
+    def source_batch(
+        self, batch: pa.RecordBatch, first_row: int | None = None, place: tuple[int, int] = (0, 0)
+    ) -> Batch:
         """A batch of the source as the program takes it."""
         columns = {name: batch.column(name) for name in self.program.columns}
-        return Batch({self.program.takes[0]: columns}, batch.num_rows, first_row)
+        return Batch({self.program.takes[0]: columns}, batch.num_rows, first_row, place)
 
     def run(self, batch: Batch) -> BatchResult:
         """Run the program on one batch; may be called from any thread.
@@ -189,12 +184,24 @@ class StageRunner:
         return done
 
     def _run_steps(self, batch: Batch) -> BatchResult:
-        batch.values.update(self.program.constants)
+        self._known.enter(batch)
         for step, runtime in self.steps:
-            batch.values[step.node] = _timed_step(step, runtime, step_inputs(step, batch), batch)
-            for number in step.release:
-                batch.values.pop(number, None)
+            self._run_step(step, runtime, batch)
+            batch.release(step.release)
         return self.result(batch)
+
+    def _run_step(self, step: Step, runtime: Any, batch: Batch) -> None:
+        began = time.perf_counter()
+        inputs = step_inputs(step, batch, self.program)
+        if step.kind is Kind.MAP:
+            batch.values[step.node] = run_step(step, runtime, inputs, batch, self.program)
+        elif step.kind is Kind.ROWS:
+            make_rows(step, runtime, inputs, batch, self.program)
+        elif step.kind is Kind.KEYS:
+            self._known.find_groups(step, inputs, batch)
+        else:
+            aggregate_in_place(step, runtime, inputs, batch, self.program)
+        add_timing(batch.timings, node_key(step.node), time.perf_counter() - began, batch.rows_of(step.rows))
 
     async def run_async(self, batch: Batch) -> BatchResult:
         """Run the program on one batch in the event loop of the process.
@@ -202,24 +209,23 @@ class StageRunner:
         Raises:
             NodeError: A node raised; of several, the first in the order of the program.
         """
-        batch.values.update(self.program.constants)
+        self._known.enter(batch)
         loop = asyncio.get_running_loop()
         running: dict[int, asyncio.Task[None]] = {}
 
-        async def one(step: Step, runtime: ProcessorRuntime) -> None:
-            for edge in step.inputs.values():
-                if edge.node in running:
-                    await running[edge.node]
-            inputs = step_inputs(step, batch)
+        async def one(step: Step, runtime: Any) -> None:
+            for number in self._waits[step.node]:
+                await running[number]
             coroutine = self._coroutines.get(step.node)
-            if coroutine is not None:
-                began = time.perf_counter()
-                batch.values[step.node] = await coroutine.run(inputs, batch.rows, batch.first_row)
-                add_timing(batch.timings, node_key(step.node), time.perf_counter() - began, batch.rows)
-            else:
-                batch.values[step.node] = await loop.run_in_executor(
-                    self._thread, _timed_step, step, runtime, inputs, batch
-                )
+            if coroutine is None:
+                await loop.run_in_executor(self._thread, self._run_step, step, runtime, batch)
+                return
+            inputs = await loop.run_in_executor(self._thread, step_inputs, step, batch, self.program)
+            began = time.perf_counter()
+            batch.values[step.node] = await coroutine.run(inputs, batch, self.program)
+            add_timing(
+                batch.timings, node_key(step.node), time.perf_counter() - began, batch.rows_of(step.rows)
+            )
 
         for step, runtime in self.steps:
             running[step.node] = loop.create_task(one(step, runtime))
@@ -234,27 +240,44 @@ class StageRunner:
 
     def result(self, batch: Batch) -> BatchResult:
         """What leaves the stage, once all steps have run."""
-        outputs = {output.name: output_batch(output, batch) for output in self.program.outputs}
-        states = [
-            self._state(step, runtime, batch)
-            for step, runtime in zip(self.program.aggregates, self.aggregators, strict=True)
-        ]
-        return BatchResult(outputs, states, batch.timings)
+        outputs = {output.name: output_batch(output, batch, self.program) for output in self.program.outputs}
+        states = [combine.states(batch) for combine in self._combines]
+        return BatchResult(outputs, states, batch.timings, kept_values(self.program, batch), batch)
 
-    def _state(self, step: AggregateStep, runtime: AggregatorRuntime, batch: Batch) -> pa.StructArray:
-        began = time.perf_counter()
-        inputs = step_inputs(step, batch)
 
-        def update(some: Mapping[str, Value], rows: int) -> pa.StructArray:
-            return runtime.update(some, Groups.whole(rows))
+def runtime_of(step: Step) -> Any:
+    """What runs the node of a step."""
+    if step.kind is Kind.ROWS:
+        return AugmentorRuntime(step.operation, step.output_type)
+    if step.kind is Kind.AGGREGATE:
+        assert step.state_type is not None  # noqa: S101 - the planner's promise
+        return AggregatorRuntime(step.operation, step.state_type, step.output_type)
+    if step.kind is Kind.KEYS:
+        return NoRuntime()
+    return ProcessorRuntime(step.operation, step.output_type)
 
-        try:
-            state = update(inputs, batch.rows)
-        except Exception as error:
-            row = find_row(update, inputs, batch.rows) if step.operation.repeatable else None
-            raise node_error(error, step, inputs, row, batch.first_row) from error
-        add_timing(batch.timings, node_key(step.node), time.perf_counter() - began, batch.rows)
-        return state
+
+def _waits(program: Program) -> dict[int, tuple[int, ...]]:
+    """For each step the steps whose values or rows it needs."""
+    running = {step.node for step in program.steps}
+    found = {}
+    for step in program.steps:
+        scopes = {step.scope, step.rows, *(program.scope_of[edge.node] for edge in step.inputs.values())}
+        makers = {made.node for scope in scopes for made in lineage(program.scopes, scope)}
+        needed = {edge.node for edge in step.inputs.values()} | {node for node in makers if node is not None}
+        found[step.node] = tuple(sorted((needed & running) - {step.node}))
+    return found
+
+
+class NoRuntime:
+    """What runs a step that has no node of a user's."""
+
+    coroutine = False
+    needs_loop = False
+
+    def hook(self, name: str) -> None:
+        """There is none."""
+        del name
 
 
 async def _call_hook(hook: Any) -> None:
@@ -267,62 +290,68 @@ async def _coroutine_step(step: Step, runtime: ProcessorRuntime) -> CoroutineSte
     return CoroutineStep(step, runtime)  # in the loop, to which its semaphore belongs
 
 
-def step_inputs(step: Step | AggregateStep, batch: Batch) -> dict[str, Value]:
-    """The inputs of a step."""
-    return {name: resolve(batch, edge) for name, edge in step.inputs.items()}
+def make_rows(
+    step: Step, runtime: AugmentorRuntime, inputs: Mapping[str, Value], batch: Batch, program: Program
+) -> None:
+    """Put the rows into a batch that an augmentor makes.
+
+    Raises:
+        NodeError: The node raised.
+    """
+    rows = batch.rows_of(step.rows)
+    try:
+        parent, columns = runtime.run(inputs, rows)
+    except Exception as error:
+        raise found_error(error, runtime.run, step, inputs, rows, Place(step, batch, program)) from error
+    batch.add_rows(step.scope, step.rows, parent)
+    batch.values[step.node] = columns
 
 
-def resolve(batch: Batch, edge: Edge) -> Value:
-    """What an edge carries for a batch."""
-    return arrays.at_path(batch.values[edge.node], edge.path)
-
-
-def output_batch(output: Output, batch: Batch) -> pa.RecordBatch:
+def output_batch(output: Output, batch: Batch, program: Program) -> pa.RecordBatch:
     """The rows of an output."""
-    columns = arrays.columns_of(resolve(batch, output.edge), batch.rows)
+    value = batch.resolve(output.edge, program.scope_of[output.edge.node], output.scope, program.scopes)
+    rows = batch.rows_of(output.scope)
+    columns = arrays.columns_of(value, rows)
     conformed = [arrays.conform(columns[field.name], field.type) for field in output.schema]
     if not conformed:
-        return pa.RecordBatch.from_struct_array(arrays.struct_of({}, batch.rows))
+        return pa.RecordBatch.from_struct_array(arrays.struct_of({}, rows))
     return pa.RecordBatch.from_arrays(conformed, schema=output.schema)
 
 
-def _timed_step(step: Step, runtime: ProcessorRuntime, inputs: Mapping[str, Value], batch: Batch) -> Value:
-    began = time.perf_counter()
-    value = run_step(step, runtime, inputs, batch)
-    add_timing(batch.timings, node_key(step.node), time.perf_counter() - began, batch.rows)
-    return value
-
-
-def run_step(step: Step, runtime: ProcessorRuntime, inputs: Mapping[str, Value], batch: Batch) -> Value:
+def run_step(
+    step: Step, runtime: ProcessorRuntime, inputs: Mapping[str, Value], batch: Batch, program: Program
+) -> Value:
     """The output of a step that is no coroutine.
 
     Raises:
         NodeError: The node raised.
     """
-    size = step.options.batch_size or batch.rows
-    if size >= batch.rows:
-        return _run_slice(step, runtime, inputs, batch.rows, batch.first_row)
+    rows = batch.rows_of(step.rows)
+    place = Place(step, batch, program)
+    if runtime.tells_rows_apart:
+        return row_numbers(step, batch)
+    size = step.options.batch_size or rows
+    if size >= rows:
+        return _run_slice(step, runtime, inputs, rows, place)
     parts = [
         _run_slice(
             step,
             runtime,
-            slice_inputs(inputs, start, min(size, batch.rows - start)),
-            min(size, batch.rows - start),
-            None if batch.first_row is None else batch.first_row + start,
+            slice_inputs(inputs, start, min(size, rows - start)),
+            min(size, rows - start),
+            place.behind(start),
         )
-        for start in range(0, batch.rows, size)
+        for start in range(0, rows, size)
     ]
     return arrays.concat_values(parts)
 
 
 def _run_slice(
-    step: Step, runtime: ProcessorRuntime, inputs: Mapping[str, Value], rows: int, first_row: int | None
+    step: Step, runtime: ProcessorRuntime, inputs: Mapping[str, Value], rows: int, place: Place
 ) -> Value:
     try:
         return runtime.run(inputs, rows)
     except RowError as error:
-        raise node_error(error, step, inputs, error.row, first_row) from error.__cause__
+        raise node_error(error, step, inputs, error.row, place) from error.__cause__
     except Exception as error:
-        row = find_row(runtime.run, inputs, rows) if step.operation.repeatable else None
-        alone = error if row is None else error_at(runtime.run, inputs, row, error)
-        raise node_error(alone, step, inputs, row, first_row) from error
+        raise found_error(error, runtime.run, step, inputs, rows, place) from error

@@ -2,82 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from hyped_beam.execute.combining import KEYS, state_column
 from hyped_beam.execute.failure import node_error
+from hyped_beam.execute.streams import from_bytes, to_bytes
 from hyped_beam.nodes.aggregator import AggregatorRuntime
 from hyped_beam.nodes.groups import Groups
-from hyped_beam.plan.program import AggregateStep
+from hyped_beam.plan.program import Combine
+from hyped_beam.types import arrays
+from hyped_beam.types.keys import group_rows, sort_order
 
 Position = tuple[int, int]
 """A node of the binary tree over numbered parts: its level (0 for a part) and its place on that level."""
 
-States = list[pa.StructArray]
-"""One state (an array of one row) per aggregator."""
+_POSITIONS = "hyped_beam.positions"
+
+_EARLY: Position = (-1, 0)
+"""Where the states stand that are merged as they come."""
 
 
 class StateMerger:
-    """Merges the states of several aggregators.
+    """Merges the states of the aggregators of one combine: record batches of a row for each group.
 
     Args:
-        steps: The aggregators.
-
-    Attributes:
-        steps: The aggregators.
-        ordered: The places of those whose states must be merged in source order.
-        commutative: The places of the others.
+        combine: The combine.
     """
 
-    def __init__(self, steps: Sequence[AggregateStep]) -> None:
-        self.steps = tuple(steps)
+    def __init__(self, combine: Combine) -> None:
+        self.combine = combine
         self._runtimes = [
-            AggregatorRuntime(step.operation, step.state_type, step.output_type) for step in self.steps
+            AggregatorRuntime(step.operation, step.state_type, step.output_type) for step in combine.steps
         ]
-        self.commutative = [at for at, runtime in enumerate(self._runtimes) if runtime.commutative]
-        self.ordered = [at for at, runtime in enumerate(self._runtimes) if not runtime.commutative]
 
-    def merge(self, neighbours: Sequence[States]) -> States:
-        """One state per aggregator from neighbouring ones, given in source order.
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of a batch of states."""
+        fields = [] if self.combine.grouping is None else [pa.field(KEYS, self.combine.grouping.key_type)]
+        fields += [pa.field(state_column(at), step.state_type) for at, step in enumerate(self.combine.steps)]
+        return pa.schema(fields)
+
+    def merge(self, neighbours: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+        """The states of neighbouring parts as one, given in source order.
 
         Raises:
             NodeError: An aggregator raised.
         """
         if len(neighbours) == 1:
             return neighbours[0]
-        return [self.merge_one(at, [states[at] for states in neighbours]) for at in range(len(self.steps))]
-
-    def merge_one(self, at: int, neighbours: Sequence[pa.StructArray]) -> pa.StructArray:
-        """One state of the aggregator at a place from neighbouring ones."""
-        if len(neighbours) == 1:
-            return neighbours[0]
-        states = pa.concat_arrays(neighbours)
-        try:
-            return self._runtimes[at].merge(states, Groups.whole(len(states)))
-        except Exception as error:
-            raise node_error(error, self.steps[at], {}, None, None) from error
-
-    def finish(self, states: States) -> list[pa.Array]:
-        """The values, each an array of one row.
-
-        Raises:
-            NodeError: An aggregator raised.
-        """
-        values = []
-        for step, runtime, state in zip(self.steps, self._runtimes, states, strict=True):
+        states = pa.concat_batches(neighbours)
+        columns: dict[str, pa.Array] = {}
+        by = Groups.whole(states.num_rows)
+        if self.combine.grouping is not None:
+            keys = states.column(KEYS)
+            ids, first = group_rows(arrays.columns_of(keys, len(keys)), len(keys))
+            if len(first) == len(keys):
+                return states
+            columns[KEYS] = pc.take(keys, pa.array(first))
+            by = Groups(len(first), pa.array(ids))
+        for at, (step, runtime) in enumerate(zip(self.combine.steps, self._runtimes, strict=True)):
             try:
-                values.append(runtime.finish(state))
+                columns[state_column(at)] = runtime.merge(states.column(state_column(at)), by)
             except Exception as error:
                 raise node_error(error, step, {}, None, None) from error
-        return values
+        return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+
+    def finish(self, states: pa.RecordBatch) -> tuple[pa.StructArray | None, dict[int, pa.Array]]:
+        """The keys of the groups, sorted, and by the number of the aggregator a value for each.
+
+        Raises:
+            NodeError: An aggregator raised.
+        """
+        keys = None
+        if self.combine.grouping is not None:
+            keys = states.column(KEYS)
+            order = pa.array(sort_order(arrays.columns_of(keys, len(keys)), len(keys)))
+            keys, states = pc.take(keys, order), states.take(order)
+        values = {}
+        for at, (step, runtime) in enumerate(zip(self.combine.steps, self._runtimes, strict=True)):
+            try:
+                values[step.node] = runtime.finish(states.column(state_column(at)))
+            except Exception as error:
+                raise node_error(error, step, {}, None, None) from error
+        return keys, values
 
 
 class StateTree:
     """States of numbered parts (ranges, batches), merged only where two are siblings in the binary tree.
 
     Whatever the order in which parts arrive, and by however many workers, the bracketing is the same, so
-    that sums of floats are the same bits. States of commutative aggregators are merged as they come.
+    that sums of floats are the same bits. States of a commutative combine are merged as they come.
 
     Args:
         merger: What merges two states.
@@ -85,104 +103,90 @@ class StateTree:
 
     def __init__(self, merger: StateMerger) -> None:
         self._merger = merger
-        self._nodes: dict[Position, States] = {}
-        self._early: States | None = None
+        self._nodes: dict[Position, pa.RecordBatch] = {}
 
-    def add(self, position: Position, states: States) -> None:
+    def add(self, position: Position, states: pa.RecordBatch) -> None:
         """Put the states of a part in their place, and merge upwards as far as siblings are there."""
-        self._add_early([states[at] for at in self._merger.commutative])
-        self._add_ordered(position, [states[at] for at in self._merger.ordered])
-
-    def _add_early(self, states: States) -> None:
-        if self._early is None:
-            self._early = states
-            return
-        both = zip(self._merger.commutative, self._early, states, strict=True)
-        self._early = [self._merger.merge_one(at, [held, more]) for at, held, more in both]
-
-    def _add_ordered(self, position: Position, states: States) -> None:
-        if not self._merger.ordered:
+        if self._merger.combine.commutative:
+            held = self._nodes.get(_EARLY)
+            self._nodes[_EARLY] = states if held is None else self._merger.merge([held, states])
             return
         level, place = position
         while (level, place ^ 1) in self._nodes:
             sibling = self._nodes.pop((level, place ^ 1))
             left, right = (states, sibling) if place % 2 == 0 else (sibling, states)
-            states = self._merge_ordered([left, right])
+            states = self._merger.merge([left, right])
             level, place = level + 1, place // 2
         self._nodes[level, place] = states
 
-    def _merge_ordered(self, neighbours: Sequence[States]) -> States:
-        return [
-            self._merger.merge_one(at, [states[index] for states in neighbours])
-            for index, at in enumerate(self._merger.ordered)
-        ]
-
     def absorb(self, other: StateTree) -> None:
         """Put the states of another tree, of other parts, into this one."""
-        if other._early is not None:
-            self._add_early(other._early)
         for position, states in other._nodes.items():
-            self._add_ordered(position, states)
+            self.add(position, states)
 
-    def total(self) -> States:
+    def total(self) -> pa.RecordBatch:
         """The states of all parts, from left to right.
 
         Raises:
             ValueError: There are no parts.
         """
-        if self._early is None:
+        if not self._nodes:
             msg = "there are no states to merge"
             raise ValueError(msg)
-        found = dict(zip(self._merger.commutative, self._early, strict=True))
-        if self._merger.ordered:
-            in_order = sorted(self._nodes, key=lambda position: position[1] << position[0])
-            ordered = self._merge_ordered([self._nodes[position] for position in in_order])
-            found.update(zip(self._merger.ordered, ordered, strict=True))
-        return [found[at] for at in range(len(self._merger.steps))]
+        in_order = sorted(self._nodes, key=lambda position: position[1] << max(position[0], 0))
+        return self._merger.merge([self._nodes[position] for position in in_order])
 
     def to_batch(self) -> pa.RecordBatch:
-        """The tree as Arrow data: one row per node, and one at level -1 for what is merged as it comes."""
+        """The tree as Arrow data: the states of its nodes, whose positions and rows stand in the schema."""
         positions = sorted(self._nodes)
-        levels = [level for level, _ in positions]
-        places = [place for _, place in positions]
-        parts: list[list[pa.Array]] = [[] for _ in self._merger.steps]
-        for index, at in enumerate(self._merger.ordered):
-            parts[at] = [self._nodes[position][index] for position in positions]
-        for at in self._merger.commutative:
-            parts[at] = [pa.nulls(len(positions), self._merger.steps[at].state_type)]
-        if self._early is not None:
-            levels, places = [*levels, -1], [*places, 0]
-            for index, at in enumerate(self._merger.commutative):
-                parts[at].append(self._early[index])
-            for at in self._merger.ordered:
-                parts[at].append(pa.nulls(1, self._merger.steps[at].state_type))
-        columns = {"level": pa.array(levels, pa.int32()), "place": pa.array(places, pa.int64())}
-        for at, step in enumerate(self._merger.steps):
-            columns[f"state{at}"] = pa.concat_arrays(parts[at] or [pa.nulls(0, step.state_type)])
-        return pa.RecordBatch.from_pydict(columns)
+        held = [self._nodes[position] for position in positions]
+        states = pa.concat_batches(held) if held else _no_rows(self._merger.schema)
+        told = [(*position, batch.num_rows) for position, batch in zip(positions, held, strict=True)]
+        return states.replace_schema_metadata({_POSITIONS: json.dumps(told)})
 
     def add_batch(self, batch: pa.RecordBatch) -> None:
         """Put the nodes that `to_batch` wrote down into this tree."""
-        positions = zip(batch.column("level").to_pylist(), batch.column("place").to_pylist(), strict=True)
-        for row, (level, place) in enumerate(positions):
-            early = level < 0
-            at_places = self._merger.commutative if early else self._merger.ordered
-            states = [batch.column(f"state{at}").slice(row, 1) for at in at_places]
-            if early:
-                self._add_early(states)
-            else:
-                self._add_ordered((level, place), states)
+        states = batch.replace_schema_metadata()
+        start = 0
+        for level, place, rows in json.loads(batch.schema.metadata[_POSITIONS.encode()]):
+            self.add((level, place), states.slice(start, rows))
+            start += rows
 
 
-def to_bytes(batch: pa.RecordBatch) -> bytes:
-    """A record batch as an Arrow IPC stream."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()
+def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
-def from_bytes(data: bytes) -> pa.RecordBatch:
-    """The record batch that `to_bytes` wrote down."""
-    with pa.ipc.open_stream(data) as reader:
-        return reader.read_next_batch()
+class StateTrees:
+    """The states of all combines of a stage.
+
+    Args:
+        combines: The combines.
+    """
+
+    def __init__(self, combines: Iterable[Combine]) -> None:
+        self.mergers = [StateMerger(combine) for combine in combines]
+        self.trees = [StateTree(merger) for merger in self.mergers]
+
+    def add(self, position: Position, states: Sequence[pa.RecordBatch]) -> None:
+        """Put the states of a part in their place."""
+        for tree, found in zip(self.trees, states, strict=True):
+            tree.add(position, found)
+
+    def absorb(self, other: StateTrees) -> None:
+        """Put the states of other parts into these."""
+        for tree, more in zip(self.trees, other.trees, strict=True):
+            tree.absorb(more)
+
+    def total(self) -> list[pa.RecordBatch]:
+        """The states of all parts, for each combine."""
+        return [tree.total() for tree in self.trees]
+
+    def to_bytes(self) -> bytes:
+        """The states as Arrow data; `add_bytes` takes it."""
+        return to_bytes([tree.to_batch() for tree in self.trees])
+
+    def add_bytes(self, data: bytes) -> None:
+        """Put in the states that `to_bytes` wrote down."""
+        for tree, batch in zip(self.trees, from_bytes(data), strict=True):
+            tree.add_batch(batch)

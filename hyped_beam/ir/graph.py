@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from hyped_beam.errors import CallSite
-from hyped_beam.ir.scope import BASE_SCOPES, DATASET, SOURCE_ROWS, Scope
+from hyped_beam.ir.scope import BASE_SCOPES, DATASET, SOURCE_ROWS, Scope, ScopeKind, lineage
 from hyped_beam.types import features
 from hyped_beam.types.features import Feature
 
@@ -21,6 +22,8 @@ class Kind(enum.Enum):
     SOURCE = "source"
     CONST = "const"
     MAP = "map"
+    ROWS = "rows"
+    KEYS = "keys"
     AGGREGATE = "aggregate"
     SINK = "sink"
 
@@ -75,6 +78,40 @@ class Constant:
 
 
 @dataclass(frozen=True)
+class GroupConstant:
+    """A value of each group of a fitted flow, in the order of the groups' keys."""
+
+    values: pa.Array
+    repeatable: bool = True
+
+    def identity(self) -> Hashable:  # noqa: D102
+        return id(self.values)
+
+    def describe(self) -> str:  # noqa: D102
+        return f"{len(self.values):,} groups"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of groups.
+
+    Attributes:
+        known: The keys that a fitted flow has seen, a struct of them; None where they are found by running.
+        unseen: What is done with a key that is not among the known ones: values are "null", or an "error".
+    """
+
+    known: pa.StructArray | None = None
+    unseen: str = "null"
+    repeatable: bool = True
+
+    def identity(self) -> Hashable:  # noqa: D102
+        return None if self.known is None else (id(self.known), self.unseen)
+
+    def describe(self) -> str:  # noqa: D102
+        return "" if self.known is None else f"{len(self.known):,} groups"
+
+
+@dataclass(frozen=True)
 class Sink:
     """An output of the flow."""
 
@@ -114,10 +151,11 @@ class Node:
         name: What to call it in plans, pictures and messages.
         operation: What it computes.
         inputs: Its inputs by name.
-        scope: The rows that its output belongs to.
+        scope: The rows that its output belongs to; inputs of scopes that these reach are repeated for them.
         feature: The type of its output.
         site: The line of the user's code that made it.
         options: How it runs, opaque here.
+        rows: Of an AGGREGATE or KEYS the scope whose rows are put together; None for all others.
     """
 
     id: int
@@ -129,6 +167,7 @@ class Node:
     feature: Feature
     site: CallSite | None = None
     options: Any = None
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -163,7 +202,29 @@ class Graph:
         """The same flow with its nodes numbered from 0, whatever else was recorded before them."""
         places = {number: place for place, number in enumerate(self.nodes)}
         rewired = self.rewire(lambda edge: Edge(places[edge.node], edge.path))
-        return self.with_nodes(replace(node, id=places[node.id]) for node in rewired.nodes.values())
+        used = sorted({scope for node in self.nodes.values() for scope in self._scopes_of(node)})
+        numbers = {scope: number for number, scope in enumerate(dict.fromkeys((DATASET, SOURCE_ROWS, *used)))}
+        scopes = [
+            replace(
+                self.scopes[scope],
+                id=number,
+                parents=tuple(numbers[parent] for parent in self.scopes[scope].parents),
+                node=_renumbered(places, self.scopes[scope].node),
+                members=_renumbered(numbers, self.scopes[scope].members),
+            )
+            for scope, number in numbers.items()
+        ]
+        nodes = {
+            places[node.id]: replace(
+                node, id=places[node.id], scope=numbers[node.scope], rows=_renumbered(numbers, node.rows)
+            )
+            for node in rewired.nodes.values()
+        }
+        return Graph(nodes, tuple(scopes))
+
+    def _scopes_of(self, node: Node) -> set[int]:
+        used = {node.scope} if node.rows is None else {node.scope, node.rows}
+        return {made.id for scope in used for made in lineage(self.scopes, scope)}
 
     def rewire(self, new_edge: Callable[[Edge], Edge]) -> Graph:
         """The same flow with every edge replaced by what a function makes of it."""
@@ -175,6 +236,20 @@ class Graph:
         )
 
 
+def makers(graph: Graph, scopes: Iterable[int]) -> set[int]:
+    """The nodes that make the rows and groups of scopes, and those they are made from."""
+    found = (made.node for scope in scopes for made in lineage(graph.scopes, scope))
+    return {node for node in found if node is not None}
+
+
+def needs(graph: Graph, node: Node) -> set[int]:
+    """The nodes that a node waits for: its inputs, and what makes the rows that it and they are about."""
+    scopes = {node.scope, *(graph.nodes[edge.node].scope for edge in node.inputs.values())}
+    if node.rows is not None:
+        scopes.add(node.rows)
+    return ({edge.node for edge in node.inputs.values()} | makers(graph, scopes)) - {node.id}
+
+
 @dataclass
 class GraphBuilder:
     """A graph that grows: what a `DataFlow` records into.
@@ -182,12 +257,14 @@ class GraphBuilder:
     Attributes:
         nodes: The nodes so far.
         scopes: The scopes so far.
+        groups: The KEYS nodes so far, by the scope whose rows they group.
     """
 
     nodes: dict[int, Node] = field(default_factory=dict)
     scopes: list[Scope] = field(default_factory=lambda: list(BASE_SCOPES))
+    groups: dict[int, list[Node]] = field(default_factory=dict)
 
-    def add(
+    def add(  # noqa: PLR0913 - the fields of a node, all by name
         self,
         kind: Kind,
         operation: Operation,
@@ -198,13 +275,30 @@ class GraphBuilder:
         scope: int = DATASET,
         site: CallSite | None = None,
         options: Any = None,
+        rows: int | None = None,
     ) -> Edge:
         """Append a node; returns the edge that carries its whole output."""
         number = len(self.nodes)
         self.nodes[number] = Node(
-            number, kind, name, operation, dict(inputs or {}), scope, feature, site, options
+            number, kind, name, operation, dict(inputs or {}), scope, feature, site, options, rows
         )
         return Edge(number)
+
+    def add_scope(
+        self,
+        kind: ScopeKind,
+        name: str,
+        *,
+        parent: int = DATASET,
+        members: int | None = None,
+        site: CallSite | None = None,
+    ) -> int:
+        """Append a scope, whose node is the one that is added next; returns its number."""
+        taken = {scope.name for scope in self.scopes}
+        unique = next(shown for shown in _numbered(name) if shown not in taken)
+        number = len(self.scopes)
+        self.scopes.append(Scope(number, kind, (parent,), unique, len(self.nodes), members, site))
+        return number
 
     def add_source(self, columns: Mapping[str, Feature], site: CallSite | None = None) -> Edge:
         """Append the source."""
@@ -217,7 +311,8 @@ class GraphBuilder:
 
     def fork(self) -> GraphBuilder:
         """A copy to which nodes can be added without touching this one."""
-        return GraphBuilder(dict(self.nodes), list(self.scopes))
+        groups = {rows: list(nodes) for rows, nodes in self.groups.items()}
+        return GraphBuilder(dict(self.nodes), list(self.scopes), groups)
 
     def build(self) -> Graph:
         """The graph as it stands."""
@@ -225,3 +320,12 @@ class GraphBuilder:
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())
+
+
+def _renumbered(numbers: Mapping[int, int], number: int | None) -> int | None:
+    return None if number is None else numbers.get(number)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name} {number}" for number in itertools.count(2))

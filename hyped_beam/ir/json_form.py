@@ -58,6 +58,7 @@ class _NodeForm(BaseModel):
     feature: Any
     options: Any = None
     site: tuple[StrictStr, StrictInt] | None = None
+    rows: StrictInt | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,11 @@ def saved_graph(graph: Graph) -> Graph:
     """A graph as it is saved and comes back: numbered from 0, sinks last, without paths of this machine."""
     ordered = sorted(graph.nodes.values(), key=lambda node: node.kind is Kind.SINK)
     numbered = graph.with_nodes(ordered).renumbered()
-    return numbered.with_nodes(replace(node, site=_portable(node.site)) for node in numbered.nodes.values())
+    portable = numbered.with_nodes(
+        replace(node, site=_portable(node.site)) for node in numbered.nodes.values()
+    )
+    scopes = tuple(replace(scope, site=_portable(scope.site)) for scope in portable.scopes)
+    return replace(portable, scopes=scopes)
 
 
 def _portable(site: CallSite | None) -> CallSite | None:
@@ -114,8 +119,9 @@ def to_json(graph: Graph, form: OperationForm) -> SavedGraph:
             "feature": features.to_json(node.feature),
             "options": options,
             "site": None if node.site is None else [node.site.file, node.site.line],
+            "rows": node.rows,
         }
-        left_out = [key for key in ("inputs", "options", "site") if not saved[key]]
+        left_out = [key for key in ("inputs", "options", "site", "rows") if not saved[key]]
         nodes.append({key: value for key, value in saved.items() if key not in left_out})
     scopes = [_SCOPE.dump_python(scope, mode="json", exclude_defaults=True) for scope in graph.scopes]
     return SavedGraph({"scopes": scopes, "nodes": nodes}, constants)
@@ -246,9 +252,10 @@ class _Reading:
         edges = {name: _edge(name, edge) for name, edge in saved.inputs.items()}
         for name, edge in edges.items():
             _check_edge(name, edge, saved, graph, forms)
-        if not 0 <= saved.scope < len(graph.scopes):
-            msg = f"there is no scope {saved.scope}"
-            raise ValueError(msg)
+        for scope in (saved.scope, saved.rows):
+            if scope is not None and not 0 <= scope < len(graph.scopes):
+                msg = f"there is no scope {scope}"
+                raise ValueError(msg)
         node = Node(
             saved.id,
             saved.kind,
@@ -258,6 +265,7 @@ class _Reading:
             saved.scope,
             _feature(saved.feature),
             None if saved.site is None else CallSite(*saved.site),
+            rows=saved.rows,
         )
         if saved.kind in own_operations.OPERATIONS:
             operation = own_operations.from_json(saved.kind, saved.operation, node.feature, constants)

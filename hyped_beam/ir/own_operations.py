@@ -1,4 +1,4 @@
-"""The JSON form of the operations that the graph itself knows: its source, its constants, its outputs."""
+"""The JSON form of the operations that the graph itself knows: source, constants, keys, outputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
-from hyped_beam.ir.graph import Constant, Kind, Node, Sink, Source
+from hyped_beam.ir.graph import Constant, GroupConstant, Keys, Kind, Node, Sink, Source
 from hyped_beam.types import features, scalars
 from hyped_beam.types.features import Feature
 
@@ -20,7 +20,8 @@ LARGE = 1 << 16
 
 OPERATIONS: Mapping[Kind, tuple[Any, ...]] = {
     Kind.SOURCE: (Source,),
-    Kind.CONST: (Constant,),
+    Kind.CONST: (Constant, GroupConstant),
+    Kind.KEYS: (Keys,),
     Kind.SINK: (Sink,),
 }
 """The operations of each kind that the graph knows; what they hold of Arrow has the node's type."""

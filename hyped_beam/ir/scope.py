@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+from hyped_beam.errors import CallSite
 
 
 class ScopeKind(enum.Enum):
@@ -12,6 +14,8 @@ class ScopeKind(enum.Enum):
 
     DATASET = "dataset"
     SOURCE = "source rows"
+    ROWS = "rows"
+    GROUPS = "groups"
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,18 @@ class Scope:
         kind: How its rows come about.
         parents: The scopes whose rows its rows belong to, each by a total map.
         name: What to call it in plans and messages.
+        node: The node that makes its rows (a ROWS node) or finds its groups (a KEYS node), if one does.
+        members: The scope whose rows belong to its groups; None where it has no groups.
+        site: The line of the user's code that made it.
     """
 
     id: int
     kind: ScopeKind
     parents: tuple[int, ...]
     name: str
+    node: int | None = None
+    members: int | None = None
+    site: CallSite | None = None
 
 
 DATASET = 0
@@ -43,11 +53,30 @@ BASE_SCOPES = (
 )
 
 
-def count_paths(scopes: Sequence[Scope], child: int, ancestor: int) -> int:
-    """The number of paths by which the rows of `child` reach rows of `ancestor`."""
+def parents_of(scopes: Sequence[Scope], child: int) -> tuple[int, ...]:
+    """The scopes whose rows the rows of a scope belong to: those it was made from, and its groups."""
+    return (*scopes[child].parents, *(scope.id for scope in scopes if scope.members == child))
+
+
+def paths(scopes: Sequence[Scope], child: int, ancestor: int) -> list[tuple[int, ...]]:
+    """The ways by which the rows of `child` reach rows of `ancestor`, each as the scopes along it."""
     if child == ancestor:
-        return 1
-    return sum(count_paths(scopes, parent, ancestor) for parent in scopes[child].parents)
+        return [(child,)]
+    if child == DATASET:
+        return []
+    if ancestor == DATASET:
+        return [(child, DATASET)]
+    return [
+        (child, *rest)
+        for parent in parents_of(scopes, child)
+        if parent != DATASET
+        for rest in paths(scopes, parent, ancestor)
+    ]
+
+
+def reaches(scopes: Sequence[Scope], child: int, ancestor: int) -> bool:
+    """Whether the rows of `child` reach those of `ancestor` by exactly one path."""
+    return len(paths(scopes, child, ancestor)) == 1
 
 
 def meeting_scope(scopes: Sequence[Scope], used: Iterable[int]) -> int | None:
@@ -59,6 +88,21 @@ def meeting_scope(scopes: Sequence[Scope], used: Iterable[int]) -> int | None:
     if len(distinct) == 1:
         return distinct.pop()
     for candidate in sorted(distinct, reverse=True):
-        if all(count_paths(scopes, candidate, other) == 1 for other in distinct):
+        if all(reaches(scopes, candidate, other) for other in distinct):
             return candidate
     return None
+
+
+def lineage(scopes: Sequence[Scope], scope: int) -> Iterator[Scope]:
+    """The scopes from which the rows or groups of a scope are made, from itself outwards."""
+    while scope != DATASET:
+        found = scopes[scope]
+        yield found
+        scope = found.parents[0] if found.members is None else found.members
+
+
+def domain_of(scopes: Sequence[Scope], scope: int) -> int:
+    """The scope from whose rows those of `scope` are made step by step: the source's, groups, the dataset."""
+    while scopes[scope].kind is ScopeKind.ROWS:
+        (scope,) = scopes[scope].parents
+    return scope

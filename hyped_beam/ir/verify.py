@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from hyped_beam.ir.graph import Edge, Graph, Kind, Node
-from hyped_beam.ir.scope import DATASET, meeting_scope
+from hyped_beam.ir.graph import Edge, Graph, Kind, Node, makers
+from hyped_beam.ir.scope import DATASET, reaches
 from hyped_beam.types import features
 from hyped_beam.types.features import Feature
 
@@ -84,13 +84,37 @@ def there_is_one_source(graph: Graph) -> Iterator[str]:
 
 
 def scopes_agree(graph: Graph) -> Iterator[str]:
-    """A MAP or SINK is in the scope where its inputs meet; an AGGREGATE and a CONST are in no rows."""
+    """The rows that a node runs on reach those of each input, and those of an aggregate's value."""
     for node in graph.nodes.values():
-        if node.kind in (Kind.CONST, Kind.AGGREGATE) and node.scope != DATASET:
-            yield f"%{node.id} is a {node.kind.value}, in scope {node.scope}"
-        used = [graph.nodes[edge.node].scope for edge in node.inputs.values() if edge.node in graph.nodes]
-        if node.kind in (Kind.MAP, Kind.SINK) and used and meeting_scope(graph.scopes, used) != node.scope:
-            yield f"%{node.id} is in scope {node.scope}, its inputs in {used}"
+        runs_on = _rows_of(graph, node)
+        for name, edge in node.inputs.items():
+            if edge.node in graph.nodes and not reaches(graph.scopes, runs_on, graph.nodes[edge.node].scope):
+                yield f"%{node.id} runs on scope {runs_on}, which does not reach {edge}, its {name!r}"
+        if node.rows is not None and not reaches(graph.scopes, node.rows, node.scope):
+            yield f"%{node.id} puts rows of scope {node.rows} together, which do not reach {node.scope}"
+        if node.kind is Kind.CONST and node.scope != DATASET and not hasattr(node.operation, "values"):
+            yield f"the constant %{node.id} is one value, in scope {node.scope}"
+
+
+def _rows_of(graph: Graph, node: Node) -> int:
+    if node.rows is not None:
+        return node.rows
+    if node.kind is Kind.ROWS:
+        return graph.scopes[node.scope].parents[0]
+    return node.scope
+
+
+def rows_are_made(graph: Graph) -> Iterator[str]:
+    """Rows and groups that a node is about are made by a node of the graph, which is about them itself."""
+    for node in graph.nodes.values():
+        for maker in makers(graph, [node.scope] if node.rows is None else [node.scope, node.rows]):
+            made = graph.nodes.get(maker)
+            if made is None:
+                yield f"%{node.id} is about rows that %{maker} makes, which is not there"
+            elif made.kind not in (Kind.ROWS, Kind.KEYS):
+                yield f"%{node.id} is about rows that %{maker} makes, a {made.kind.value}"
+        if (node.rows is None) == (node.kind in (Kind.KEYS, Kind.AGGREGATE)):
+            yield f"%{node.id} is a {node.kind.value}, and says {node.rows} as the rows it puts together"
 
 
 def constants_are_values(graph: Graph) -> Iterator[str]:
@@ -100,7 +124,11 @@ def constants_are_values(graph: Graph) -> Iterator[str]:
             continue
         if node.inputs:
             yield f"the constant %{node.id} has inputs"
-        declared, found = features.to_arrow(node.feature), node.operation.scalar.type
+        held = getattr(node.operation, "values", None)
+        declared, found = (
+            features.to_arrow(node.feature),
+            (held if held is not None else node.operation.scalar).type,
+        )
         if not found.equals(declared):
             yield f"the constant %{node.id} is {found}, declared {declared}"
 
@@ -141,6 +169,7 @@ RULES: tuple[Callable[[Graph], Iterator[str]], ...] = (
     paths_lead_somewhere,
     there_is_one_source,
     scopes_agree,
+    rows_are_made,
     constants_are_values,
     passed_inputs_keep_their_types,
     sinks_are_ends,

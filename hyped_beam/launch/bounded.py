@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,26 +15,29 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from hyped_beam.errors import DefinitionError, InputError
-from hyped_beam.execute.states import from_bytes
+from hyped_beam.execute.known import Late
+from hyped_beam.execute.timing import Timings, add_timings
 from hyped_beam.io import commit
 from hyped_beam.io.commit import Claim, Destination
 from hyped_beam.io.preparing import remove_unrecorded
 from hyped_beam.io.readers.base import Reader, cuts
 from hyped_beam.io.writers.base import Writer
-from hyped_beam.ir.graph import Constant
+from hyped_beam.ir.graph import Constant, GroupConstant, Keys
 from hyped_beam.ir.text import graph_text
 from hyped_beam.launch.profiles import Profile, load_profile
-from hyped_beam.launch.progress import DoneInMarks, DoneInOutput, ReportProgress, watching
+from hyped_beam.launch.progress import Done, DoneInMarks, DoneInOutput, ReportProgress, watching
 from hyped_beam.launch.result import NodeTime
 from hyped_beam.launch.running import check_options, import_beam, run_pipeline
 from hyped_beam.launch.times import node_times
 from hyped_beam.nodes.configuration import Configured
-from hyped_beam.plan.planner import Plan
+from hyped_beam.plan.planner import AGGREGATES, Plan
+from hyped_beam.plan.program import Program
 from hyped_beam.types import features
 
 if TYPE_CHECKING:
     import apache_beam as beam
 
+    from hyped_beam.lowering.bounded import Finish
     from hyped_beam.lowering.range_job import RangeJob
 
 
@@ -47,7 +50,8 @@ class BoundedResult:
         rows: The number of rows of each output.
         shards: The files of each output, in the order of the source.
         values: The values of aggregates, a record batch of one row by the name of the output.
-        states: What the values come from, as `StateTree.to_batch` writes it down; None without aggregates.
+        late: What the scans have made known.
+        states: What the values come from, as `StateTrees.to_bytes` writes it down.
         seconds: How long it ran.
         node_seconds: How long its parts took.
     """
@@ -56,7 +60,8 @@ class BoundedResult:
     rows: Mapping[str, int]
     shards: Mapping[str, list[str]]
     values: Mapping[str, pa.RecordBatch]
-    states: pa.RecordBatch | None
+    late: Late
+    states: bytes
     seconds: float
     node_seconds: tuple[NodeTime, ...]
 
@@ -68,24 +73,26 @@ class BoundedJob:
     Attributes:
         plan: The plan.
         reader: The source.
-        destinations: Its outputs.
+        destinations: Its outputs of rows.
+        group_destinations: Its outputs of groups, which are written once all rows are read.
         processes: How many processes compute.
         profile: Where it runs.
         options: Beam's options.
         work: A folder for what only this job needs.
         resume: Whether ranges that are done already are left as they are.
-        claim: The folders of its outputs, once they are ready to be written to.
+        claims: The folders of its outputs, once they are ready to be written to.
     """
 
     plan: Plan
     reader: Reader
     destinations: tuple[Destination, ...]
+    group_destinations: tuple[Destination, ...]
     processes: int
     profile: Profile
     options: Mapping[str, Any]
     work: Path
     resume: bool
-    claim: Claim | None = None
+    claims: tuple[Claim, ...] = ()
 
     def run(self, progress: ReportProgress | None = None, pool: str | None = None) -> BoundedResult:
         """Run it, and wait until it is done.
@@ -99,72 +106,86 @@ class BoundedJob:
             JobError: The job failed for another reason.
         """
         started = time.monotonic()
-        marks = self._marks
-        if marks is not None:
-            marks.mkdir(exist_ok=True)
+        if self._marks is not None:
+            self._marks.mkdir(exist_ok=True)
         ranges = 0 if progress is None else max(len(self.reader.ranges()), 1)
-        done = DoneInOutput(self.destinations) if marks is None else DoneInMarks(marks)
-        job = self.range_job()  # lives as long as the run: what cannot travel is found in it
-        with self._taken_back_on_failure(), watching(done, ranges, progress):
-            run_pipeline(lambda pipeline: self.fill(pipeline, job, pool), self.profile, self.options)
-        manifests = {made.name: commit.read_manifest(made) for made in self.destinations}
-        report = json.loads(self._report_path.read_text(encoding="utf-8"))
+        scans = self.scans()  # live as long as the run: what cannot travel is found in them
+        with self._taken_back_on_failure(), watching(self._done(), ranges, progress):
+            run_pipeline(lambda pipeline: self.fill(pipeline, scans, pool), self.profile, self.options)
+        outputs = (*self.destinations, *self.group_destinations)
+        manifests = {made.name: commit.read_manifest(made) for made in outputs}
+        reports = [json.loads(Path(finish.report_path).read_text(encoding="utf-8")) for _, finish in scans]
+        timings: Timings = {}
+        for report in reports:
+            add_timings(timings, report["timings"])
         return BoundedResult(
-            rows_in=report["rows_in"],
+            rows_in=reports[-1]["rows_in"],
             rows={name: made.rows for name, made in manifests.items()},
             shards={name: made.paths for name, made in manifests.items()},
-            values=_read_values(self.plan, self._values_path),
-            states=self._read_states(),
+            values=_read_values(self.work / "aggregates.arrow"),
+            late=Late.from_bytes((self.work / "late.arrow").read_bytes()),
+            states=(self.work / "states.arrow").read_bytes(),
             seconds=time.monotonic() - started,
-            node_seconds=node_times(self.plan, report["timings"]),
+            node_seconds=node_times(self.plan, timings),
         )
 
-    def range_job(self) -> RangeJob:
-        """What is done with each range."""
+    def scans(self) -> list[tuple[RangeJob, Finish]]:
+        """What is done with each range of each scan, and after it; only the last one writes rows."""
+        return [
+            (self._range_job(scan), self._finish(number, scan, end))
+            for number, (scan, end) in enumerate(self.plan.passes)
+        ]
+
+    def _range_job(self, scan: Program) -> RangeJob:
         from hyped_beam.lowering.range_job import RangeJob
 
+        is_last = scan is self.plan.scan
         return RangeJob(
-            self.reader.scan(self.plan.scan.columns),
-            self.plan.scan.shared_by(self.processes),
-            self.destinations,
+            self.reader.scan(scan.columns),
+            scan.shared_by(self.processes),
+            self.destinations if is_last else (),
             _empty_batch(self.plan),
-            resume=self.resume,
-            marks=None if self._marks is None else str(self._marks),
+            resume=self.resume and is_last,
+            marks=str(self._marks) if self._marks is not None and is_last else None,
+            kept=str(self.work),
             read_here=self.reader.reads_here(self.processes),
         )
 
-    def fill(self, pipeline: beam.Pipeline, job: RangeJob, pool: str | None = None) -> None:
+    def _finish(self, number: int, scan: Program, end: Program | None) -> Finish:
+        from hyped_beam.lowering.bounded import Finish
+
+        is_last = scan is self.plan.scan
+        return Finish(
+            scan.combines,
+            end,
+            self.group_destinations if is_last else (),
+            values_path=str(self.work / "aggregates.arrow"),
+            report_path=str(self.work / f"report-{number}.json"),
+            late_path=str(self.work / "late.arrow") if is_last else None,
+            states_path=str(self.work / "states.arrow") if is_last else None,
+        )
+
+    def fill(
+        self, pipeline: beam.Pipeline, scans: Sequence[tuple[RangeJob, Finish]], pool: str | None = None
+    ) -> None:
         """Put it into a pipeline.
 
         Args:
             pipeline: The pipeline.
-            job: What is done with each range.
+            scans: What is done with each range, and after each scan.
             pool: As for `run`.
         """
-        from hyped_beam.lowering.bounded import Finish, build
+        from hyped_beam.lowering.bounded import build
 
-        finish = Finish(
-            self.plan.scan.aggregates, self.plan.finish, self._values_path, str(self._report_path)
-        )
-        build(pipeline, self.reader, job, finish, self.processes, pool)
+        build(pipeline, self.reader, scans, self.processes, pool)
 
     @property
     def _marks(self) -> Path | None:
         """Where a job that commits nothing says which ranges are done."""
         return None if self.destinations else self.work / "done"
 
-    @property
-    def _values_path(self) -> str | None:
-        return None if self.plan.finish is None else str(self.work / "aggregates.arrow")
-
-    def _read_states(self) -> pa.RecordBatch | None:
-        if self._values_path is None:
-            return None
-        return from_bytes(Path(f"{self._values_path}.states").read_bytes())
-
-    @property
-    def _report_path(self) -> Path:
-        return self.work / "report.json"
+    def _done(self) -> Done:
+        return DoneInOutput(self.destinations) if self._marks is None else DoneInMarks(self._marks)
 
     @contextlib.contextmanager
     def _taken_back_on_failure(self) -> Iterator[None]:
@@ -175,18 +196,19 @@ class BoundedJob:
         try:
             yield
         except InputError:
-            if self.claim is not None:
-                self.claim.withdraw()
+            for claim in self.claims:
+                claim.withdraw()
             raise
         except BaseException:
-            if self.claim is not None:
-                self.claim.withdraw_if_empty()
+            for claim in self.claims:
+                claim.withdraw_if_empty()
             raise
 
     def remove_unfinished(self) -> None:
         """Remove what was being written when processes were ended."""
-        if self.destinations:
-            remove_unrecorded(self.destinations)
+        for destinations in (self.destinations, self.group_destinations):
+            if destinations:
+                remove_unrecorded(destinations)
 
 
 def prepare_bounded(
@@ -216,8 +238,11 @@ def prepare_bounded(
     """
     job = bounded_job(plan, reader, writers, processes=processes, runner=runner, work=work, options=options)
     fingerprint = _fingerprint(plan, reader.fingerprint())
-    claim = commit.prepare(job.destinations, fingerprint, _overwrite(writers), reader.inputs())
-    return replace(job, claim=claim)
+    kinds = [kind for kind in (job.destinations, job.group_destinations) if kind]
+    commit.check_outputs([made for kind in kinds for made in kind], _overwrite(writers), reader.inputs())
+    return replace(
+        job, claims=tuple(commit.prepare(kind, fingerprint, _overwrite(writers)) for kind in kinds)
+    )
 
 
 def bounded_job(
@@ -234,12 +259,15 @@ def bounded_job(
     import_beam()
     profile = load_profile(runner)
     check_options(options or {})
-    destinations = tuple(
-        Destination(name=output.name, writer=writers[output.name], schema=output.schema)
-        for output in plan.scan.outputs
+    rows, groups = (
+        tuple(
+            Destination(name=output.name, writer=writers[output.name], schema=output.schema)
+            for output in outputs
+        )
+        for outputs in (plan.scan.outputs, plan.group_outputs)
     )
     resume = _overwrite(writers) == "resume"
-    return BoundedJob(plan, reader, destinations, processes, profile, dict(options or {}), work, resume)
+    return BoundedJob(plan, reader, rows, groups, processes, profile, dict(options or {}), work, resume)
 
 
 def _overwrite(writers: Mapping[str, Writer]) -> str:
@@ -267,6 +295,10 @@ def _described(operation: Any) -> str:
     """The whole of a node's configuration, and its code where that is not ours."""
     if isinstance(operation, Constant):
         return repr(operation.scalar.as_py())
+    if isinstance(operation, GroupConstant):
+        return repr(operation.values.to_pylist())
+    if isinstance(operation, Keys):
+        return "" if operation.known is None else repr(operation.known.to_pylist())
     if not isinstance(operation, Configured):
         return ""
     try:
@@ -278,7 +310,8 @@ def _described(operation: Any) -> str:
         source = "" if code.__module__.startswith("hyped_beam.") else inspect.getsource(code)
     except (OSError, TypeError):  # typed at a prompt
         source = ""
-    return f"{configuration} {source}"
+    beside = operation.fingerprint() if hasattr(operation, "fingerprint") else ""  # of what it reads
+    return f"{configuration} {source} {beside}"
 
 
 def _empty_batch(plan: Plan) -> pa.RecordBatch:
@@ -287,10 +320,8 @@ def _empty_batch(plan: Plan) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(columns)
 
 
-def _read_values(plan: Plan, path: str | None) -> dict[str, pa.RecordBatch]:
-    if path is None or plan.finish is None:
+def _read_values(path: Path) -> dict[str, pa.RecordBatch]:
+    if not path.exists():
         return {}
-    with pa.OSFile(path) as file, pa.ipc.open_stream(file) as stream:
-        row = stream.read_next_batch()
-    (output,) = plan.finish.outputs
-    return {output.name: row}
+    with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as stream:
+        return {AGGREGATES: stream.read_next_batch()}

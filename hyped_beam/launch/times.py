@@ -20,10 +20,16 @@ def node_times(plan: Plan, timings: Mapping[str, tuple[float, int]]) -> tuple[No
         timings: What was measured, by key; a part that did not run is not among them.
     """
     # That columns are put together costs nothing, and nobody wrote a node for it.
-    steps = [step for step in plan.scan.steps if not isinstance(step.operation, PackStruct)]
-    nodes: list[Step | AggregateStep] = [*steps, *plan.scan.aggregates]
+    nodes: dict[int, Step | AggregateStep] = {}
+    for scan, _ in plan.passes:
+        steps = [step for step in scan.steps if not isinstance(step.operation, PackStruct)]
+        nodes.update((step.node, step) for step in steps)
+        nodes.update((step.node, step) for step in scan.aggregates)
     parts = [(READ, "read")]
-    parts += [(node_key(node.node), name) for node, name in zip(nodes, unambiguous(nodes), strict=True)]
+    parts += [
+        (node_key(node.node), name)
+        for node, name in zip(nodes.values(), unambiguous([*nodes.values()]), strict=True)
+    ]
     parts += [(write_key(output.name), f"write {output.name}") for output in plan.scan.outputs]
     return tuple(NodeTime(name, timings[key][0], timings[key][1]) for key, name in parts if key in timings)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +18,40 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
 from hyped_beam.errors import FlowError, JobError
+from hyped_beam.execute.finish import finish as finish_scan
+from hyped_beam.execute.known import Late
 from hyped_beam.execute.pool import ProcessPool, named_pool, shared_pool
 from hyped_beam.execute.pooled import PooledStage
-from hyped_beam.execute.stage import Batch, StageRunner
-from hyped_beam.execute.states import StateMerger, to_bytes
 from hyped_beam.io import commit
-from hyped_beam.io.readers.base import Range, Reader
+from hyped_beam.io.commit import Destination
+from hyped_beam.io.readers.base import BATCH_ROWS, Range, Reader
 from hyped_beam.lowering.failure import StageFailedError, as_text
 from hyped_beam.lowering.range_job import OpenRangeJob, RangeJob, RangeResult
 from hyped_beam.lowering.states import AccumulatorCoder, CombineRanges, RangeReport
-from hyped_beam.plan.program import AggregateStep, Program
+from hyped_beam.plan.program import Combine, Program
 
 
 @dataclass(frozen=True)
 class Finish:
-    """What is done once, when all ranges are done.
+    """What is done once, when all ranges of a scan are done.
 
     Attributes:
-        aggregates: The aggregators whose states the ranges report.
-        program: What is computed from their values; None where there are none.
-        values_path: The file that the values are written to, as an Arrow stream of one row.
+        combines: What the ranges report the states of.
+        program: What is computed from them; None where there is nothing to compute.
+        destinations: Where the program's rows go that are groups, by the name of the output.
+        values_path: The file that the aggregates asked for are written to, as an Arrow stream of one row.
         report_path: The file that says, as JSON, how many rows were read and how long each part took.
+        late_path: The file that all that the scans have made known is written to, for the last one.
+        states_path: The file that the states are written to, for the last one.
     """
 
-    aggregates: tuple[AggregateStep, ...]
+    combines: tuple[Combine, ...]
     program: Program | None
-    values_path: str | None
+    destinations: tuple[Destination, ...]
+    values_path: str
     report_path: str
+    late_path: str | None = None
+    states_path: str | None = None
 
 
 class CutRanges(beam.DoFn):
@@ -86,16 +93,11 @@ class DoRanges(beam.DoFn):
         self._waiting: list[Range] = []
 
     def setup(self) -> None:
-        if self.processes == 1 and self._own_pool() is None:
-            with raising_text():
-                self._open = self._load().open()
-        elif self.read_here:
-            job = self._load()
-            with raising_text():
-                self._open = job.open(PooledStage(job.program, self._pool()))
+        self._late = b""
 
-    def _load(self) -> RangeJob:
-        return pickle.loads(self.job)  # noqa: S301 - made by this job's driver
+    def _job(self) -> RangeJob:
+        job: RangeJob = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
+        return replace(job, late=Late.from_bytes(self._late))
 
     def _own_pool(self) -> ProcessPool | None:
         return None if self.pool is None else named_pool(self.pool)
@@ -106,14 +108,22 @@ class DoRanges(beam.DoFn):
     def start_bundle(self) -> None:
         self._waiting = []
 
-    def process(self, element: tuple[int, Iterable[str]]) -> Iterator[tuple[None, RangeReport]]:
-        tasks = [Range.from_json(text) for text in element[1]]
-        if self._open is None or self._open.overlaps:
-            self._waiting += tasks
+    def process(
+        self, element: tuple[int, Iterable[str]], late: bytes = b""
+    ) -> Iterator[tuple[None, RangeReport]]:
+        self._late = late
+        self._waiting += (Range.from_json(text) for text in element[1])
+        alone = self.processes == 1 and self._own_pool() is None
+        if not alone and not self.read_here:
             return
         with raising_text():
-            for task in tasks:
-                yield None, _report(self._open.run(task))
+            if self._open is None:
+                job = self._job()
+                self._open = job.open(None if alone else PooledStage(job.program, self._pool(), job.late))
+            if self._open.overlaps:
+                return
+            while self._waiting:
+                yield None, _report(self._open.run(self._waiting.pop(0)))
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if not self._waiting:
@@ -126,7 +136,7 @@ class DoRanges(beam.DoFn):
     def _run_waiting(self) -> Iterator[RangeResult]:
         if self._open is not None:
             return self._open.run_all(self._waiting)
-        return self._pool().run(self._load(), self._waiting)
+        return self._pool().run(self._job(), self._waiting)
 
     def teardown(self) -> None:
         if self._open is not None:
@@ -134,11 +144,11 @@ class DoRanges(beam.DoFn):
             self._open = None
 
 
-class FinishJob(beam.DoFn):
-    """The last step: values of the aggregates, and the manifest of every output.
+class FinishScan(beam.DoFn):
+    """What comes after a scan: the values of its aggregates, and the manifest of every output.
 
     Args:
-        job: The pickled pair of destinations and `Finish`.
+        job: The pickled pair of the destinations of the scan and `Finish`.
         combine: What gathered the reports.
     """
 
@@ -146,27 +156,40 @@ class FinishJob(beam.DoFn):
         self.job = job
         self.combine = combine
 
-    def process(self, element: tuple[None, bytes]) -> Iterator[int]:
+    def process(self, element: tuple[None, bytes], late: bytes = b"") -> Iterator[bytes]:
         destinations, finish = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
         with raising_text():
-            told, tree, timings = AccumulatorCoder(self.combine).decode(element[1])
+            told, trees, timings = AccumulatorCoder(self.combine).decode(element[1])
             records = [commit.RangeRecord.from_json(told[number]) for number in sorted(told)]
+            known = Late.from_bytes(late)
             if finish.program is not None:
-                Path(f"{finish.values_path}.states").write_bytes(to_bytes(tree.to_batch()))
-                _write_values(finish, StateMerger(finish.aggregates).finish(tree.total()))
+                finished = finish_scan(finish.combines, finish.program, trees.total(), known)
+                known = known.with_more(finished.late)
+                _write_outputs(finish, finished.outputs)
             report = {"rows_in": sum(record.rows_in for record in records), "timings": timings}
             Path(finish.report_path).write_text(json.dumps(report), encoding="utf-8")
             commit.finish(destinations, records)
-        yield len(records)
+            if finish.late_path is not None and finish.states_path is not None:
+                Path(finish.late_path).write_bytes(known.to_bytes())
+                Path(finish.states_path).write_bytes(trees.to_bytes())
+        yield known.to_bytes()
 
 
-def _write_values(finish: Finish, values: list[pa.Array]) -> None:
-    assert finish.program is not None  # noqa: S101 - the caller's condition
-    with StageRunner(finish.program) as runner:
-        outputs = runner.run(Batch(dict(zip(finish.program.takes, values, strict=True)), 1, None)).outputs
-    (row,) = outputs.values()
-    with pa.OSFile(str(finish.values_path), "wb") as file, pa.ipc.new_stream(file, row.schema) as writer:
-        writer.write_batch(row)
+def _write_outputs(finish: Finish, outputs: dict[str, pa.RecordBatch]) -> None:
+    """Write the aggregates that were asked for, and commit the rows that are groups."""
+    groups = commit.RangeCommit(finish.destinations, 0)
+    try:
+        for destination in finish.destinations:
+            rows = outputs.pop(destination.name)
+            for start in range(0, rows.num_rows, BATCH_ROWS):
+                groups.write(destination.name, rows.slice(start, BATCH_ROWS))
+        if finish.destinations:
+            commit.finish(finish.destinations, [groups.commit()])
+    finally:
+        groups.abort()
+    for row in outputs.values():
+        with pa.OSFile(finish.values_path, "wb") as file, pa.ipc.new_stream(file, row.schema) as writer:
+            writer.write_batch(row)
 
 
 def _report(result: RangeResult) -> RangeReport:
@@ -189,31 +212,37 @@ class raising_text:  # noqa: N801 - used as a statement
 def build(
     pipeline: beam.Pipeline,
     reader: Reader,
-    job: RangeJob,
-    finish: Finish,
+    scans: Sequence[tuple[RangeJob, Finish]],
     processes: int,
     pool: str | None = None,
 ) -> None:
-    """Put a bounded scan into a pipeline.
+    """Put bounded scans into a pipeline, each with what the ones before have made known.
+
+    Each scan cuts and reads the source anew: what feeds both a combine and a consumer of its result is held
+    in memory whole by local runners.
 
     Args:
         pipeline: The pipeline.
         reader: The source.
-        job: What is done with its ranges.
-        finish: What is done once it is done.
+        scans: What is done with its ranges, and once they are done; in order.
         processes: How many processes do the ranges of a bundle.
         pool: The name of the pool that they are, where the job has one of its own.
     """
-    pickled = cloudpickle.dumps(job)
-    combine = CombineRanges(cloudpickle.dumps(finish.aggregates))
-    do = DoRanges(pickled, processes or (os.cpu_count() or 1), pool, read_here=job.read_here)
-    _ = (
-        pipeline
-        | "Start" >> beam.Impulse()
-        | "CutRanges" >> beam.ParDo(CutRanges(cloudpickle.dumps(reader)))
-        # One range a key. `Reshuffle` takes eight steps for it, a third of a small job's time.
-        | "SpreadRanges" >> beam.GroupByKey()
-        | "DoRanges" >> beam.ParDo(do)
-        | "CombineRanges" >> beam.CombinePerKey(combine)
-        | "Finish" >> beam.ParDo(FinishJob(cloudpickle.dumps((job.destinations, finish)), combine))
-    )
+    known: tuple[Any, ...] = ()
+    for number, (job, finish) in enumerate(scans):
+        behind = "" if len(scans) == 1 else f"{number}"
+        combine = CombineRanges(cloudpickle.dumps(finish.combines))
+        workers = processes or (os.cpu_count() or 1)
+        do = DoRanges(cloudpickle.dumps(job), workers, pool, read_here=job.read_here)
+        done = (
+            pipeline
+            | f"Start{behind}" >> beam.Impulse()
+            | f"CutRanges{behind}" >> beam.ParDo(CutRanges(cloudpickle.dumps(reader)))
+            # One range a key. `Reshuffle` takes eight steps for it, a third of a small job's time.
+            | f"SpreadRanges{behind}" >> beam.GroupByKey()
+            | f"DoRanges{behind}" >> beam.ParDo(do, *known)
+            | f"CombineRanges{behind}" >> beam.CombinePerKey(combine)
+            | f"Finish{behind}"
+            >> beam.ParDo(FinishScan(cloudpickle.dumps((job.destinations, finish)), combine), *known)
+        )
+        known = (beam.pvalue.AsSingleton(done),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 from apache_beam import coders
 
-from hyped_beam.execute.states import from_bytes, to_bytes
+from hyped_beam.execute.streams import from_bytes, to_bytes
 
 
 class RecordBatchCoder(coders.Coder):
@@ -13,11 +13,11 @@ class RecordBatchCoder(coders.Coder):
 
     def encode(self, value: pa.RecordBatch) -> bytes:
         """The bytes of a batch."""
-        return to_bytes(value)
+        return to_bytes([value])
 
     def decode(self, encoded: bytes) -> pa.RecordBatch:
         """The batch of some bytes."""
-        return from_bytes(encoded)
+        return from_bytes(encoded)[0]
 
     def is_deterministic(self) -> bool:
         """Equal batches may differ in what lies behind nulls."""

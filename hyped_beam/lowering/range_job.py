@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 import pyarrow as pa
 
+from hyped_beam.execute.batch import Batch
+from hyped_beam.execute.keeping import KeptFiles, restore
+from hyped_beam.execute.known import Late
 from hyped_beam.execute.pooled import PooledStage
-from hyped_beam.execute.stage import Batch, BatchResult, StageRunner
-from hyped_beam.execute.states import StateMerger, States, StateTree, to_bytes
+from hyped_beam.execute.stage import BatchResult, StageRunner
+from hyped_beam.execute.states import StateMerger, StateTrees
 from hyped_beam.execute.timing import READ, Timings, add_timing, add_timings, write_key
 from hyped_beam.io.commit import Destination, RangeCommit, read_record, read_states
 from hyped_beam.io.readers.base import Range, Scan
@@ -52,6 +55,8 @@ class RangeJob:
         empty: A batch of no rows of the source, for a range that holds none.
         resume: Whether ranges that are done already are left as they are.
         marks: A local folder that each range that is done leaves its record in, for a job that commits none.
+        late: What earlier scans have made known.
+        kept: A folder for the values of nodes that may run only once.
         read_here: Whether rows are read and written by one process, also where several compute.
     """
 
@@ -62,6 +67,8 @@ class RangeJob:
     resume: bool = False
     marks: str | None = None
     read_here: bool = False
+    late: Late = field(default_factory=Late)
+    kept: str = ""
 
     def open(self, runner: StageRunner | PooledStage | None = None) -> OpenRangeJob:
         """Make it ready to run: nodes are set up.
@@ -69,7 +76,7 @@ class RangeJob:
         Args:
             runner: What computes the batches; this process by default.
         """
-        return OpenRangeJob(self, runner or StageRunner(self.program))
+        return OpenRangeJob(self, runner or StageRunner(self.program, self.late))
 
 
 class OpenRangeJob:
@@ -84,7 +91,7 @@ class OpenRangeJob:
         self.job = job
         self._runner = runner
         self._runner.open()
-        self._merger = StateMerger(job.program.aggregates)
+        self._mergers = [StateMerger(combine) for combine in job.program.combines]
 
     def close(self) -> None:
         """Tear the nodes down."""
@@ -123,7 +130,7 @@ class OpenRangeJob:
                 current = begun[0]
                 current.take(result)
                 if current.waiting == 0 and current.is_read:
-                    done = begun.popleft().finish(self._merger)
+                    done = begun.popleft().finish(self._mergers)
                     self._mark(done)
                     yield done
         finally:
@@ -145,16 +152,21 @@ class OpenRangeJob:
         source = self.job.program.takes[0]
         columns = self.job.program.columns
         for task in tasks:
-            current = _RangeInFlight(task.number, RangeCommit(self.job.destinations, task.number))
+            commit = RangeCommit(self.job.destinations, task.number)
+            current = _RangeInFlight(task.number, commit, self.job.kept)
             begun.append(current)
             row = task.first_row
             read = _timed(self.job.scan.numbered(task), current.timings)
-            for (offset, batch), is_last in _marking_last(read, self.job.empty):
+            for place, ((offset, batch), is_last) in enumerate(_marking_last(read, self.job.empty)):
                 current.waiting += 1
                 current.rows_in += batch.num_rows
                 current.is_read = is_last
                 values: dict[int, Value] = {source: dict(zip(columns, batch.columns, strict=True))}
-                yield Batch(values, batch.num_rows, None if row is None or offset is None else row + offset)
+                first_row = None if row is None or offset is None else row + offset
+                made = Batch(values, batch.num_rows, first_row, (task.number, place))
+                if self.job.program.restored:
+                    restore(self.job.program, made, current.kept.next_batch(self.job.program.restored))
+                yield made
 
 
 def _timed(batches: Iterator[NumberedBatch], timings: Timings) -> Iterator[NumberedBatch]:
@@ -180,14 +192,15 @@ def _marking_last(
 class _RangeInFlight:
     """A range some of whose batches are still being computed."""
 
-    def __init__(self, number: int, commit: RangeCommit) -> None:
+    def __init__(self, number: int, commit: RangeCommit, folder: str) -> None:
         self.number = number
+        self.kept = KeptFiles(folder, number)
         self.commit = commit
         self.waiting = 0
         self.is_read = False
         self.rows_in = 0
         self.timings: Timings = {}
-        self._states: list[States] = []
+        self._states: list[list[pa.RecordBatch]] = []
 
     def take(self, result: BatchResult) -> None:
         """Write what a batch has become."""
@@ -197,18 +210,24 @@ class _RangeInFlight:
             self.commit.write(name, batch)
         if result.states:
             self._states.append(result.states)
+        self.kept.add(result.kept)
 
-    def finish(self, merger: StateMerger) -> RangeResult:
+    def finish(self, mergers: Sequence[StateMerger]) -> RangeResult:
         """Commit the range."""
-        packed = self._pack(merger)
+        packed = self._pack(mergers)
+        self.kept.publish()
         record = self.commit.commit(packed or None, self.rows_in)
         for name, seconds in self.commit.seconds.items():
             add_timing(self.timings, write_key(name), seconds, record.rows(name))
         return RangeResult(self.number, record.to_json(), packed, self.timings)
 
-    def _pack(self, merger: StateMerger) -> bytes:
-        if not merger.steps:
+    def _pack(self, mergers: Sequence[StateMerger]) -> bytes:
+        if not mergers:
             return b""
-        tree = StateTree(merger)
-        tree.add((0, self.number), merger.merge(self._states))
-        return to_bytes(tree.to_batch())
+        trees = StateTrees([merger.combine for merger in mergers])
+        merged = [
+            merger.merge(parts)
+            for merger, parts in zip(mergers, zip(*self._states, strict=True), strict=True)
+        ]
+        trees.add((0, self.number), merged)
+        return trees.to_bytes()

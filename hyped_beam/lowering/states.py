@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import apache_beam as beam
 from apache_beam.coders import Coder
 
-from hyped_beam.execute.states import StateMerger, StateTree, from_bytes, to_bytes
+from hyped_beam.execute.states import StateTrees
 from hyped_beam.execute.timing import Timings, add_timings
 
 if TYPE_CHECKING:
-    from hyped_beam.plan.program import AggregateStep
+    from hyped_beam.plan.program import Combine
 
-Accumulator = tuple[dict[int, str], StateTree, Timings]
+Accumulator = tuple[dict[int, str], StateTrees, Timings]
 """The records of committed ranges by their number, the states of their aggregates, how long they took."""
 
 RangeReport = tuple[int, str, bytes, str]
@@ -27,40 +28,39 @@ class CombineRanges(beam.CombineFn):
     """Gathers what ranges report: records, states merged in the order of the source, sums of timings.
 
     Args:
-        program: The pickled aggregators of the job (`cloudpickle`).
+        combines: The pickled combines of the scan (`cloudpickle`).
     """
 
-    def __init__(self, aggregates: bytes) -> None:
-        self.aggregates = aggregates
-        self._merger: StateMerger | None = None
+    def __init__(self, combines: bytes) -> None:
+        self.combines = combines
+        self._loaded: tuple[Combine, ...] | None = None
 
-    @property
-    def merger(self) -> StateMerger:
-        """What merges the states; made where it is used, as it does not travel."""
-        if self._merger is None:
-            self._merger = StateMerger(load_aggregates(self.aggregates))
-        return self._merger
+    def no_states(self) -> StateTrees:
+        """The states of nothing so far."""
+        if self._loaded is None:
+            self._loaded = tuple(pickle.loads(self.combines))  # noqa: S301 - made by this job's driver
+        return StateTrees(self._loaded)
 
     def create_accumulator(self) -> Accumulator:
         """Nothing so far."""
-        return {}, StateTree(self.merger), {}
+        return {}, self.no_states(), {}
 
     def add_input(self, accumulator: Accumulator, element: RangeReport) -> Accumulator:
         """Add what one range reports."""
-        records, tree, timings = accumulator
+        records, trees, timings = accumulator
         number, record, states, took = element
         records[number] = record
         add_timings(timings, json.loads(took))
         if states:
-            tree.add_batch(from_bytes(states))
+            trees.add_bytes(states)
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[Accumulator]) -> Accumulator:
         """Put several together."""
         merged = self.create_accumulator()
-        for records, tree, timings in accumulators:
+        for records, trees, timings in accumulators:
             merged[0].update(records)
-            merged[1].absorb(tree)
+            merged[1].absorb(trees)
             add_timings(merged[2], timings)
         return merged
 
@@ -73,7 +73,7 @@ class CombineRanges(beam.CombineFn):
         return AccumulatorCoder(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.aggregates,)
+        return type(self), (self.combines,)
 
 
 class AccumulatorCoder(Coder):
@@ -84,9 +84,9 @@ class AccumulatorCoder(Coder):
 
     def encode(self, value: Accumulator) -> bytes:
         """The bytes of an accumulator."""
-        records, tree, timings = value
+        records, trees, timings = value
         head = json.dumps([sorted(records.items()), timings], sort_keys=True).encode()
-        return struct.pack("<Q", len(head)) + head + to_bytes(tree.to_batch())
+        return struct.pack("<Q", len(head)) + head + trees.to_bytes()
 
     def decode(self, encoded: bytes) -> Accumulator:
         """The accumulator of some bytes."""
@@ -95,17 +95,10 @@ class AccumulatorCoder(Coder):
         records = {int(number): str(record) for number, record in told}
         timings: Timings = {}
         add_timings(timings, took)
-        tree = StateTree(self.combine.merger)
-        tree.add_batch(from_bytes(encoded[8 + length :]))
-        return records, tree, timings
+        trees = self.combine.no_states()
+        trees.add_bytes(encoded[8 + length :])
+        return records, trees, timings
 
     def is_deterministic(self) -> bool:
         """Equal accumulators have equal bytes."""
         return True
-
-
-def load_aggregates(pickled: bytes) -> tuple[AggregateStep, ...]:
-    """The aggregators of a running job."""
-    import pickle
-
-    return tuple(pickle.loads(pickled))  # noqa: S301 - made by this job's driver

@@ -14,7 +14,8 @@ from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from hyped_beam.errors import InputError
-from hyped_beam.execute.stage import Batch, BatchResult, StageRunner
+from hyped_beam.execute.batch import Batch
+from hyped_beam.execute.stage import BatchResult, StageRunner
 from hyped_beam.types import arrays
 
 BUNDLE_ROWS = 8192
@@ -111,8 +112,12 @@ class OnRows(_Stage):
             field.name: arrays.from_values([_python(getattr(row, field.name)) for row in rows], field.type)
             for field in self.schema
         }
-        made = self.running().run(Batch({program.takes[0]: columns}, len(rows))).outputs[self.output]
-        for values, (timestamp, window) in zip(made.to_pylist(), places, strict=True):
+        batch = Batch({program.takes[0]: columns}, len(rows))
+        result = self.running().run(batch)
+        (output,) = program.outputs
+        origins = batch.origins(program.scopes, output.scope)
+        for values, origin in zip(result.outputs[self.output].to_pylist(), origins, strict=True):
+            timestamp, window = places[origin]
             yield WindowedValue(beam.Row(**values), timestamp, [window])
 
 

@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from hyped_beam.errors import CallSite, DefinitionTypeError
-from hyped_beam.ir.graph import Kind
-from hyped_beam.ir.scope import DATASET
 from hyped_beam.nodes import call as calls
+from hyped_beam.nodes import grouping
 from hyped_beam.nodes import interface as interfaces
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.groups import Groups
@@ -62,21 +61,23 @@ class Aggregator(Configured):
         """
         return interfaces.kept(cls, lambda: _interface(cls))
 
-    def call(self, *args: Any, **inputs: Any) -> Ref:
-        """Aggregate over the whole dataset.
+    def call(self, *args: Any, by: Any = None, where: Any = None, **inputs: Any) -> Ref:
+        """Aggregate over the whole dataset, or over groups.
 
         Args:
             *args: The input, for a node that has just one.
+            by: What is one group: a key, several keys by name, an `ops.group_by`, or `ops.each(ref)` for one
+                group per row of an ancestor of exploded rows.
+            where: A condition that chooses the rows; a null is no true one.
             **inputs: Refs or constants by the name of the input.
 
         Returns:
-            A ref to the value, in the scope of the whole dataset.
+            A ref to the value: one of the whole dataset, or one of each group.
 
         Raises:
-            DefinitionError: The inputs are not what the node takes.
+            DefinitionError: The inputs are not what the node takes, or belong to different rows.
         """
-        bound = calls.bind_positional(self, args, inputs)
-        return calls.record(self, bound, kind=Kind.AGGREGATE, scope=DATASET)
+        return grouping.aggregate(self, calls.bind_positional(self, args, inputs), by, where)
 
     def state_type(self, given: Mapping[str, Feature]) -> pa.StructType:
         """The Arrow type of a state, from the features of the inputs."""
@@ -103,6 +104,12 @@ def _interface(cls: type[Aggregator]) -> Interface:
         output, record = interfaces.read_output(cls.finish, names=names)  # type: ignore[attr-defined]  # checked above
     except (TypeError, NameError) as error:
         raise DefinitionTypeError(str(error), site=CallSite.nearest()) from error
+    if grouping.WHERE in taken:
+        raise DefinitionTypeError(
+            f"{cls.__name__}: `update` takes an input {grouping.WHERE!r}, by which call() chooses rows",
+            site=CallSite.nearest(),
+            hint="give it another name",
+        )
     return Interface(taken, None, output, record, row_wise=False, coroutine=False)
 
 
@@ -120,6 +127,13 @@ class AggregatorRuntime:
         self.state_type = state_type
         self.output_type = output_type
         self.commutative = operation.commutative
+
+    coroutine = False
+    needs_loop = False
+
+    def hook(self, name: str) -> Any:
+        """`setup` or `teardown`, where the node has it."""
+        return getattr(self.node, name, None)
 
     def update(self, inputs: Mapping[str, arrays.Value], by: Groups) -> pa.StructArray:
         """One state per group of a batch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -19,8 +20,9 @@ from hyped_beam.ir.scope import DATASET, meeting_scope
 from hyped_beam.nodes import registry
 from hyped_beam.nodes.common_type import feature_at, promote, to_common_type, type_of_nulls
 from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.different_rows import different_rows
 from hyped_beam.nodes.interface import Input, Interface
-from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of
+from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, scope_of
 from hyped_beam.types import features, promotion
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import Pattern
@@ -28,21 +30,52 @@ from hyped_beam.types.patterns import Pattern
 _MISSING = object()
 
 
-def record(
-    node: Any,
-    inputs: Mapping[str, Any],
-    *,
-    kind: Kind = Kind.MAP,
-    scope: int | None = None,
-    written: str | None = None,
-) -> Ref:
-    """Add a node to the flow that its inputs belong to.
+@dataclass(frozen=True)
+class Bound:
+    """A node whose inputs were found to be what it takes.
+
+    Attributes:
+        builder: The graph that the inputs belong to.
+        node: The node, as its inputs have made it.
+        name: What to call it.
+        shown: What to call it in messages.
+        edges: Its inputs.
+        output: The type of its output.
+        scope: The rows in which its inputs meet.
+        site: The line of the user's code that called it.
+    """
+
+    builder: GraphBuilder
+    node: Any
+    name: str
+    shown: str
+    edges: dict[str, Edge]
+    output: Feature
+    scope: int
+    site: CallSite | None
+
+    def add(self, kind: Kind, scope: int, rows: int | None = None) -> Ref:
+        """Add the node to the flow; its output belongs to the rows of a scope."""
+        edge = self.builder.add(
+            kind,
+            self.node,
+            feature=self.output,
+            name=self.name,
+            inputs=self.edges,
+            scope=scope,
+            site=self.site,
+            options=self.node._options,  # noqa: SLF001 - of the same package
+            rows=rows,
+        )
+        return Ref(self.builder, edge, self.output)
+
+
+def bind(node: Any, inputs: Mapping[str, Any], *, written: str | None = None) -> Bound:
+    """Check the inputs of a node, make constants of literals, and find the type and rows of its output.
 
     Args:
-        node: A processor or an aggregator.
+        node: A processor, an aggregator or an augmentor.
         inputs: Refs and literals by the name of the input.
-        kind: The kind of the node.
-        scope: The rows of the output; where the inputs meet, if None.
         written: What to call the node in messages, where the user has not written its name.
 
     Raises:
@@ -50,8 +83,7 @@ def record(
     """
     site = CallSite.nearest()
     interface = node.interface()
-    options = node._options  # noqa: SLF001 - of the same package
-    name = options.name or registry.snake_case(type(node).__name__)
+    name = node._options.name or registry.snake_case(type(node).__name__)  # noqa: SLF001 - of the same package
     shown = written or type(node).__name__
     _check_names(shown, interface, inputs, site)
     given = {key: _refs_inside(value, site) for key, value in inputs.items()}
@@ -66,25 +98,13 @@ def record(
         if typed is not None:
             edges[key], types[key] = promote(builder, edges[key], typed, site), typed
     node, output = _specialised(node, types, site, shown)
-    meeting = _meeting(builder, shown, edges, site)
-    if kind is Kind.AGGREGATE and meeting == DATASET:
-        raise DefinitionError(
-            f"{shown} takes values of rows, got values of the whole dataset",
-            site=site,
-            hint="an aggregate is one value: compute with it as it is",
-        )
-    scope = meeting if scope is None else scope
-    edge = builder.add(
-        kind,
-        node,
-        feature=output,
-        name=name,
-        inputs=edges,
-        scope=scope,
-        site=site,
-        options=options,
-    )
-    return Ref(builder, edge, output)
+    return Bound(builder, node, name, shown, edges, output, meeting_of(shown, given, site), site)
+
+
+def record(node: Any, inputs: Mapping[str, Any], *, written: str | None = None) -> Ref:
+    """Add a processor to the flow that its inputs belong to; see `bind`."""
+    bound = bind(node, inputs, written=written)
+    return bound.add(Kind.MAP, bound.scope)
 
 
 def checked(node: Any, types: Mapping[str, Feature]) -> tuple[Any, Feature]:
@@ -250,19 +270,22 @@ def constant(
         raise unknown_name("label", unknown, beside.names, of="the ClassLabel", site=site)
     try:
         feature = promotion.literal(literal, beside)
+        scalar = _scalar(literal, feature)
     except (pa.ArrowException, OverflowError, TypeError, ValueError):
-        feature = None
+        feature = scalar = None
     if feature is None:
         raise DefinitionTypeError(
             f"{literal!r:.80} of type {type(literal).__name__} is no constant",
             site=site or CallSite.nearest(),
             hint="constants are None, numbers, text, bytes, dates and times, and lists and dicts of them",
         )
-    if isinstance(literal, pa.Scalar):
-        scalar = literal
-    else:
-        scalar = pa.scalar(promotion.encoded(literal, feature), features.to_arrow(feature))
     return builder.add(Kind.CONST, Constant(scalar), feature=feature, name="const", site=site)
+
+
+def _scalar(literal: Any, feature: Feature | None) -> pa.Scalar | None:
+    if feature is None or isinstance(literal, pa.Scalar):
+        return literal
+    return pa.scalar(promotion.encoded(literal, feature), features.to_arrow(feature))
 
 
 def _check_names(shown: str, interface: Interface, inputs: Mapping[str, Any], site: CallSite | None) -> None:
@@ -427,14 +450,20 @@ def _infer(
         raise DefinitionTypeError(f"{shown}: {error}", site=site) from error
 
 
-def _meeting(builder: GraphBuilder, shown: str, edges: Mapping[str, Edge], site: CallSite | None) -> int:
-    used = {name: builder.scope_of(edge) for name, edge in edges.items()}
-    scope = meeting_scope(builder.scopes, used.values()) if used else DATASET
+def meeting_of(shown: str, given: Mapping[str, Any], site: CallSite | None) -> int:
+    """The scope in which the refs among some inputs meet; constants are everywhere.
+
+    Raises:
+        DefinitionError: They belong to different rows.
+    """
+    refs = {name: value for name, value in given.items() if isinstance(value, Ref)}
+    used = {name: scope_of(ref) for name, ref in refs.items()}
+    if not used:
+        return DATASET
+    scopes = builder_of(next(iter(refs.values()))).scopes
+    scope = meeting_scope(scopes, used.values())
     if scope is None:
-        parts = ", ".join(
-            f"{name!r} has the rows of {builder.scopes[number].name}" for name, number in used.items()
-        )
-        raise DefinitionError(f"the inputs of {shown} belong to different rows: {parts}", site=site)
+        raise different_rows(shown, scopes, used, site)
     return scope
 
 

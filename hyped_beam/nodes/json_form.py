@@ -20,6 +20,7 @@ from hyped_beam.nodes import call as calls
 from hyped_beam.nodes import registry
 from hyped_beam.nodes.aggregator import Aggregator
 from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.grouping import WHERE
 from hyped_beam.nodes.processor import FunctionProcessor
 from hyped_beam.nodes.promote import Promote
 from hyped_beam.types import features, promotion
@@ -70,6 +71,8 @@ class NodeForm:
         made = self._operation(operation, node)
         if options is not None:
             made = made.options(**_mapping(options, "the options are"))
+        if node.kind is Kind.AGGREGATE:
+            given = {name: feature for name, feature in given.items() if name != WHERE}
         made, output = _typed(made, node.feature, given)
         if not features.same(output, node.feature):
             raise InputError(
@@ -280,7 +283,7 @@ def _equal(left: Any, right: Any) -> bool:
     if isinstance(left, float):
         return left == right or (math.isnan(left) and math.isnan(right))
     if isinstance(left, BaseModel):
-        return _equal(left.__dict__, right.__dict__)
+        return all(_equal(getattr(left, name), getattr(right, name)) for name in type(left).model_fields)
     return bool(left == right)
 
 

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, overload
 from pydantic import PrivateAttr
 
 from hyped_beam.errors import CallSite, DefinitionTypeError
-from hyped_beam.ir.graph import Kind
 from hyped_beam.nodes import call as calls
 from hyped_beam.nodes import interface as interfaces
 from hyped_beam.nodes.configuration import Configured
@@ -35,6 +34,7 @@ class Processor(Configured):
             least one input is a column then.
         promote: Whether all inputs (or those named) are cast to their common type first.
         passes_inputs: Whether each field of the output is the input of that name, unchanged.
+        tells_rows_apart: Whether the output is a number for each row, which the executor alone knows.
 
     Example:
         >>> import pyarrow.compute as pc
@@ -48,6 +48,7 @@ class Processor(Configured):
     accepts_scalars: ClassVar[bool] = False
     promote: ClassVar[bool | tuple[str, ...]] = False
     passes_inputs: ClassVar[bool] = False
+    tells_rows_apart: ClassVar[bool] = False
 
     @classmethod
     def __pydantic_init_subclass__(cls, **arguments: Any) -> None:
@@ -79,7 +80,7 @@ class Processor(Configured):
         Raises:
             DefinitionError: The inputs are not what the node takes.
         """
-        return calls.record(self, calls.bind_positional(self, args, inputs), kind=Kind.MAP)
+        return calls.record(self, calls.bind_positional(self, args, inputs))
 
 
 def _interface(cls: type[Processor]) -> Interface:

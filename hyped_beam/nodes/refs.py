@@ -19,12 +19,13 @@ class Ref:
     attributes of its own. What it is, `feature_of(ref)` and `repr(ref)` say.
     """
 
-    __slots__ = ("__builder", "__edge", "__feature")
+    __slots__ = ("__builder", "__edge", "__feature", "__scope")
 
-    def __init__(self, builder: GraphBuilder, edge: Edge, feature: Feature) -> None:
+    def __init__(self, builder: GraphBuilder, edge: Edge, feature: Feature, scope: int | None = None) -> None:
         self.__builder = builder
         self.__edge = edge
         self.__feature = feature
+        self.__scope = builder.scope_of(edge) if scope is None else scope
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
@@ -32,7 +33,7 @@ class Ref:
         family = features.family(self.__feature)
         inner = features.fields(self.__feature)
         if name in inner:
-            return Ref(self.__builder, Edge(self.__edge.node, (*self.__edge.path, name)), inner[name])
+            return _field_of(self, name, inner[name])
         if family is not Family.STRUCT:
             node = registry.methods_of(family).get(name)
             if node is not None:
@@ -43,7 +44,7 @@ class Ref:
         if isinstance(key, str) and features.fields(self.__feature):
             inner = features.fields(self.__feature)
             if key in inner:
-                return Ref(self.__builder, Edge(self.__edge.node, (*self.__edge.path, key)), inner[key])
+                return _field_of(self, key, inner[key])
             raise _no_attribute(self, key)
         if isinstance(key, slice):
             if key.step not in (None, 1):
@@ -68,7 +69,7 @@ class Ref:
         )
 
     def __hash__(self) -> int:
-        return hash((id(self.__builder), self.__edge))
+        return hash((id(self.__builder), self.__edge, self.__scope))
 
     def __add__(self, other: Any) -> Any:
         return _operate("+", self, other)
@@ -265,9 +266,19 @@ def edge_of(ref: Ref) -> Edge:
     return ref._Ref__edge
 
 
+def scope_of(ref: Ref) -> int:
+    """The number of the scope whose rows a ref has a value for."""
+    return ref._Ref__scope
+
+
 def feature_of(ref: Ref) -> Feature:
     """The Hugging Face feature of a ref."""
     return ref._Ref__feature
+
+
+def _field_of(ref: Ref, name: str, feature: Feature) -> Ref:
+    edge = edge_of(ref)
+    return Ref(builder_of(ref), Edge(edge.node, (*edge.path, name)), feature, scope_of(ref))
 
 
 def _operate(symbol: str, *operands: Any) -> Any:

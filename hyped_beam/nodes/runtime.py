@@ -37,6 +37,7 @@ class ProcessorRuntime:
         self.interface = operation.interface()
         self.output_type = output_type
         self._accepts_scalars = operation.accepts_scalars
+        self.tells_rows_apart = operation.tells_rows_apart
 
     @property
     def coroutine(self) -> bool:

@@ -42,7 +42,7 @@ def _producer(node: Node, nodes: dict[int, Node], users: Counter[int]) -> Node |
         return None
     (edge,) = node.inputs.values()
     producer = nodes[edge.node]
-    if edge.path or users[producer.id] > 1 or producer.kind is not Kind.MAP:
+    if edge.path or users[producer.id] > 1 or producer.kind is not Kind.MAP or producer.scope != node.scope:
         return None
     return producer if _run_alike(producer, node) else None
 

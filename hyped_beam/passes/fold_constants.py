@@ -8,6 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from hyped_beam.ir.graph import Constant, Graph, Kind, Node
+from hyped_beam.ir.scope import DATASET
 from hyped_beam.nodes.runtime import ProcessorRuntime
 from hyped_beam.types import arrays, features
 
@@ -26,7 +27,13 @@ def fold_constants(graph: Graph) -> Graph:
         if value is not None:
             constant = Constant(value)
             nodes[node.id] = replace(
-                node, kind=Kind.CONST, operation=constant, name="const", inputs={}, options=None
+                node,
+                kind=Kind.CONST,
+                operation=constant,
+                name="const",
+                inputs={},
+                options=None,
+                scope=DATASET,
             )
     return graph.with_nodes(nodes.values())
 
@@ -35,10 +42,14 @@ def _is_constant(node: Node, nodes: Mapping[int, Node]) -> bool:
     return (
         node.kind is Kind.MAP
         and bool(node.inputs)
-        and all(nodes[edge.node].kind is Kind.CONST for edge in node.inputs.values())
+        and all(_is_scalar(nodes[edge.node]) for edge in node.inputs.values())
         and node.operation.repeatable
         and not node.operation.from_environment
     )
+
+
+def _is_scalar(node: Node) -> bool:
+    return node.kind is Kind.CONST and isinstance(node.operation, Constant)
 
 
 def _value(node: Node, nodes: Mapping[int, Node]) -> pa.Scalar | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hyped_beam.ir.graph import Graph, Kind
+from hyped_beam.ir.graph import Graph, Kind, needs
 
 
 def prune(graph: Graph) -> Graph:
-    """Keep the sinks, what they need, and the source.
+    """Keep the sinks, what they need, what makes the rows that they are about, and the source.
 
     A node that is not repeatable is dropped like any other: a flow promises values, not side effects.
     """
@@ -15,5 +15,5 @@ def prune(graph: Graph) -> Graph:
     for node in reversed(list(graph.nodes.values())):
         if node.kind in (Kind.SINK, Kind.SOURCE) or node.id in needed:
             kept.append(node)
-            needed.update(edge.node for edge in node.inputs.values())
+            needed |= needs(graph, node)
     return graph.with_nodes(reversed(kept))

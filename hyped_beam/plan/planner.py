@@ -1,17 +1,18 @@
-"""The planner: cuts a graph into a scan, a packed combine, and what is computed from its result."""
+"""The planner: cuts a graph into scans, packed combines, and what is computed from their results."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-import pyarrow as pa
+from hyped_beam.ir.graph import Graph, Kind, Node, makers, needs
+from hyped_beam.ir.scope import DATASET, SOURCE_ROWS
+from hyped_beam.plan.levels import Levels, closure
+from hyped_beam.plan.program import Output, Program
+from hyped_beam.plan.stages import Stage, make_program
 
-from hyped_beam.errors import DefinitionError
-from hyped_beam.ir.graph import Graph, Kind, Node
-from hyped_beam.ir.scope import DATASET
-from hyped_beam.plan.program import AggregateStep, Output, Program, Step
-from hyped_beam.types import features
+AGGREGATES = "aggregates"
+"""The name of the output that the aggregates of the whole dataset come in."""
 
 
 @dataclass(frozen=True)
@@ -20,129 +21,171 @@ class Plan:
 
     Attributes:
         graph: The graph that it was made from, after all passes.
-        scan: The stage that runs on batches of the source.
-        finish: The stage that runs once, on the values of the aggregates; None where there are none.
+        scan: The stage of the last scan, which all rows leave.
+        finish: The stage that runs once after it; None where nothing but rows was asked for.
+        earlier: The scans before it, whose aggregates its rows need, each with what is computed after it.
     """
 
     graph: Graph
     scan: Program
     finish: Program | None
+    earlier: tuple[tuple[Program, Program], ...] = ()
+
+    def with_batch_size(self, batch_size: int | None) -> Plan:
+        """The same plan, with a bound on the rows that nodes are given at once."""
+        if batch_size is None:
+            return self
+        earlier = tuple((scan.with_batch_size(batch_size), end) for scan, end in self.earlier)
+        return replace(self, scan=self.scan.with_batch_size(batch_size), earlier=earlier)
+
+    @property
+    def group_outputs(self) -> tuple[Output, ...]:
+        """The outputs whose rows are groups."""
+        return (
+            () if self.finish is None else tuple(one for one in self.finish.outputs if one.name != AGGREGATES)
+        )
+
+    @property
+    def row_outputs(self) -> tuple[Output, ...]:
+        """The outputs of rows, those of groups behind the others."""
+        return (*self.scan.outputs, *self.group_outputs)
+
+    @property
+    def has_aggregates(self) -> bool:
+        """Whether aggregates of the whole dataset were asked for."""
+        return self.finish is not None and any(one.name == AGGREGATES for one in self.finish.outputs)
+
+    @property
+    def passes(self) -> tuple[tuple[Program, Program | None], ...]:
+        """All scans with what is computed after each, in order."""
+        return (*self.earlier, (self.scan, self.finish))
 
 
 def make_plan(graph: Graph) -> Plan:
-    """The plan of a graph.
+    """The plan of a graph."""
+    planner = _Planner(graph)
+    scans: list[Stage] = []
+    for level in range(planner.last + 1):
+        once = {node.id for scan in scans for node in scan.steps if not node.operation.repeatable}
+        scans.append(planner.scan(level, once))
+    for number, scan in enumerate(scans):
+        needed = {node.id for other in scans[number + 1 :] for node in other.restored}
+        scans[number] = replace(scan, kept=[node for node in scan.steps if node.id in needed])
+    finishes: list[Stage | None] = []
+    for level in reversed(range(planner.last + 1)):
+        later = [*scans[level + 1 :], *(stage for stage in finishes if stage is not None)]
+        finishes.insert(0, planner.finish(level, later))
+    programs = [make_program(planner.levels, stage) for stage in scans]
+    ends = [None if stage is None else make_program(planner.levels, stage) for stage in finishes]
+    earlier = tuple((scan, end) for scan, end in zip(programs, ends[:-1], strict=False) if end is not None)
+    return Plan(graph, programs[-1], ends[-1], earlier)
 
-    Raises:
-        DefinitionError: Rows use an aggregate, which takes a scan of its own.
+
+class _Planner:
+    """Finds what runs in each scan, and after it.
+
+    Args:
+        graph: The graph, pruned.
     """
-    fixed = _from_constants(graph)
-    _refuse_aggregates_in_rows(graph, fixed)
-    rows = [node for node in graph.nodes.values() if node.scope != DATASET or node.id in fixed]
-    dataset = [node for node in graph.nodes.values() if node.scope == DATASET and node.kind is not Kind.CONST]
-    aggregates = [node for node in dataset if node.kind is Kind.AGGREGATE]
-    source = graph.source
-    scan = Program(
-        takes=(source.id,),
-        columns=source.operation.columns,
-        constants=_constants(graph, [*rows, *aggregates]),
-        steps=_steps(
-            rows, keep=_kept(rows) | {edge.node for node in aggregates for edge in node.inputs.values()}
-        ),
-        outputs=_outputs(graph, rows),
-        aggregates=tuple(_aggregate_step(graph, node) for node in aggregates),
-    )
-    if all(node.id in fixed for node in dataset):
-        return Plan(graph, scan, None)
-    finish = Program(
-        takes=tuple(node.id for node in aggregates),
-        constants=_constants(graph, [node for node in dataset if node.kind is not Kind.AGGREGATE]),
-        steps=_steps(dataset, keep=_kept(dataset)),
-        outputs=_outputs(graph, dataset),
-    )
-    return Plan(graph, scan, finish)
 
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.levels = Levels(graph)
+        running = [node for node in graph.nodes.values() if self.levels.runs_in_scan(node)]
+        self.sinks = [node for node in running if node.kind is Kind.SINK]
+        self.end_sinks = [node for node in graph.sinks if not self.levels.runs_in_scan(node)]
+        self.leaving = [
+            node for node in running if self.levels.leaves_scan(node) and not self.levels.is_constant(node)
+        ]
+        self.last = max((self.levels[node.id] for node in (*self.sinks, *self.leaving)), default=0)
 
-def _from_constants(graph: Graph) -> set[int]:
-    """The nodes that depend on constants alone and were not folded; every stage that uses one runs it."""
-    fixed: set[int] = set()
-    for node in graph.nodes.values():
-        if node.kind is Kind.MAP and all(
-            edge.node in fixed or graph.nodes[edge.node].kind is Kind.CONST for edge in node.inputs.values()
-        ):
-            fixed.add(node.id)
-    return fixed
+    def combined(self, level: int) -> list[Node]:
+        """The aggregators whose states leave a scan, and the keys that they go by."""
+        at_level = [node for node in self.leaving if self.levels[node.id] == level]
+        scopes = {node.scope for node in at_level}
+        return [node for node in self.leaving if node in at_level or _finds_keys_of(node, scopes)]
 
+    def scan(self, level: int, once: Collection[int]) -> Stage:
+        """What runs on the batches of a scan: what its ends need, as far as it is made of rows.
 
-def _refuse_aggregates_in_rows(graph: Graph, fixed: set[int]) -> None:
-    for node in graph.nodes.values():
-        if node.scope == DATASET:
-            continue
-        for name, edge in node.inputs.items():
-            used = graph.nodes[edge.node]
-            if used.scope == DATASET and used.kind is not Kind.CONST and used.id not in fixed:
-                raise DefinitionError(
-                    f"{node.name}: {name!r} is a value of the whole dataset, used at its rows",
-                    site=node.site,
-                    hint="take it from `aggregates` and give it as a constant",
-                )
-
-
-def _kept(nodes: Iterable[Node]) -> set[int]:
-    """The values that outputs need, which no step may release."""
-    return {edge.node for node in nodes if node.kind is Kind.SINK for edge in node.inputs.values()}
-
-
-def _constants(graph: Graph, users: Iterable[Node]) -> dict[int, pa.Scalar]:
-    used = {edge.node for node in users for edge in node.inputs.values()}
-    return {
-        number: node.operation.scalar
-        for number, node in graph.nodes.items()
-        if number in used and node.kind is Kind.CONST
-    }
-
-
-def _steps(nodes: Iterable[Node], keep: set[int]) -> tuple[Step, ...]:
-    mapped = [node for node in nodes if node.kind is Kind.MAP]
-    last_use: dict[int, int] = {}
-    for position, node in enumerate(mapped):
-        for edge in node.inputs.values():
-            last_use[edge.node] = position
-    released: dict[int, list[int]] = {}
-    for number, position in last_use.items():
-        if number not in keep:
-            released.setdefault(position, []).append(number)
-    return tuple(
-        Step(
-            node=node.id,
-            name=node.name,
-            operation=node.operation,
-            inputs=node.inputs,
-            output_type=features.to_arrow(node.feature),
-            site=node.site,
-            options=node.options,
-            release=tuple(released.get(position, ())),
+        Args:
+            level: The number of the scan.
+            once: The nodes that are not repeatable and have run in a scan before.
+        """
+        combined = self.combined(level)
+        sinks = self.sinks if level == self.last else []
+        ends = [*combined, *sinks]
+        needed = closure(self.graph, (node.id for node in ends), self._is_of_rows, once)
+        steps = [node for node in self._chosen(needed) if not self.levels.leaves_scan(node)]
+        restored = [node for node in steps if node.id in once]
+        steps = [node for node in steps if node.id not in once]
+        inputs = self._inputs([*steps, *ends])
+        outer = [node for node in inputs if not self.levels.in_scan(node.scope)]
+        keys = self._chosen(makers(self.graph, (node.scope for node in outer)))
+        known = [node for node in keys if self.levels.leaves_scan(node)]
+        late = {node.id: node for node in (*outer, *keys)}.values()
+        return Stage(
+            base=SOURCE_ROWS,
+            takes=[self.graph.source],
+            steps=self._chosen(
+                {node.id for node in (*steps, *known) if node.kind not in (Kind.SINK, Kind.SOURCE)}
+            ),
+            combined=combined,
+            outputs=sinks,
+            late=[
+                node for node in late if not self._is_at_hand(node) and not self.levels.in_scan(node.scope)
+            ],
+            restored=restored,
         )
-        for position, node in enumerate(mapped)
-    )
+
+    def finish(self, level: int, later: Sequence[Stage]) -> Stage | None:
+        """What is computed once after a scan: what later stages need, and at the end the outputs."""
+        wanted = {node.id: node for stage in later for node in stage.late}
+        gives = [node for node in wanted.values() if self.levels[node.id] == level]
+        sinks = self.end_sinks if level == self.last else []
+        ends = [*gives, *sinks]
+        if not ends:
+            return None
+        takes = self.combined(level)
+        needed = closure(
+            self.graph, (node.id for node in ends), lambda node: not self.levels.runs_in_scan(node)
+        )
+        steps = [node for node in self._chosen(needed) if not self.levels.runs_in_scan(node)]
+        outer = [node for node in [*self._needs(steps), *ends] if self.levels.leaves_scan(node)]
+        late = {node.id: node for node in outer if node not in takes and not self.levels.is_constant(node)}
+        return Stage(
+            base=DATASET,
+            takes=takes,
+            steps=[
+                node for node in steps if node.kind is not Kind.SINK and not self.levels.is_constant(node)
+            ],
+            outputs=sinks,
+            late=list(late.values()),
+            gives=gives,
+        )
+
+    def _is_of_rows(self, node: Node) -> bool:
+        """Whether a scan goes on to what a node needs; the keys of known groups are looked up by its rows."""
+        if node.kind is Kind.KEYS:
+            return self.levels.runs_in_scan(node)
+        return node.id in self.levels.fixed or (
+            self.levels.runs_in_scan(node) and not self.levels.leaves_scan(node)
+        )
+
+    def _is_at_hand(self, node: Node) -> bool:
+        return self.levels.is_constant(node) or node.id in self.levels.fixed
+
+    def _chosen(self, numbers: Iterable[int]) -> list[Node]:
+        """Nodes in the order of the graph."""
+        wanted = set(numbers)
+        return [node for node in self.graph.nodes.values() if node.id in wanted]
+
+    def _inputs(self, nodes: Iterable[Node]) -> list[Node]:
+        return self._chosen(edge.node for node in nodes for edge in node.inputs.values())
+
+    def _needs(self, nodes: Iterable[Node]) -> list[Node]:
+        return self._chosen(number for node in nodes for number in needs(self.graph, node))
 
 
-def _outputs(graph: Graph, nodes: Iterable[Node]) -> tuple[Output, ...]:
-    return tuple(
-        Output(node.operation.name, edge, features.arrow_schema(features.fields(graph.feature(edge))))
-        for node in nodes
-        if node.kind is Kind.SINK
-        for edge in node.inputs.values()
-    )
-
-
-def _aggregate_step(graph: Graph, node: Node) -> AggregateStep:
-    given = {name: graph.feature(edge) for name, edge in node.inputs.items()}
-    return AggregateStep(
-        node=node.id,
-        name=node.name,
-        operation=node.operation,
-        inputs=node.inputs,
-        state_type=node.operation.state_type(given),
-        output_type=features.to_arrow(node.feature),
-        site=node.site,
-    )
+def _finds_keys_of(node: Node, scopes: Iterable[int]) -> bool:
+    return node.kind is Kind.KEYS and node.scope in scopes

@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from hyped_beam.errors import CallSite
-from hyped_beam.ir.graph import Edge
+from hyped_beam.ir.graph import Edge, Kind
+from hyped_beam.ir.scope import BASE_SCOPES, SOURCE_ROWS, Scope
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,16 @@ class Step:
     Attributes:
         node: Its number in the graph.
         name: What to call it.
-        operation: The processor.
+        operation: The processor, augmentor or aggregator.
         inputs: Its inputs by name.
         output_type: The Arrow type of its output.
         site: The line of the user's code that made it.
         options: How it runs.
         release: The values that no later step needs.
+        kind: MAP, ROWS, or an AGGREGATE or KEYS that is computed from the batch alone.
+        scope: The rows of its output.
+        rows: The rows that it runs on: those of its output, or those that it puts together or makes rows of.
+        state_type: Of an AGGREGATE the Arrow type of its states.
     """
 
     node: int
@@ -35,6 +40,10 @@ class Step:
     site: CallSite | None
     options: Any
     release: tuple[int, ...] = ()
+    kind: Kind = Kind.MAP
+    scope: int = SOURCE_ROWS
+    rows: int = SOURCE_ROWS
+    state_type: pa.StructType | None = None
 
 
 @dataclass(frozen=True)
@@ -45,10 +54,11 @@ class AggregateStep:
         node: Its number in the graph.
         name: What to call it.
         operation: The aggregator.
-        inputs: Its inputs by name.
+        inputs: Its inputs by name; the condition that chooses rows is among them.
         state_type: The Arrow type of its states.
         output_type: The Arrow type of its value.
         site: The line of the user's code that made it.
+        rows: The rows that it puts together.
     """
 
     node: int
@@ -58,6 +68,43 @@ class AggregateStep:
     state_type: pa.StructType
     output_type: pa.DataType
     site: CallSite | None
+    rows: int = SOURCE_ROWS
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """The groups of a stage's rows.
+
+    Attributes:
+        scope: The scope of the groups.
+        node: The KEYS node.
+        rows: The rows that belong to them.
+        keys: The keys by name, values of these rows.
+        key_type: The Arrow type of the struct of the keys.
+        known: Whether the groups are known before the stage runs: their values can be used at its rows.
+    """
+
+    scope: int
+    node: int
+    rows: int
+    keys: Mapping[str, Edge]
+    key_type: pa.StructType
+    known: bool = False
+
+
+@dataclass(frozen=True)
+class Combine:
+    """Aggregators of one scope whose states leave a stage together, a row for each group.
+
+    Attributes:
+        grouping: What the groups are; None for the whole dataset.
+        steps: The aggregators; none where only the keys are needed.
+        commutative: Whether states may be merged in any order.
+    """
+
+    grouping: Grouping | None
+    steps: tuple[AggregateStep, ...]
+    commutative: bool
 
 
 @dataclass(frozen=True)
@@ -68,11 +115,13 @@ class Output:
         name: The name of the output.
         edge: The struct whose fields are the columns.
         schema: The columns, with their Hugging Face features as metadata.
+        scope: Which rows.
     """
 
     name: str
     edge: Edge
     schema: pa.Schema
+    scope: int = SOURCE_ROWS
 
 
 @dataclass(frozen=True)
@@ -80,20 +129,41 @@ class Program:
     """What a stage computes on one batch.
 
     Attributes:
-        takes: The nodes whose values it is given.
+        takes: The nodes whose values it is given with each batch.
         columns: The columns of the source that it reads; empty for a stage without a source.
-        constants: The values that are the same everywhere.
+        constants: The values that are the same everywhere, or a value for each group of a fitted flow.
         steps: The steps, each behind its inputs.
         outputs: The rows that leave it.
-        aggregates: The aggregators whose states leave it.
+        combines: The aggregators whose states leave it.
+        groupings: The groups of its rows that are used or combined.
+        late: The nodes whose values earlier stages have made known, the same for all batches.
+        gives: The nodes whose values later stages need.
+        kept: The nodes that may run only once, and whose values later scans need, batch by batch.
+        restored: The nodes whose values an earlier scan has kept.
+        scopes: The scopes of the flow.
+        scope_of: The scope of each value.
+        base: The scope of the rows of a batch.
     """
 
     takes: tuple[int, ...]
     columns: tuple[str, ...] = ()
-    constants: Mapping[int, pa.Scalar] = field(default_factory=dict)
+    constants: Mapping[int, Any] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
     outputs: tuple[Output, ...] = ()
-    aggregates: tuple[AggregateStep, ...] = ()
+    combines: tuple[Combine, ...] = ()
+    groupings: tuple[Grouping, ...] = ()
+    late: tuple[int, ...] = ()
+    gives: tuple[int, ...] = ()
+    kept: tuple[int, ...] = ()
+    restored: tuple[int, ...] = ()
+    scopes: tuple[Scope, ...] = BASE_SCOPES
+    scope_of: Mapping[int, int] = field(default_factory=dict)
+    base: int = SOURCE_ROWS
+
+    @property
+    def aggregates(self) -> tuple[AggregateStep, ...]:
+        """The aggregators whose states leave it, of all combines."""
+        return tuple(step for combine in self.combines for step in combine.steps)
 
     def shared_by(self, processes: int) -> Program:
         """The same program for each of several processes, which share the limits of its nodes evenly."""
@@ -101,6 +171,8 @@ class Program:
             return self
 
         def shared(step: Step) -> Step:
+            if step.options is None:
+                return step
             limits = step.options.limits.shared_by(processes)
             return replace(step, options=step.options.model_copy(update={"limits": limits}))
 
@@ -115,7 +187,7 @@ class Program:
             return self
         steps = (
             step
-            if step.options.batch_size is not None
+            if step.options is None or step.options.batch_size is not None
             else replace(step, options=step.options.model_copy(update={"batch_size": batch_size}))
             for step in self.steps
         )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from hyped_beam.errors import CallSite
 from hyped_beam.ir.graph import Edge, Graph, Kind
+from hyped_beam.ir.scope import DATASET
 from hyped_beam.plan.planner import Plan
-from hyped_beam.plan.program import AggregateStep, Program, Step
+from hyped_beam.plan.program import AggregateStep, Combine, Program, Step
 from hyped_beam.types import features
 
 _WIDEST = 72
@@ -27,34 +28,55 @@ class _Line:
 def plan_text(plan: Plan, *, sites: bool = False) -> str:
     """A plan as text, the same each time.
 
-    First how many scans and combines there are; then stage by stage what is read or taken, the steps in
-    the order in which they run, and what leaves the stage. Constants stand where they are used.
+    First how many scans, combines and joins there are; then stage by stage what is read or taken, the steps
+    in the order in which they run, and what leaves the stage. Constants stand where they are used. Rows
+    other than those of the source are named in brackets.
 
     Args:
         plan: The plan.
         sites: Whether to say at each step which line of the user's code it comes from.
     """
-    lines = [_summary(plan), "", _scan_head(plan)]
-    lines += _stage(plan.graph, plan.scan, sites=sites)
-    if plan.finish is not None:
-        taken = ", ".join(f"%{number}" for number in plan.finish.takes)
-        lines += ["", f"finish: once, from {taken or 'nothing'}"]
-        lines += _stage(plan.graph, plan.finish, sites=sites)
+    lines = [_summary(plan)]
+    several = len(plan.passes) > 1
+    for number, (scan, end) in enumerate(plan.passes, start=1):
+        lines += ["", _scan_head(plan, scan, f" {number}" if several else "")]
+        lines += _stage(plan.graph, scan, sites=sites)
+        if end is not None:
+            taken = ", ".join(f"%{node}" for node in (*end.takes, *end.late))
+            lines += ["", f"finish{f' {number}' if several else ''}: once, from {taken or 'nothing'}"]
+            lines += _stage(plan.graph, end, sites=sites)
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _summary(plan: Plan) -> str:
-    combines = (
-        f", 1 combine of {_counted(len(plan.scan.aggregates), 'aggregate')}" if plan.scan.aggregates else ""
-    )
-    return f"plan: 1 scan{combines}, {_counted(len(plan.graph.sinks), 'output')}"
+    """How often the source is read, and what is put together and joined."""
+    scans = [scan for scan, _ in plan.passes]
+    told = [_counted(len(scans), "scan")]
+    packed = [_packed(scan) for scan in scans]
+    combines = sum(len(scopes) for scopes in packed)
+    if combines:
+        aggregates = sum(len(scan.aggregates) for scan in scans)
+        told.append(f"{_counted(combines, 'combine')} of {_counted(aggregates, 'aggregate')}")
+    joins = sum(grouping.known for scan in scans for grouping in scan.groupings)
+    if joins:
+        told.append(f"{_counted(joins, 'join')} by key")
+    told.append(_counted(len(plan.graph.sinks), "output"))
+    return f"plan: {', '.join(told)}"
 
 
-def _scan_head(plan: Plan) -> str:
-    columns = plan.scan.columns
+def _packed(program: Program) -> dict[int, list[Combine]]:
+    """The combines of a stage by the scope of their groups: those of one scope travel together."""
+    found: dict[int, list[Combine]] = {}
+    for combine in program.combines:
+        found.setdefault(DATASET if combine.grouping is None else combine.grouping.scope, []).append(combine)
+    return found
+
+
+def _scan_head(plan: Plan, scan: Program, number: str) -> str:
+    columns = scan.columns
     known = len(columns) + plan.graph.source.operation.unread
     named = f": {', '.join(columns)}" if columns else ""
-    return f"scan: reads {len(columns)} of {_counted(known, 'column')}{named}"
+    return f"scan{number}: reads {len(columns)} of {_counted(known, 'column')}{named}"
 
 
 def _counted(number: int, noun: str) -> str:
@@ -62,17 +84,47 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _stage(graph: Graph, program: Program, *, sites: bool) -> Iterable[str]:
-    lines = [_step(graph, step) for step in program.steps]
+    lines = [_step(graph, program, step) for step in program.steps]
     lines += [
-        _Line(f"output {output.name!r} <- {output.edge}", features.describe(graph.feature(output.edge)))
+        _Line(
+            f"output {output.name!r} <- {output.edge}",
+            features.describe(graph.feature(output.edge)) + _rows(graph, output.scope, program.base),
+        )
         for output in program.outputs
     ]
-    combined = [_aggregate(graph, step) for step in program.aggregates]
-    width = min(max((len(line.call) for line in (*lines, *combined)), default=0), _WIDEST)
+    packed = _packed(program)
+    combined = {
+        scope: [_aggregate(graph, step) for one in held for step in one.steps]
+        for scope, held in packed.items()
+    }
+    every = [*lines, *(line for held in combined.values() for line in held)]
+    width = min(max((len(line.call) for line in every), default=0), _WIDEST)
+    broadcast = [f"%{number}" for number in program.late if graph.nodes[number].scope == DATASET]
+    if broadcast and program.base != DATASET:
+        yield f"  broadcast: {', '.join(broadcast)}"
+    if program.restored:
+        yield f"  kept from before: {', '.join(f'%{number}' for number in program.restored)}"
     yield from (_shown(line, width, 2, sites=sites) for line in lines)
-    if combined:
-        yield f"  combine, {_counted(len(combined), 'aggregate')}, one state each"
-        yield from (_shown(line, width - 2, 4, sites=sites) for line in combined)
+    if program.kept:
+        yield f"  kept, for they run once: {', '.join(f'%{number}' for number in program.kept)}"
+    for scope, held in combined.items():
+        yield f"  combine{_of_groups(graph, scope)}, {_counted(len(held), 'aggregate')}{_states(scope)}"
+        yield from (_shown(line, width - 2, 4, sites=sites) for line in held)
+    if program.gives:
+        yield f"  known from here on: {', '.join(f'%{number}' for number in program.gives)}"
+
+
+def _of_groups(graph: Graph, scope: int) -> str:
+    return "" if scope == DATASET else f" of {graph.scopes[scope].name} (%{graph.scopes[scope].node})"
+
+
+def _states(scope: int) -> str:
+    return ", one state each" if scope == DATASET else ", a state for each group"
+
+
+def _rows(graph: Graph, scope: int, base: int) -> str:
+    """Which rows, where they are not those that the stage is given."""
+    return "" if scope in (base, DATASET) else f"  [{graph.scopes[scope].name}]"
 
 
 def _shown(line: _Line, width: int, indent: int, *, sites: bool) -> str:
@@ -80,10 +132,23 @@ def _shown(line: _Line, width: int, indent: int, *, sites: bool) -> str:
     return f"{' ' * indent}{line.call:<{width}}  : {line.type}{at}"
 
 
-def _step(graph: Graph, step: Step) -> _Line:
+def _step(graph: Graph, program: Program, step: Step) -> _Line:
+    if step.kind is Kind.KEYS:
+        return _keys(graph, program, step)
     how = _how_it_runs(step)
-    shown = f"{features.describe(graph.nodes[step.node].feature)}{how}"
+    shown = (
+        f"{features.describe(graph.nodes[step.node].feature)}{how}{_rows(graph, step.scope, program.base)}"
+    )
     return _Line(_call(graph, step), shown, step.site)
+
+
+def _keys(graph: Graph, program: Program, step: Step) -> _Line:
+    """Rows find their groups: known ones by a join, or by putting them together here."""
+    is_known = any(grouping.known for grouping in program.groupings if grouping.node == step.node)
+    what = "join by key, broadcast" if is_known else "group"
+    return _Line(
+        f"%{step.node} = {what}({_inputs(graph, step.inputs)})", graph.scopes[step.scope].name, step.site
+    )
 
 
 def _aggregate(graph: Graph, step: AggregateStep) -> _Line:
@@ -114,6 +179,8 @@ def _value(graph: Graph, edge: Edge) -> str:
 
 def _how_it_runs(step: Step) -> str:
     """What is special about how a step runs, for whoever looks for what is slow."""
+    if step.kind is not Kind.MAP:
+        return ""
     interface = step.operation.interface()
     found = ["row by row"] if interface.row_wise and not interface.coroutine else []
     if interface.coroutine:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from hyped_beam.dsl.aggregates import AggregateState
 from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of, plan_of
-from hyped_beam.execute.stage import StageRunner
+from hyped_beam.execute.local import run_here
 from hyped_beam.ir.graph import GraphBuilder
 from hyped_beam.ir.verify import verify
 from hyped_beam.nodes.refs import Ref, builder_of
 from hyped_beam.nodes.registry import load_library
+from hyped_beam.plan.planner import AGGREGATES
 from hyped_beam.types import features
 
 
@@ -29,7 +29,7 @@ def flow_of(columns: Any) -> Ref:
 
 
 def evaluate(ref: Ref, table: pa.Table | pa.RecordBatch) -> pa.Array:
-    """The values of a ref for the rows of a table.
+    """The values of a ref: for the rows of a table, or for those made of them, or for groups of them.
 
     Args:
         ref: A ref of a flow whose source has the table's columns.
@@ -45,9 +45,8 @@ def evaluate(ref: Ref, table: pa.Table | pa.RecordBatch) -> pa.Array:
     plan = plan_of(graph_of(builder_of(ref), Outputs(collect={"value": ref})))
     verify(plan.graph)
     rows = table.combine_chunks().to_batches() if isinstance(table, pa.Table) else [table]
-    batch = rows[0] if rows else _empty(table.schema)
-    with StageRunner(plan.scan) as runner:
-        return runner.run(runner.source_batch(batch, 0)).outputs[ROWS].column("value")
+    made = run_here(plan, rows or [_empty(table.schema)])[ROWS]
+    return pa.concat_batches(made).column("value")
 
 
 def _empty(schema: pa.Schema) -> pa.RecordBatch:
@@ -63,8 +62,6 @@ def aggregate(ref: Ref, table: pa.Table) -> Any:
     """
     builder = builder_of(ref)
     plan = plan_of(graph_of(builder, Outputs(aggregators={"value": ref})))
-    state = AggregateState(plan)
-    with StageRunner(plan.scan) as runner:
-        for batch in table.to_batches():
-            state.add(runner.run(runner.source_batch(batch)).states)
-    return state.value()["value"]
+    verify(plan.graph)
+    (row,) = run_here(plan, table.to_batches() or [_empty(table.schema)])[AGGREGATES]
+    return row.to_pylist()[0]["value"]

@@ -8,7 +8,7 @@ import pytest
 
 from hyped_beam import DataFlow, Limits, processor
 from hyped_beam.aggregators import Count, Max, Mean
-from hyped_beam.dsl.job import write_json
+from hyped_beam.dsl.running import write_json
 from hyped_beam.errors import DefinitionError, NodeError
 from hyped_beam.io.writers.json import JsonDatasetWriter
 from hyped_beam.nodes.options import Options

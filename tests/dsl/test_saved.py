@@ -18,14 +18,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hyped_beam import DataFlow, Processor, processor
+from hyped_beam import Augmentor, DataFlow, Processor, ops, processor
 from hyped_beam.aggregators import Count, Mean
+from hyped_beam.augmentors import Share
+from hyped_beam.dsl.rows import _row_number
 from hyped_beam.errors import DefinitionError, DefinitionTypeError, FlowError, InputError
+from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.nodes import registry
 from hyped_beam.nodes.aggregator import Aggregator
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.options import Limits
-from hyped_beam.nodes.refs import builder_of, edge_of
+from hyped_beam.nodes.refs import builder_of, edge_of, scope_of
+from hyped_beam.processors.row_number import RowNumber
 from hyped_beam.types.bloom import Shape
 from hyped_beam.types.patterns import StringColumn
 
@@ -251,6 +255,9 @@ OPTIONS_OF_ONE = {
     "Extract": {"pattern": "(?P<first>a)"},
     "Jinja2": {"template": "{{ inputs.text }}"},
     "TransformersTokenizer": {"tokenizer": str(ROOT / "examples/data/tokenizer")},
+    "Lookup": {"table": ParquetReader(ROOT / "examples/data/mail.parquet"), "key": "id"},
+    "Share": {"start": 0.25, "stop": 0.75},
+    "RepeatRows": {"times": 2},
 }
 
 
@@ -273,6 +280,12 @@ def call_of(flow, node):
     variadic = {"0" if node.__name__ in ("Format", "PackList") else "text": None}
     inputs = {**interface.inputs, **(variadic if interface.variadic is not None else {})}
     made = node(**options_of(node))
+    if node is RowNumber:
+        return _row_number(src, scope_of(src))
+    if issubclass(node, Augmentor) and interface.variadic is not None:
+        return made.call(value=src.flags)
+    if issubclass(node, Share):
+        return made.call(hashed=src.n.hash())
     for chosen in itertools.product([src[name] for name in COLUMNS], repeat=len(inputs)):
         try:
             return made.call(**dict(zip(inputs, chosen, strict=True)))
@@ -294,7 +307,9 @@ def saved_library(tmp_path_factory):
     for node in library():
         key = f"{node.__module__.rpartition('.')[2]}.{node.__name__}"
         made = call_of(flow, node)
-        (aggregates if issubclass(node, Aggregator) else rows)[key] = made
+        if issubclass(node, Augmentor):
+            made = Count().call(ops.align(flow.src_features.text, to=made))
+        (aggregates if issubclass(node, (Aggregator, Augmentor)) else rows)[key] = made
     path = tmp_path_factory.mktemp("library") / "flow.json"
     flow.save(path, collect=rows, aggregators=aggregates)
     return flow, rows, aggregates, path
@@ -327,7 +342,7 @@ def test_every_node_of_the_library_has_a_name_of_its_own():
         return [node, *itertools.chain.from_iterable(map(below, node.__subclasses__()))]
 
     own = [node for node in below(Configured) if node.__module__.startswith("hyped_beam.")]
-    bases = ("Configured", "Processor", "FunctionProcessor", "Aggregator")
+    bases = ("Configured", "Processor", "FunctionProcessor", "Aggregator", "Augmentor")
     nodes = [node for node in own if not node.__name__.startswith("_") and node.__name__ not in bases]
     assert [node for node in nodes if node not in library()] == [], "not registered"
     keys = [(node.__name__, issubclass(node, Aggregator)) for node in nodes]

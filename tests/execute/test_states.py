@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from hyped_beam.aggregators import Count, Max, Mean, Sum
 from hyped_beam.dsl.outputs import Outputs, graph_of, plan_of
+from hyped_beam.execute.finish import finish
+from hyped_beam.execute.known import Late
 from hyped_beam.execute.stage import StageRunner
-from hyped_beam.execute.states import StateMerger, StateTree, from_bytes, to_bytes
+from hyped_beam.execute.states import StateMerger, StateTrees
 from hyped_beam.nodes.refs import builder_of
 from hyped_beam.testing import flow_of
 
@@ -33,10 +35,9 @@ PLAN = plan_of(
         ),
     )
 )
-MERGER = StateMerger(PLAN.scan.aggregates)
 
 
-def parts_of(numbers: int) -> list[list[pa.StructArray]]:
+def parts_of(numbers: int) -> list[list[pa.RecordBatch]]:
     """The states of parts whose sums depend on the order in which they are added."""
     source = random.Random(0)  # noqa: S311 - for repeatable tests
     return [
@@ -45,7 +46,7 @@ def parts_of(numbers: int) -> list[list[pa.StructArray]]:
     ]
 
 
-def states_of(values: list[float | None]) -> list[pa.StructArray]:
+def states_of(values: list[float | None]) -> list[pa.RecordBatch]:
     with StageRunner(PLAN.scan) as runner:
         return runner.run(runner.source_batch(pa.record_batch({"x": pa.array(values, pa.float64())}))).states
 
@@ -53,16 +54,21 @@ def states_of(values: list[float | None]) -> list[pa.StructArray]:
 PARTS = parts_of(37)
 
 
-def bits(tree: StateTree) -> list[bytes]:
-    values = MERGER.finish(tree.total())
-    return [struct.pack("<d", value[0].as_py()) for value in values]
+def values_of(trees: StateTrees) -> dict[str, Any]:
+    assert PLAN.finish is not None
+    (row,) = finish(PLAN.scan.combines, PLAN.finish, trees.total(), Late()).outputs.values()
+    return dict(row.to_pylist()[0])
 
 
-def tree_of(parts: list[tuple[int, Any]]) -> StateTree:
-    tree = StateTree(MERGER)
+def bits(trees: StateTrees) -> list[bytes]:
+    return [struct.pack("<d", value) for value in values_of(trees).values()]
+
+
+def tree_of(parts: list[tuple[int, Any]]) -> StateTrees:
+    trees = StateTrees(PLAN.scan.combines)
     for number, states in parts:
-        tree.add((0, number), states)
-    return tree
+        trees.add((0, number), states)
+    return trees
 
 
 @given(st.integers(1, len(PARTS)), st.randoms(use_true_random=False), st.integers(1, 5))
@@ -77,10 +83,10 @@ def test_any_order_of_arrival_over_any_number_of_trees_gives_the_same_bits(
         split[order.randrange(trees)].append(part)
     grown = [tree_of(parts) for parts in split]
     order.shuffle(grown)
-    merged = StateTree(MERGER)
+    merged = StateTrees(PLAN.scan.combines)
     for tree in grown:
         if order.random() < 0.5:  # by way of bytes, as between workers
-            merged.add_batch(from_bytes(to_bytes(tree.to_batch())))
+            merged.add_bytes(tree.to_bytes())
         else:
             merged.absorb(tree)
     assert bits(merged) == expected
@@ -89,26 +95,31 @@ def test_any_order_of_arrival_over_any_number_of_trees_gives_the_same_bits(
 def test_the_order_would_matter_without_the_tree():
     shuffle = random.Random(1)  # noqa: S311 - for repeatable tests
     orders = [shuffle.sample(PARTS, len(PARTS)) for _ in range(20)]
-    assert len({MERGER.finish(MERGER.merge(parts))[0][0].as_py() for parts in orders}) > 1
+    ordered = next(at for at, combine in enumerate(PLAN.scan.combines) if not combine.commutative)
+    merger = StateMerger(PLAN.scan.combines[ordered])
+    sums = set()
+    for parts in orders:
+        _, values = merger.finish(merger.merge([states[ordered] for states in parts]))
+        sums.add(next(iter(values.values()))[0].as_py())
+    assert len(sums) > 1
 
 
 def test_a_tree_holds_as_many_nodes_as_its_number_of_parts_has_ones_in_binary():
     order = list(enumerate(PARTS[:32]))
     random.Random(3).shuffle(order)  # noqa: S311
-    assert len(tree_of(order)._nodes) == 1
-    assert len(tree_of(list(enumerate(PARTS[:37])))._nodes) == 3
+    assert [len(tree._nodes) for tree in tree_of(order).trees] == [1, 1]
+    assert [len(tree._nodes) for tree in tree_of(list(enumerate(PARTS[:37]))).trees] == [3, 1]
 
 
 def test_nothing_to_merge_is_an_error():
     with pytest.raises(ValueError, match="no states"):
-        StateTree(MERGER).total()
+        StateTrees(PLAN.scan.combines).total()
 
 
 def test_an_empty_tree_travels():
-    batch = from_bytes(to_bytes(StateTree(MERGER).to_batch()))
-    tree = StateTree(MERGER)
-    tree.add_batch(batch)
-    assert not tree._nodes
+    trees = StateTrees(PLAN.scan.combines)
+    trees.add_bytes(StateTrees(PLAN.scan.combines).to_bytes())
+    assert not any(tree._nodes for tree in trees.trees)
 
 
 def test_of_two_zeros_and_of_several_nans_the_first_to_come_does_not_show():
@@ -120,5 +131,5 @@ def test_of_two_zeros_and_of_several_nans_the_first_to_come_does_not_show():
 
 def test_values_are_those_of_python():
     parts = [states_of([value]) for value in (1.5, None, 2.5, -4.0)]
-    values = MERGER.finish(tree_of(list(enumerate(parts))).total())
-    assert [value[0].as_py() for value in values] == [0.0, 0.0, 3, 2.5]
+    values = values_of(tree_of(list(enumerate(parts))))
+    assert list(values.values()) == [0.0, 0.0, 3, 2.5]

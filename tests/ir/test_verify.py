@@ -7,7 +7,7 @@ import pytest
 
 from hyped_beam.ir import verify as rules
 from hyped_beam.ir.graph import Constant, Edge, Graph, GraphBuilder, Kind, Node, Sink, Source
-from hyped_beam.ir.scope import DATASET, SOURCE_ROWS
+from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, Scope, ScopeKind
 from hyped_beam.ir.verify import BrokenGraphError, verify
 from hyped_beam.types import features
 
@@ -63,6 +63,12 @@ def changed(graph: Graph, number: int, **changes: object) -> Graph:
 
 def added(graph: Graph, node: Node) -> Graph:
     return graph.with_nodes([*graph.nodes.values(), node])
+
+
+def with_rows_of(graph: Graph, maker: int) -> Graph:
+    """The graph with rows, as scope 2, that a node makes."""
+    made = Scope(2, ScopeKind.ROWS, (SOURCE_ROWS,), "filter", node=maker)
+    return replace(graph, scopes=(*graph.scopes, made))
 
 
 def test_a_graph_that_keeps_to_all_rules_passes(graph):
@@ -137,14 +143,44 @@ BROKEN = [
     pytest.param(
         "scopes_agree",
         lambda graph: changed(graph, CONST, scope=SOURCE_ROWS),
-        "%1 is a const, in scope 1",
+        "the constant %1 is one value, in scope 1",
         id="constant in rows",
     ),
     pytest.param(
         "scopes_agree",
         lambda graph: changed(graph, MAP, scope=DATASET),
-        "%2 is in scope 0, its inputs in [1, 0]",
+        "%2 runs on scope 0, which does not reach %0.n, its 'left'",
         id="map outside its rows",
+    ),
+    pytest.param(
+        "rows_are_made",
+        lambda graph: changed(
+            replace(
+                graph, scopes=(*graph.scopes, Scope(2, ScopeKind.ROWS, (SOURCE_ROWS,), "filter", node=9))
+            ),
+            PACK,
+            scope=2,
+        ),
+        "%3 is about rows that %9 makes, which is not there",
+        id="rows that nobody makes",
+    ),
+    pytest.param(
+        "rows_are_made",
+        lambda graph: changed(
+            replace(
+                graph, scopes=(*graph.scopes, Scope(2, ScopeKind.ROWS, (SOURCE_ROWS,), "filter", node=MAP))
+            ),
+            PACK,
+            scope=2,
+        ),
+        "%3 is about rows that %2 makes, a map",
+        id="rows that a map makes",
+    ),
+    pytest.param(
+        "rows_are_made",
+        lambda graph: changed(graph, MAP, rows=SOURCE_ROWS),
+        "%2 is a map, and says 1 as the rows it puts together",
+        id="a map of rows put together",
     ),
     pytest.param(
         "constants_are_values",
@@ -212,4 +248,7 @@ def test_all_problems_are_listed(graph):
     broken = changed(changed(graph, CONST, scope=SOURCE_ROWS), SINK, inputs={})
     with pytest.raises(BrokenGraphError) as error:
         verify(broken)
-    assert str(error.value).splitlines() == ["%1 is a const, in scope 1", "the sink %4 has 0 inputs"]
+    assert str(error.value).splitlines() == [
+        "the constant %1 is one value, in scope 1",
+        "the sink %4 has 0 inputs",
+    ]

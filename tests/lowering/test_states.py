@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from hyped_beam.aggregators import Max, Mean, Sum
 from hyped_beam.dsl.outputs import Outputs, graph_of, plan_of
 from hyped_beam.execute.stage import StageRunner
-from hyped_beam.execute.states import StateTree, to_bytes
 from hyped_beam.lowering.states import AccumulatorCoder, CombineRanges
 from hyped_beam.nodes.refs import builder_of
 from hyped_beam.testing import flow_of
@@ -27,7 +26,7 @@ PLAN = plan_of(
         Outputs(aggregators={"s": Sum().call(SRC.x), "m": Mean().call(SRC.x), "max": Max().call(SRC.x)}),
     )
 )
-COMBINE = CombineRanges(cloudpickle.dumps(PLAN.scan.aggregates))
+COMBINE = CombineRanges(cloudpickle.dumps(PLAN.scan.combines))
 
 
 def report(number: int) -> tuple[int, str, bytes, str]:
@@ -36,9 +35,9 @@ def report(number: int) -> tuple[int, str, bytes, str]:
     values = [source.uniform(-1, 1) * 10.0 ** source.randint(-8, 8) for _ in range(4)]
     with StageRunner(PLAN.scan) as runner:
         states = runner.run(runner.source_batch(pa.record_batch({"x": values}))).states
-    tree = StateTree(COMBINE.merger)
-    tree.add((0, number), states)
-    return number, f'{{"number": {number}}}', to_bytes(tree.to_batch()), f'{{"read": [{number}, 4]}}'
+    trees = COMBINE.no_states()
+    trees.add((0, number), states)
+    return number, f'{{"number": {number}}}', trees.to_bytes(), f'{{"read": [{number}, 4]}}'
 
 
 REPORTS = [report(number) for number in range(21)]
@@ -69,11 +68,10 @@ def test_every_order_and_every_number_of_bundles_gives_the_same_bytes(source: ra
 
 
 def test_the_output_holds_all_records_in_order_and_one_total():
-    records, tree, timings = AccumulatorCoder(COMBINE).decode(EXPECTED)
+    records, trees, timings = AccumulatorCoder(COMBINE).decode(EXPECTED)
     assert timings == {"read": (sum(range(21)), 4 * 21)}
     assert [records[number] for number in sorted(records)] == [record for _, record, *_ in REPORTS]
-    values = COMBINE.merger.finish(tree.total())
-    assert [len(value) for value in values] == [1, 1, 1]
+    assert [states.num_rows for states in trees.total()] == [1, 1]
 
 
 def test_it_travels_and_knows_no_states_where_there_are_none():

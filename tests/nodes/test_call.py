@@ -133,7 +133,9 @@ def test_values_of_the_whole_dataset_are_refused_at_rows_with_the_way_out():
     flow = DataFlow(features=TABLE.schema)
     src = flow.src_features
     count = Count().call(src.n)
-    with pytest.raises(DefinitionError, match="value of the whole dataset, used at its rows"):
+    with pytest.raises(
+        DefinitionError, match=r"the rows need 'count' of all rows .*, and a batch sees only some"
+    ):
         flow.build(collect={"share": src.n / count})
 
 

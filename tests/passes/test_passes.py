@@ -11,6 +11,7 @@ from hyped_beam import Processor
 from hyped_beam.aggregators import Count, Sum
 from hyped_beam.dsl.outputs import Outputs, graph_of
 from hyped_beam.ir.graph import Edge, Graph, Kind
+from hyped_beam.ir.scope import SOURCE_ROWS
 from hyped_beam.ir.text import graph_text
 from hyped_beam.ir.verify import BrokenGraphError, verify
 from hyped_beam.nodes.call import constant
@@ -183,15 +184,17 @@ class TestForwardFields:
         loud = Upper().call(source.meta.title)
         assert inputs_of(after(forward_fields, source, {"loud": loud}), loud) == {"text": "%0.meta.title"}
 
-    def test_a_constant_leaves_the_struct_only_beside_rows(self, source):
+    def test_a_node_keeps_its_rows_where_its_inputs_leave_them(self, source):
         packed = pack({"n": source.n, "one": 1})
         beside = Plus().call(left=packed.n, right=packed.one)
         alone = Plus().call(left=packed.one, right=packed.one)
         total = Sum().call(packed.one)
         graph = after(forward_fields, source, {"beside": beside, "alone": alone}, {"total": total})
         assert inputs_of(graph, beside) == {"left": "%0.n", "right": "%1"}
-        assert inputs_of(graph, alone) == {"left": "%2.one", "right": "%2.one"}
-        assert inputs_of(graph, total) == {"value": "%2.one"}
+        assert inputs_of(graph, alone) == {"left": "%1", "right": "%1"}
+        assert inputs_of(graph, total) == {"value": "%1"}
+        assert graph.nodes[edge_of(alone).node].scope == SOURCE_ROWS
+        assert graph.nodes[edge_of(total).node].rows == SOURCE_ROWS
 
 
 class TestFoldConstants:

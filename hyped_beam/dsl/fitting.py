@@ -1,0 +1,80 @@
+"""Fitting: aggregates that rows need are computed over a dataset, and become constants of the flow."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from hyped_beam.dsl.applying import check_columns
+from hyped_beam.execute.known import Late
+from hyped_beam.ir.graph import Constant, Graph, GroupConstant, Keys, Kind, Node
+from hyped_beam.ir.scope import DATASET
+from hyped_beam.passes import optimise
+from hyped_beam.plan.planner import Plan, make_plan
+from hyped_beam.types import arrays
+
+Unseen = Literal["null", "error"]
+"""What a fitted flow does with keys that it has not seen."""
+
+
+def fitted_plan(data: Any, plan: Plan, *, num_proc: int | None = None, unseen: Unseen = "null") -> Plan:
+    """The plan whose rows need no more scans: what they need is taken from a dataset.
+
+    Args:
+        data: The dataset.
+        plan: The plan.
+        num_proc: How many processes compute.
+        unseen: What is done with keys that the dataset does not hold: "null" or "error".
+
+    Raises:
+        DefinitionTypeError: It is no dataset.
+        InputError: It has not the columns that the plan reads.
+        NodeError: A node raised.
+    """
+    if not plan.earlier:
+        return plan
+    late = _run_scans(data, plan, num_proc or 1)
+    return make_plan(optimise(_with_constants(plan, late, unseen)))
+
+
+def _run_scans(data: Any, plan: Plan, processes: int) -> Late:
+    """What the scans before the last make known."""
+    from hyped_beam.dsl.sources import as_source
+    from hyped_beam.launch.bounded import prepare_bounded
+
+    source = as_source(data)
+    check_columns(source.features, plan)
+    *before, (scan, end) = plan.earlier
+    scans = replace(plan, scan=scan, finish=end, earlier=tuple(before))
+    with tempfile.TemporaryDirectory(prefix="hyped-beam-") as scratch:
+        job = prepare_bounded(scans, source, {}, processes=processes, runner="direct", work=Path(scratch))
+        return job.run().late
+
+
+def _with_constants(plan: Plan, late: Late, unseen: Unseen) -> Graph:
+    """The graph with what was found out in the place of the nodes that it was found out by."""
+    known = {number for number in plan.scan.late if number in late.values}
+    nodes = [
+        _constant(node, late.values[node.id], unseen) if node.id in known else node
+        for node in plan.graph.nodes.values()
+    ]
+    return plan.graph.with_nodes(nodes)
+
+
+def _constant(node: Node, values: pa.Array, unseen: Unseen) -> Node:
+    if node.kind is Kind.KEYS:
+        keys = arrays.struct_of(arrays.columns_of(values, len(values)), len(values))
+        return replace(node, operation=Keys(known=keys, unseen=unseen))
+    operation: Any = GroupConstant(values)
+    if node.scope == DATASET:
+        value = values.storage[0] if isinstance(values, pa.ExtensionArray) else values[0]
+        if isinstance(values, pa.ExtensionArray):  # those of datasets return their storage as items
+            value = pa.ExtensionScalar.from_storage(values.type, value)
+        operation = Constant(value)
+    return replace(
+        node, kind=Kind.CONST, operation=operation, name="const", inputs={}, options=None, rows=None
+    )

@@ -1,0 +1,320 @@
+"""Functions that make rows of rows: fewer, more, groups; `from hyped_beam import ops`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hyped_beam.aggregators import Min
+from hyped_beam.augmentors import Explode, Filter, RepeatRows, Share
+from hyped_beam.augmentors.exploding import VALUE
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
+from hyped_beam.ir.graph import Edge, Kind
+from hyped_beam.ir.scope import DATASET, reaches
+from hyped_beam.nodes import grouping
+from hyped_beam.nodes.call import meeting_of
+from hyped_beam.nodes.different_rows import described
+from hyped_beam.nodes.grouping import Each, GroupBy
+from hyped_beam.nodes.pack import pack
+from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, scope_of
+from hyped_beam.processors.hashing import Hash
+from hyped_beam.processors.lookup import Lookup
+from hyped_beam.processors.row_number import RowNumber
+from hyped_beam.types import features
+from hyped_beam.types.features import Family
+
+
+def filter(ref: Any, condition: Any) -> Any:
+    """A value at those of its rows for which a condition is true; a null is not.
+
+    Args:
+        ref: The value, such as `flow.src_features`.
+        condition: A condition on its rows.
+
+    Returns:
+        The same value as rows of their own: what is computed from it is computed for these rows alone.
+
+    Raises:
+        DefinitionError: They belong to different rows.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> from hyped_beam import ops
+        >>> from hyped_beam.testing import evaluate, flow_of
+        >>> table = pa.table({"n": [1, 2, 3]})
+        >>> src = flow_of(table.schema)
+        >>> odd = ops.filter(src, src.n % 2 == 1)
+        >>> evaluate(odd.n * 10, table).to_pylist()
+        [10, 30]
+    """
+    return _at(_ref(ref, "filter"), Filter().call(condition=_condition(condition, "filter")))
+
+
+def partition(ref: Any, condition: Any) -> tuple[Any, Any]:
+    """A value at the rows for which a condition is true, and at all others: every row is in exactly one.
+
+    Args:
+        ref: The value.
+        condition: A condition on its rows; where it is null the row is among the others.
+
+    Returns:
+        The rows for which it is true, and the others.
+    """
+    given = _condition(condition, "partition")
+    value = _ref(ref, "partition")
+    return tuple(_at(value, Filter(keep=keep).call(condition=given)) for keep in (True, False))  # type: ignore[return-value]  # two of them
+
+
+def explode(lists: Any, *, keep_empty: bool = False, with_position: bool = False) -> Any:
+    """A row for each element of a list, or for the elements at one place of several equally long lists.
+
+    Args:
+        lists: A ref to a list, a mapping of names to lists, or a ref to a struct of lists.
+        keep_empty: Whether a row without elements gives one row of null.
+        with_position: Whether the rows are structs that also say the element's place, as `position`; the
+            element of a single list is then its `value`.
+
+    Returns:
+        The elements, as rows of their own; each belongs to the row that its list stands in.
+
+    Raises:
+        DefinitionError: There is something else than lists.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> from hyped_beam import ops
+        >>> from hyped_beam.testing import evaluate, flow_of
+        >>> table = pa.table({"id": [1, 2], "text": ["to be", "or"]})
+        >>> src = flow_of(table.schema)
+        >>> words = ops.explode(src.text.split())
+        >>> evaluate(ops.collect({"id": src.id, "word": words}), table).to_pylist()
+        [{'id': 1, 'word': 'to'}, {'id': 1, 'word': 'be'}, {'id': 2, 'word': 'or'}]
+    """
+    node = Explode(keep_empty=keep_empty, with_position=with_position)
+    if isinstance(lists, Mapping):
+        return node.call(**lists)
+    ref = _ref(lists, "explode")
+    if features.family(feature_of(ref)) is Family.STRUCT:
+        return node.call(**{name: ref[name] for name in features.fields(feature_of(ref))})
+    return node.call(**{VALUE: ref})
+
+
+def repeat(ref: Any, times: int) -> Any:
+    """A value at each of its rows several times, one copy behind the other.
+
+    Args:
+        ref: The value.
+        times: How often.
+    """
+    return _at(_ref(ref, "repeat"), RepeatRows(times=times).call(value=ref))
+
+
+def sample(ref: Any, fraction: float, *, seed: int = 0, by: Any = None) -> Any:
+    """A value at about a fraction of its rows, chosen by a hash: the same ones each time.
+
+    Args:
+        ref: The value.
+        fraction: How much, from 0 to 1.
+        seed: Another seed chooses other rows.
+        by: What is hashed: rows with equal values are chosen together. By default each row by itself, by its
+            place in the source.
+    """
+    value = _ref(ref, "sample")
+    return _at(value, Share(stop=fraction).call(hashed=_hashed(value, by, seed)))
+
+
+def distinct(ref: Any, by: Any) -> Any:
+    """A value at the first row, in the order of the source, of each group of rows with an equal key.
+
+    Args:
+        ref: The value.
+        by: A key, or a mapping of names to several.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> from hyped_beam import ops
+        >>> from hyped_beam.testing import evaluate, flow_of
+        >>> table = pa.table({"n": [3, 1, 3], "x": ["a", "b", "c"]})
+        >>> src = flow_of(table.schema)
+        >>> evaluate(ops.distinct(src, by=src.n).x, table).to_pylist()
+        ['a', 'b']
+    """
+    value = _ref(ref, "distinct")
+    keys = by if isinstance(by, Mapping) else {"key": _ref(by, "distinct")}
+    rows = meeting_of("distinct", {"value": value, **keys}, CallSite.nearest())
+    number = _row_number(value, rows)
+    return filter(value, number == Min().call(number, by=by))
+
+
+class Split(Mapping[str, Any]):
+    """Parts of the rows, by name; `apply(collect=split)` makes a dict of datasets of them."""
+
+    def __init__(self, parts: Mapping[str, Any]) -> None:
+        self._parts = dict(parts)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._parts[name]
+
+    def __iter__(self) -> Any:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name not in self._parts:
+            raise AttributeError(name)
+        return self._parts[name]
+
+
+def split(ref: Any, by: Any = None, *, seed: int = 0, **shares: float) -> Split:
+    """A value at parts of its rows, chosen by a hash of what they are split by.
+
+    Args:
+        ref: The value.
+        by: What is hashed: rows with equal values come into the same part. By default each row by itself.
+        seed: Another seed splits otherwise.
+        **shares: How much of the rows each part gets; together 1.
+
+    Returns:
+        The parts, by name and as attributes.
+
+    Raises:
+        DefinitionError: The shares are not 1 together.
+    """
+    if len(shares) < 2 or abs(sum(shares.values()) - 1) > 1e-9 or min(shares.values()) < 0:  # noqa: PLR2004
+        told = ", ".join(f"{name}={share}" for name, share in shares.items()) or "none"
+        raise DefinitionError(
+            f"the shares of split() are 1 together, got {told}",
+            site=CallSite.nearest(),
+            hint="write train=.9, test=.1",
+        )
+    value = _ref(ref, "split")
+    hashed = _hashed(value, by, seed)
+    parts = {}
+    start = 0.0
+    for number, (name, share) in enumerate(shares.items()):
+        stop = 1.0 if number == len(shares) - 1 else start + share
+        parts[name] = _at(value, Share(start=start, stop=stop).options(name=name).call(hashed=hashed))
+        start = stop
+    return Split(parts)
+
+
+def group_by(keys: Any) -> GroupBy:
+    """Groups of rows, one for each key: a scope, which aggregators are called on with `by=`.
+
+    Args:
+        keys: A mapping of names to refs, or a single ref. Nulls equal each other, so do NaNs.
+
+    Returns:
+        The groups; `.keys` is the struct of their keys, a row for each group, in the order of the keys.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> from hyped_beam import ops
+        >>> from hyped_beam.aggregators import Sum
+        >>> from hyped_beam.testing import evaluate, flow_of
+        >>> table = pa.table({"k": ["b", "a", "b"], "n": [1, 2, 3]})
+        >>> src = flow_of(table.schema)
+        >>> g = ops.group_by({"k": src.k})
+        >>> evaluate(ops.collect({"k": g.keys.k, "total": Sum().call(src.n, by=g)}), table).to_pylist()
+        [{'k': 'a', 'total': 2}, {'k': 'b', 'total': 4}]
+    """
+    return grouping.group_by(keys)
+
+
+def each(ref: Any) -> Each:
+    """One group for each row of a value, of the rows that were made from it.
+
+    So `Count().call(lines, by=ops.each(src))` counts the lines of each row of the source.
+
+    Args:
+        ref: A value of the rows that others were made from by `explode`, `filter`, ...
+    """
+    return grouping.each(ref)
+
+
+def lookup(ref: Any, in_: Any, key: str) -> Any:
+    """The row of a second table that has a key, as a struct; null where none has it.
+
+    Args:
+        ref: The key.
+        in_: The table: a reader, a path, or a dataset. Each process holds it in memory.
+        key: The column of the table that is looked in; no two of its rows have the same.
+
+    Returns:
+        The other columns of the table, as a nullable struct.
+
+    Raises:
+        DefinitionError: The table has no such column, or it is of another type than the ref.
+    """
+    from hyped_beam.dsl.sources import as_source
+
+    return Lookup(table=as_source(in_), key=key).call(_ref(ref, "lookup"))
+
+
+def align(ref: Any, to: Any) -> Any:
+    """A value for the rows of another one, which belong to its rows.
+
+    Args:
+        ref: The value.
+        to: A value of the rows that it is repeated for.
+
+    Raises:
+        DefinitionError: Those rows do not belong to its rows.
+    """
+    return _at(_ref(ref, "align"), _ref(to, "align"))
+
+
+def _at(ref: Ref, rows: Ref) -> Ref:
+    """A value for the rows of another one."""
+    scopes = builder_of(ref).scopes
+    if not reaches(scopes, scope_of(rows), scope_of(ref)):
+        raise DefinitionError(
+            f"{described(scopes[scope_of(rows)])} do not belong to {described(scopes[scope_of(ref)])}",
+            site=CallSite.nearest(),
+        )
+    return Ref(builder_of(ref), edge_of(ref), feature_of(ref), scope_of(rows))
+
+
+def _hashed(value: Ref, by: Any, seed: int) -> Ref:
+    if by is None:
+        key: Any = _row_number(value, scope_of(value))
+    else:
+        key = by if isinstance(by, Ref) else pack(by)
+    return Hash(seed=seed).call(key)
+
+
+def _row_number(value: Ref, rows: int) -> Ref:
+    """The number of each of some rows."""
+    if rows == DATASET:
+        raise DefinitionError("takes values of rows, got one of the whole dataset", site=CallSite.nearest())
+    node = RowNumber()
+    feature = features.value("int64")
+    edge: Edge = builder_of(value).add(
+        Kind.MAP,
+        node,
+        feature=feature,
+        name="row_number",
+        scope=rows,
+        site=CallSite.nearest(),
+        options=node._options,  # noqa: SLF001 - as `call` does
+    )
+    return Ref(builder_of(value), edge, feature)
+
+
+def _ref(value: Any, function: str) -> Ref:
+    if isinstance(value, Ref):
+        return value
+    raise DefinitionTypeError(f"{function}() takes a ref, got {value!r:.80}", site=CallSite.nearest())
+
+
+def _condition(value: Any, function: str) -> Ref:
+    ref = _ref(value, function)
+    if features.family(feature_of(ref)) not in (Family.BOOLEAN, Family.NULL):
+        raise DefinitionTypeError(
+            f"{function}() takes a condition, got {features.describe(feature_of(ref))}",
+            site=CallSite.nearest(),
+            hint="compare it, as in src.n > 0",
+        )
+    return ref

@@ -1,0 +1,155 @@
+"""Aggregators on batches: the states that leave a stage, and values that a batch alone decides."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hyped_beam.execute.batch import Batch, take_value
+from hyped_beam.execute.failure import Place, found_error, node_error
+from hyped_beam.execute.known import key_columns
+from hyped_beam.execute.timing import add_timing, node_key
+from hyped_beam.ir.scope import DATASET
+from hyped_beam.nodes.aggregator import AggregatorRuntime
+from hyped_beam.nodes.grouping import WHERE
+from hyped_beam.nodes.groups import Groups
+from hyped_beam.plan.program import AggregateStep, Combine, Program, Step
+from hyped_beam.types import arrays
+from hyped_beam.types.arrays import Value
+from hyped_beam.types.keys import group_rows, normal
+
+KEYS = "keys"
+"""The column of a batch of states that holds the keys of groups."""
+
+_IDS = "by"
+"""The name under which the numbers of groups go with the inputs of `update`, which has it as a parameter."""
+
+
+def state_column(number: int) -> str:
+    """The column of a batch of states that holds those of one aggregator."""
+    return f"state{number}"
+
+
+class CombineUpdate:
+    """What makes the states of a combine from batches.
+
+    Args:
+        combine: The combine.
+        program: The program of the stage.
+    """
+
+    def __init__(self, combine: Combine, program: Program) -> None:
+        self._combine = combine
+        self._program = program
+        self._runtimes = [
+            AggregatorRuntime(step.operation, step.state_type, step.output_type) for step in combine.steps
+        ]
+
+    def states(self, batch: Batch) -> pa.RecordBatch:
+        """The states of the aggregators, a row for each group of a batch.
+
+        Raises:
+            NodeError: An aggregator raised.
+        """
+        ids, groups, columns = self._groups(batch)
+        for number, (step, runtime) in enumerate(zip(self._combine.steps, self._runtimes, strict=True)):
+            began = time.perf_counter()
+            columns[state_column(number)] = self._states(step, runtime, batch, ids, groups)
+            took = time.perf_counter() - began
+            add_timing(batch.timings, node_key(step.node), took, batch.rows_of(step.rows))
+        return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+
+    def _groups(self, batch: Batch) -> tuple[pa.Array | None, int, dict[str, pa.Array]]:
+        """The group of each row, the number of groups, and their keys."""
+        grouping = self._combine.grouping
+        if grouping is None:
+            return None, 1, {}
+        held = batch.grouped.get(grouping.scope)
+        if held is None:
+            rows = batch.rows_of(grouping.rows)
+            inputs = {
+                name: batch.resolve(
+                    edge, self._program.scope_of[edge.node], grouping.rows, self._program.scopes
+                )
+                for name, edge in grouping.keys.items()
+            }
+            columns = {name: normal(column) for name, column in key_columns(grouping, inputs, rows).items()}
+            ids, first = group_rows(columns, rows)
+            keys = arrays.struct_of(
+                {name: take_value(column, pa.array(first)) for name, column in columns.items()}, len(first)
+            )
+            held = batch.grouped[grouping.scope] = (pa.array(ids), arrays.conform(keys, grouping.key_type))
+        return held[0], len(held[1]), {KEYS: held[1]}
+
+    def _states(
+        self, step: AggregateStep, runtime: AggregatorRuntime, batch: Batch, ids: pa.Array | None, groups: int
+    ) -> pa.StructArray:
+        grouping = self._combine.grouping
+        if ids is not None and grouping is not None and step.rows != grouping.rows:
+            ids = pc.take(ids, batch.map_to(self._program.scopes, step.rows, grouping.rows))
+        inputs = step_inputs(step, batch, self._program)
+        return _updated(step, runtime, inputs, batch, self._program, ids, groups)
+
+
+def aggregate_in_place(
+    step: Step, runtime: AggregatorRuntime, inputs: Mapping[str, Value], batch: Batch, program: Program
+) -> None:
+    """Aggregate rows that a batch holds all of, and put the values into it.
+
+    Raises:
+        NodeError: The aggregator raised.
+    """
+    groups = batch.rows_of(step.scope)
+    ids = None if step.scope == DATASET else batch.map_to(program.scopes, step.rows, step.scope)
+    states = _updated(step, runtime, inputs, batch, program, ids, groups)
+    try:
+        batch.values[step.node] = runtime.finish(states)
+    except Exception as error:
+        raise node_error(error, step, {}, None, None) from error
+
+
+def step_inputs(step: Step | AggregateStep, batch: Batch, program: Program) -> dict[str, Value]:
+    """The inputs of a step, for the rows that it runs on."""
+    return {
+        name: batch.resolve(edge, program.scope_of[edge.node], step.rows, program.scopes)
+        for name, edge in step.inputs.items()
+    }
+
+
+def _updated(
+    step: Step | AggregateStep,
+    runtime: AggregatorRuntime,
+    inputs: Mapping[str, Value],
+    batch: Batch,
+    program: Program,
+    ids: pa.Array | None,
+    groups: int,
+) -> pa.StructArray:
+    rows = batch.rows_of(step.rows)
+    given: dict[str, Any] = dict(inputs)
+    if ids is not None:
+        given[_IDS] = ids
+    chosen = None
+    if WHERE in given:
+        where = arrays.whole(given.pop(WHERE), rows)
+        is_true = pc.fill_null(where.cast(pa.bool_()), pa.scalar(value=False))
+        chosen = pa.array(np.flatnonzero(is_true.to_numpy(zero_copy_only=False)))
+        given = {name: take_value(value, chosen) for name, value in given.items()}
+        rows = len(chosen)
+
+    def update(some: Mapping[str, Value], count: int) -> pa.StructArray:
+        columns = dict(some)
+        numbers = columns.pop(_IDS, None)
+        by = Groups.whole(count) if numbers is None else Groups(groups, numbers)
+        return runtime.update(columns, by)
+
+    try:
+        return update(given, rows)
+    except Exception as error:
+        place = Place(step, batch, program, chosen)
+        raise found_error(error, update, step, given, rows, place) from error

@@ -1,0 +1,75 @@
+"""What is computed once, after a scan, from the states that its aggregators have left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from hyped_beam.execute.batch import Batch
+from hyped_beam.execute.known import Late
+from hyped_beam.execute.stage import StageRunner
+from hyped_beam.execute.states import StateMerger
+from hyped_beam.ir.graph import Kind
+from hyped_beam.ir.scope import DATASET
+from hyped_beam.plan.program import Combine, Program
+from hyped_beam.types import arrays
+from hyped_beam.types.arrays import Value
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What has come of the states of a scan.
+
+    Attributes:
+        outputs: Rows by the name of the output: one for the whole dataset, or one for each group.
+        late: What later stages need.
+    """
+
+    outputs: dict[str, pa.RecordBatch]
+    late: Late
+
+
+def finish(
+    combines: Sequence[Combine], program: Program, states: Sequence[pa.RecordBatch], late: Late
+) -> Finished:
+    """Compute what comes of the states that a scan has left.
+
+    Args:
+        combines: The combines of the scan.
+        program: What is computed from their values.
+        states: The states of each combine, merged.
+        late: What earlier stages have made known.
+
+    Raises:
+        NodeError: An aggregator, or a node behind it, raised.
+    """
+    values: dict[int, Value] = {}
+    counts: dict[int, int] = {}
+    for combine, merged in zip(combines, states, strict=True):
+        keys, found = StateMerger(combine).finish(merged)
+        values.update(found)
+        if combine.grouping is not None and keys is not None:
+            values[combine.grouping.node] = arrays.columns_of(keys, len(keys))
+            counts[combine.grouping.scope] = len(keys)
+    batch = Batch(values, 1, base=DATASET, counts=counts)
+    for scope, count in counts.items():
+        batch.maps[scope, DATASET] = pa.array(np.zeros(count, np.int64))
+    with StageRunner(program, late) as runner:
+        result = runner.run(batch)
+    return Finished(result.outputs, _given(program, batch))
+
+
+def _given(program: Program, batch: Batch) -> Late:
+    values = {
+        number: arrays.whole(batch.values[number], batch.rows_of(program.scope_of[number]))
+        for number in program.gives
+    }
+    maps = {
+        (step.rows, step.scope): batch.maps[step.rows, step.scope]
+        for step in program.steps
+        if step.kind is Kind.KEYS
+    }
+    return Late(values, maps)

@@ -1,0 +1,73 @@
+"""The error for values of different rows that are used together: which rows, and what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hyped_beam.errors import CallSite, DefinitionError
+from hyped_beam.ir.scope import DATASET, Scope, ScopeKind, paths, reaches
+
+
+def different_rows(
+    shown: str, scopes: Sequence[Scope], used: Mapping[str, int], site: CallSite | None
+) -> DefinitionError:
+    """The error for inputs that meet in no rows.
+
+    Args:
+        shown: What takes them.
+        scopes: The scopes of the flow.
+        used: The scope of each input, by the name of the input.
+        site: The line that mixes them.
+    """
+    first, second = _apart(scopes, used)
+    names = (next(name for name, scope in used.items() if scope == one) for one in (first, second))
+    parts = ", ".join(
+        f"{name!r} has {described(scopes[scope])}" for name, scope in zip(names, (first, second), strict=True)
+    )
+    return DefinitionError(
+        f"the inputs of {shown} belong to different rows: {parts}",
+        site=site,
+        hint=_hint(scopes, first, second),
+    )
+
+
+def described(scope: Scope) -> str:
+    """What the rows of a scope are, and where they were made."""
+    at = f", made at {scope.site}" if scope.site else ""
+    if scope.kind is ScopeKind.DATASET:
+        return "one value for the whole dataset"
+    if scope.kind is ScopeKind.GROUPS:
+        return f"a value for each of the {scope.name}{at}"
+    return f"the rows of {scope.name}{at}" if scope.kind is ScopeKind.ROWS else "the rows of the source"
+
+
+def _apart(scopes: Sequence[Scope], used: Mapping[str, int]) -> tuple[int, int]:
+    """Two of the scopes that do not reach each other."""
+    distinct = sorted(set(used.values()) - {DATASET})
+    return next(
+        (one, other)
+        for one in distinct
+        for other in distinct
+        if one != other and not reaches(scopes, one, other) and not reaches(scopes, other, one)
+    )
+
+
+def _hint(scopes: Sequence[Scope], one: int, other: int) -> str:
+    kinds = {scopes[one].kind, scopes[other].kind}
+    groups = next((scopes[scope] for scope in (one, other) if scopes[scope].kind is ScopeKind.GROUPS), None)
+    if groups is not None and kinds != {ScopeKind.GROUPS}:
+        rest = other if groups.id == one else one
+        members = groups.members if groups.members is not None else DATASET
+        if paths(scopes, members, rest):
+            rows = scopes[rest].name
+            return (
+                f"these are groups of {scopes[members].name} only; for one of all {rows}, group {rows} and "
+                "choose with where=: Mean().call(x, by=..., where=condition)"
+            )
+        return "group the rows themselves: by=..."
+    if kinds == {ScopeKind.GROUPS}:
+        return "use both at the rows that they are groups of"
+    return (
+        "a value of all rows can be used at filtered or exploded ones, not the other way round; "
+        "aggregate these back with by=ops.each(...)"
+    )

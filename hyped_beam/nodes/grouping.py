@@ -1,0 +1,195 @@
+"""Groups of rows: what `ops.group_by` and `ops.each` name, and how an aggregator is called on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
+from hyped_beam.ir.graph import Edge, GraphBuilder, Keys, Kind, Node
+from hyped_beam.ir.scope import DATASET, ScopeKind, meeting_scope, reaches
+from hyped_beam.nodes.call import Bound, bind, meeting_of
+from hyped_beam.nodes.different_rows import described, different_rows
+from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, scope_of
+from hyped_beam.types import features
+from hyped_beam.types.features import Family
+
+WHERE = "where"
+"""The input of an aggregator that says which rows it takes."""
+
+
+class GroupBy:
+    """Groups of rows, one for each key; it names a scope and is no value itself.
+
+    Attributes:
+        builder: The graph that they belong to.
+        scope: The number of their scope.
+        keys: A ref to the struct of the keys, a row for each group.
+    """
+
+    def __init__(self, builder: GraphBuilder, scope: int, keys: Ref) -> None:
+        self.builder = builder
+        self.scope = scope
+        self.keys = keys
+
+    def __repr__(self) -> str:
+        return f"<{self.builder.scopes[self.scope].name}>"
+
+
+class Each:
+    """The rows of a scope as groups of the rows that were made from them.
+
+    Attributes:
+        builder: The graph that they belong to.
+        scope: The number of their scope.
+    """
+
+    def __init__(self, builder: GraphBuilder, scope: int) -> None:
+        self.builder = builder
+        self.scope = scope
+
+    def __repr__(self) -> str:
+        return f"<each of the {self.builder.scopes[self.scope].name}>"
+
+
+def group_by(keys: Any) -> GroupBy:
+    """The groups of the rows in which keys meet.
+
+    Args:
+        keys: A ref, or a mapping of names to refs.
+
+    Raises:
+        DefinitionError: They are no refs, or belong to different rows.
+    """
+    named = _named(keys)
+    site = CallSite.nearest()
+    rows = meeting_of("group_by", named, site)
+    return _groups_of(named, rows, site)
+
+
+def each(ref: Any) -> Each:
+    """The rows of a ref as groups of what was made from them; see `ops.each`."""
+    if not isinstance(ref, Ref):
+        raise DefinitionTypeError(
+            f"each() takes a ref, got {type(ref).__name__}",
+            site=CallSite.nearest(),
+            hint="write ops.each(flow.src_features)",
+        )
+    return Each(builder_of(ref), scope_of(ref))
+
+
+def aggregate(node: Any, inputs: Mapping[str, Any], by: Any, where: Any) -> Ref:
+    """Add an aggregator to the flow that its inputs belong to.
+
+    Args:
+        node: The aggregator.
+        inputs: Refs and literals by the name of the input.
+        by: What is one group: a key, several by name, a `GroupBy`, an `Each`; None for the whole dataset.
+        where: A condition that chooses rows; None for all.
+
+    Raises:
+        DefinitionError: The inputs are not what the node takes, or belong to different rows.
+    """
+    bound = bind(node, inputs)
+    given: dict[str, Any] = {name: value for name, value in inputs.items() if isinstance(value, Ref)}
+    if where is not None:
+        given[WHERE] = _condition(where, bound)
+        bound.edges[WHERE] = edge_of(where)
+    if by is None:
+        rows, scope = meeting_of(bound.shown, given, bound.site), DATASET
+    elif isinstance(by, (GroupBy, Each)):
+        rows, scope = _in_groups(by, given, bound)
+    else:
+        named = _named(by)
+        rows = meeting_of(
+            bound.shown, {**given, **{f"by {name}": key for name, key in named.items()}}, bound.site
+        )
+        scope = _groups_of(named, rows, bound.site).scope
+    if rows == DATASET:
+        raise DefinitionError(
+            f"{bound.shown} takes values of rows, got values of the whole dataset",
+            site=bound.site,
+            hint="an aggregate is one value: compute with it as it is",
+        )
+    return bound.add(Kind.AGGREGATE, scope, rows)
+
+
+def _condition(where: Any, bound: Bound) -> Ref:
+    if not isinstance(where, Ref) or builder_of(where) is not bound.builder:
+        raise DefinitionTypeError(
+            f"{bound.shown}: where= takes a condition on the rows of the same flow, got {where!r:.80}",
+            site=bound.site,
+            hint="write where=src.length > 10",
+        )
+    if features.family(feature_of(where)) not in (Family.BOOLEAN, Family.NULL):
+        raise DefinitionTypeError(
+            f"{bound.shown}: where= takes a condition, got {features.describe(feature_of(where))}",
+            site=bound.site,
+            hint="compare it, as in where=ref > 0",
+        )
+    return where
+
+
+def _in_groups(by: GroupBy | Each, given: Mapping[str, Ref], bound: Bound) -> tuple[int, int]:
+    """The rows that are aggregated, and the scope of the groups they are in."""
+    scopes = bound.builder.scopes
+    scope = by.scope
+    if by.builder is not bound.builder:
+        raise DefinitionError(f"{bound.shown}: by= belongs to another flow", site=bound.site)
+    found = scopes[scope]
+    used = {name: scope_of(ref) for name, ref in given.items()}
+    if found.kind is ScopeKind.GROUPS and found.members is not None:
+        used["by"] = found.members
+    rows = _meeting(used, bound)
+    if not reaches(scopes, rows, scope):
+        raise DefinitionError(
+            f"{bound.shown}: {described(scopes[rows])} do not belong to {described(found)}",
+            site=bound.site,
+            hint="by= takes groups of these rows, or with ops.each(...) the rows that they were made from",
+        )
+    return rows, scope
+
+
+def _meeting(used: Mapping[str, int], bound: Bound) -> int:
+    rows = meeting_scope(bound.builder.scopes, used.values())
+    if rows is None:
+        raise different_rows(bound.shown, bound.builder.scopes, used, bound.site)
+    return rows
+
+
+def _named(keys: Any) -> dict[str, Ref]:
+    """Keys by name; a single ref is named after its field."""
+    if isinstance(keys, Ref):
+        path = edge_of(keys).path
+        return {path[-1] if path else "key": keys}
+    if isinstance(keys, Mapping) and keys and all(isinstance(key, Ref) for key in keys.values()):
+        return {str(name): key for name, key in keys.items()}
+    raise DefinitionTypeError(
+        f"by= takes a ref, or a mapping of names to refs, got {keys!r:.80}",
+        site=CallSite.nearest(),
+        hint='write by=src.group, or by={"group": src.group, "label": src.label}',
+    )
+
+
+def _groups_of(keys: Mapping[str, Ref], rows: int, site: CallSite | None) -> GroupBy:
+    if rows == DATASET:
+        raise DefinitionError(
+            "a key is a value of rows, got one of the whole dataset", site=site, hint="group by a column"
+        )
+    builder = builder_of(next(iter(keys.values())))
+    inputs = {name: edge_of(key) for name, key in keys.items()}
+    feature = {name: feature_of(key) for name, key in keys.items()}
+    node = next((node for node in builder.groups.get(rows, ()) if node.inputs == inputs), None)
+    if node is None:
+        name = f"groups by {', '.join(keys)}"
+        scope = builder.add_scope(ScopeKind.GROUPS, name, members=rows, site=site)
+        edge = builder.add(
+            Kind.KEYS, Keys(), feature=feature, name="keys", inputs=inputs, scope=scope, site=site, rows=rows
+        )
+        node = builder.nodes[edge.node]
+        builder.groups.setdefault(rows, []).append(node)
+    return GroupBy(builder, node.scope, _ref(builder, node))
+
+
+def _ref(builder: GraphBuilder, node: Node) -> Ref:
+    return Ref(builder, Edge(node.id), node.feature)

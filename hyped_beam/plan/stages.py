@@ -1,0 +1,190 @@
+"""From the nodes of a stage to the program that runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hyped_beam.ir.graph import Graph, Kind, Node
+from hyped_beam.ir.scope import DATASET, SOURCE_ROWS
+from hyped_beam.nodes.grouping import WHERE
+from hyped_beam.plan.levels import Levels
+from hyped_beam.plan.program import AggregateStep, Combine, Grouping, Output, Program, Step
+from hyped_beam.types import features
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The nodes of a stage.
+
+    Attributes:
+        base: The scope of the rows of its batches.
+        takes: Those whose values come with each batch.
+        steps: Those that run, in order.
+        combined: Those whose states leave it, and the keys that they go by.
+        outputs: The sinks of rows that leave it.
+        late: Those whose values earlier stages have made known.
+        gives: Those whose values later stages need.
+        kept: Those that may run only once, and whose values later scans need, batch by batch.
+        restored: Those whose values an earlier scan has kept.
+    """
+
+    base: int
+    takes: Sequence[Node]
+    steps: Sequence[Node]
+    combined: Sequence[Node] = ()
+    outputs: Sequence[Node] = ()
+    late: Sequence[Node] = ()
+    gives: Sequence[Node] = ()
+    kept: Sequence[Node] = ()
+    restored: Sequence[Node] = ()
+
+
+def make_program(levels: Levels, stage: Stage) -> Program:
+    """The program of a stage."""
+    graph = levels.graph
+    steps = _steps(levels, stage)
+    groupings = _groupings(levels, stage)
+    used = {
+        edge.node for node in (*stage.steps, *stage.combined, *stage.outputs) for edge in node.inputs.values()
+    }
+    used |= {grouping.node for grouping in groupings}
+    values = used | {
+        node.id for node in (*stage.takes, *stage.steps, *stage.late, *stage.gives, *stage.restored)
+    }
+    return Program(
+        takes=tuple(node.id for node in stage.takes),
+        columns=graph.source.operation.columns if stage.base == SOURCE_ROWS else (),
+        constants=_constants(graph, values),
+        steps=steps,
+        outputs=tuple(_output(graph, node) for node in stage.outputs),
+        combines=_combines(graph, stage, groupings),
+        groupings=groupings,
+        late=tuple(node.id for node in stage.late),
+        gives=tuple(node.id for node in stage.gives),
+        kept=tuple(node.id for node in stage.kept),
+        restored=tuple(node.id for node in stage.restored),
+        scopes=graph.scopes,
+        scope_of={
+            number: _scope_in(levels, stage, graph.nodes[number])
+            for number in graph.nodes
+            if number in values
+        },
+        base=stage.base,
+    )
+
+
+def _scope_in(levels: Levels, stage: Stage, node: Node) -> int:
+    """The scope of a value; what depends on constants alone is computed for the rows of the batch."""
+    return stage.base if node.id in levels.fixed else node.scope
+
+
+def _steps(levels: Levels, stage: Stage) -> tuple[Step, ...]:
+    graph = levels.graph
+    last_use = {edge.node: at for at, node in enumerate(stage.steps) for edge in node.inputs.values()}
+    kept = {edge.node for node in (*stage.outputs, *stage.combined) for edge in node.inputs.values()}
+    kept |= {node.id for node in (*stage.gives, *stage.late, *stage.kept)}
+    released: dict[int, list[int]] = {}
+    for number, position in last_use.items():
+        if number not in kept:
+            released.setdefault(position, []).append(number)
+    return tuple(
+        Step(
+            node=node.id,
+            name=node.name,
+            operation=node.operation,
+            inputs=node.inputs,
+            output_type=features.to_arrow(node.feature),
+            site=node.site,
+            options=node.options,
+            release=tuple(released.get(position, ())),
+            kind=node.kind,
+            scope=_scope_in(levels, stage, node),
+            rows=_rows_of(levels, stage, node),
+            state_type=_state_type(graph, node) if node.kind is Kind.AGGREGATE else None,
+        )
+        for position, node in enumerate(stage.steps)
+    )
+
+
+def _rows_of(levels: Levels, stage: Stage, node: Node) -> int:
+    """The rows that a step runs on."""
+    if node.rows is not None:
+        return node.rows
+    if node.kind is Kind.ROWS:
+        (parent,) = levels.graph.scopes[node.scope].parents
+        return parent
+    return _scope_in(levels, stage, node)
+
+
+def _groupings(levels: Levels, stage: Stage) -> tuple[Grouping, ...]:
+    looked_up = {node.id for node in stage.steps if node.kind is Kind.KEYS and levels.leaves_scan(node)}
+    keys = {node.id: node for node in (*stage.combined, *stage.steps) if node.kind is Kind.KEYS}
+    return tuple(
+        Grouping(
+            scope=node.scope,
+            node=node.id,
+            rows=node.rows if node.rows is not None else DATASET,
+            keys=node.inputs,
+            key_type=features.to_arrow(node.feature),
+            known=node.id in looked_up,
+        )
+        for node in keys.values()
+    )
+
+
+def _combines(graph: Graph, stage: Stage, groupings: Sequence[Grouping]) -> tuple[Combine, ...]:
+    """The aggregators by scope, those that may be merged in any order apart."""
+    found: list[Combine] = []
+    aggregates = [node for node in stage.combined if node.kind is Kind.AGGREGATE]
+    scopes = dict.fromkeys(node.scope for node in stage.combined)
+    for scope in scopes:
+        grouping = next((one for one in groupings if one.scope == scope), None)
+        of_scope = [node for node in aggregates if node.scope == scope]
+        for commutative in (False, True):
+            chosen = [node for node in of_scope if node.operation.commutative is commutative]
+            if chosen or (
+                not of_scope and commutative
+            ):  # keys alone, of groups that nothing is aggregated over
+                found.append(
+                    Combine(grouping, tuple(_aggregate_step(graph, node) for node in chosen), commutative)
+                )
+    return tuple(found)
+
+
+def _aggregate_step(graph: Graph, node: Node) -> AggregateStep:
+    return AggregateStep(
+        node=node.id,
+        name=node.name,
+        operation=node.operation,
+        inputs=node.inputs,
+        state_type=_state_type(graph, node),
+        output_type=features.to_arrow(node.feature),
+        site=node.site,
+        rows=node.rows if node.rows is not None else SOURCE_ROWS,
+    )
+
+
+def _state_type(graph: Graph, node: Node) -> Any:
+    given = {name: graph.feature(edge) for name, edge in node.inputs.items() if name != WHERE}
+    return node.operation.state_type(given)
+
+
+def _constants(graph: Graph, used: Iterable[int]) -> dict[int, Any]:
+    """Values that are there before anything runs: scalars, and arrays of a value for each known group."""
+    found: dict[int, Any] = {}
+    for number in sorted(used):
+        node = graph.nodes[number]
+        if node.kind is Kind.KEYS and node.operation.known is not None:
+            found[number] = node.operation.known
+        elif node.kind is Kind.CONST:
+            operation = node.operation
+            found[number] = operation.scalar if node.scope == DATASET else operation.values
+    return found
+
+
+def _output(graph: Graph, node: Node) -> Output:
+    (edge,) = node.inputs.values()
+    schema = features.arrow_schema(features.fields(graph.feature(edge)))
+    return Output(node.operation.name, edge, schema, node.scope)

@@ -1,0 +1,106 @@
+"""Rows of a second table, looked up by key."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import field_serializer, field_validator
+
+from hyped_beam.errors import nearest_name
+from hyped_beam.nodes.processor import Processor
+from hyped_beam.nodes.registry import register
+from hyped_beam.types import arrays, features
+from hyped_beam.types.features import Feature
+from hyped_beam.types.keys import KeyIndex
+from hyped_beam.types.patterns import AnyColumn
+
+_READERS = "hyped_beam.io.readers."
+"""Where the readers are that a saved flow may name."""
+
+
+@register
+class Lookup(Processor):
+    """The row of a table that has a key; null where none has it, or the key is null.
+
+    Each process reads the table once, and holds it in memory.
+
+    Attributes:
+        table: A reader of the table.
+        key: The column of the table that holds the key, which no two of its rows have in common.
+
+    Raises:
+        NodeError: Two rows of the table have one key.
+    """
+
+    table: Any
+    key: str
+
+    @field_validator("table", mode="before")
+    @classmethod
+    def _take_reader(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        module, _, name = str(given.get("reader")).partition(":")
+        if not module.startswith(_READERS):
+            msg = f"the table is read by {module!r}, which is no reader of the library"
+            raise ValueError(msg)
+        return getattr(importlib.import_module(module), name).from_json(given.get("options", {}))
+
+    @field_serializer("table", when_used="json")
+    def _save_reader(self, table: Any) -> Any:
+        kind = type(table)
+        if not kind.__module__.startswith(_READERS):
+            msg = f"{kind.__name__} is no reader of the library"
+            raise ValueError(msg)
+        return {"reader": f"{kind.__module__}:{kind.__name__}", "options": table.to_json()}
+
+    def output(self, value: Feature) -> Feature:
+        columns = dict(self.table.features)
+        if self.key not in columns:
+            near = nearest_name(self.key, columns)
+            msg = f"the table has no column {self.key!r}" + (f": did you mean {near!r}?" if near else "")
+            raise ValueError(msg)
+        held = columns.pop(self.key)
+        if features.to_arrow(value) != features.to_arrow(held):
+            shown = f"{features.describe(value)}, the key {self.key!r} of the table {features.describe(held)}"
+            msg = f"looks up {shown}: cast one to the other"
+            raise TypeError(msg)
+        return columns
+
+    def fingerprint(self) -> str:
+        """Of what the table holds."""
+        return str(self.table.fingerprint())
+
+    def setup(self) -> None:
+        """Read the table."""
+        names = [self.key, *(name for name in self.table.features if name != self.key)]
+        scan = self.table.scan(names)
+        batches = [batch for part in self.table.ranges() for batch in scan.read(part)]
+        table = pa.Table.from_batches(batches) if batches else None
+        rows = 0 if table is None else table.num_rows
+        columns = {} if table is None else {name: table[name].combine_chunks() for name in names}
+        keys = columns.pop(self.key, pa.nulls(0))
+        present = keys.is_valid()
+        if rows and keys.null_count:  # nothing equals a null
+            columns = {name: pc.filter(column, present) for name, column in columns.items()}
+            keys = pc.filter(keys, present)
+        self.columns = columns
+        self.index = KeyIndex({"key": keys}, len(keys))
+
+    def process(self, value: AnyColumn) -> pa.Array:
+        places = self.index.find({"key": value}, len(value))
+        missing = (places < 0) | value.is_null().to_numpy(zero_copy_only=False)
+        taken = pa.array(places, mask=missing)
+        fields = {
+            field.name: arrays.conform(pc.take(self.columns[field.name], taken), field.type)
+            if self.columns
+            else pa.nulls(len(value), field.type)
+            for field in self.output_type
+        }
+        if not fields:
+            return arrays.struct_of({}, len(value))
+        return pa.StructArray.from_arrays(list(fields.values()), list(fields), mask=pa.array(missing))

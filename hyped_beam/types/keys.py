@@ -1,0 +1,179 @@
+"""Keys of groups: which rows have equal ones, and in which order they come.
+
+Nulls equal each other, so do NaNs, and -0.0 equals 0.0; any feature, however nested, is a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hyped_beam.types import arrays
+from hyped_beam.types.hashes import hashes_of
+
+Codes: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+"""A number for each row, equal where the keys are."""
+
+
+def group_rows(keys: Mapping[str, pa.Array], rows: int) -> tuple[Codes, Codes]:
+    """Which rows have equal keys.
+
+    Args:
+        keys: Columns that make up the key.
+        rows: The number of rows.
+
+    Returns:
+        For each row the number of its group, in the order in which groups first appear; and for each group
+        its first row.
+    """
+    codes, count = np.zeros(rows, np.int64), min(rows, 1)
+    for column in keys.values():
+        codes, count = _combined(codes, count, *_encoded(column))
+    first = np.empty(count, np.int64)
+    first[codes[::-1]] = np.arange(rows - 1, -1, -1)
+    if np.all(first[1:] > first[:-1]):
+        return codes, first
+    order = np.argsort(first)
+    places = np.empty(count, np.int64)
+    places[order] = np.arange(count)
+    return places[codes], first[order]
+
+
+def sort_order(keys: Mapping[str, pa.Array], rows: int) -> Codes:
+    """In which order rows come when they are sorted by their keys; nulls are last, NaN before them."""
+    columns = [column for key in keys.values() for column in _sortable(key)]
+    if not columns or rows == 0:
+        return np.arange(rows)
+    table = pa.table(columns, [str(number) for number in range(len(columns))])
+    chosen = [(name, "ascending") for name in table.schema.names]
+    return pc.sort_indices(table, sort_keys=chosen).to_numpy().astype(np.int64)
+
+
+def normal(column: pa.Array) -> pa.Array:
+    """A key column with one NaN and one zero."""
+    if pa.types.is_float16(column.type):
+        return normal(pc.cast(column, pa.float32())).cast(pa.float16())
+    if not pa.types.is_floating(column.type):
+        return column
+    nan = pa.scalar(float("nan"), column.type)
+    return pc.if_else(pc.is_nan(column), nan, pc.add(column, pa.scalar(0.0, column.type)))
+
+
+def _encoded(column: pa.Array) -> tuple[Codes, int]:
+    """Codes of a column, and their number."""
+    if isinstance(column, pa.ExtensionArray):
+        return _encoded(column.storage)
+    kind = column.type
+    if pa.types.is_null(kind):
+        return np.zeros(len(column), np.int64), min(len(column), 1)
+    if pa.types.is_struct(kind):
+        return _encoded_struct(column)
+    if pa.types.is_nested(kind):
+        return _encoded(_texts(column))
+    if pa.types.is_float16(kind):
+        column = pc.cast(column, pa.float32())
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        column = pc.cast(column, pa.large_string() if pa.types.is_string_view(kind) else pa.large_binary())
+    encoded = column if pa.types.is_dictionary(kind) else normal(column).dictionary_encode("encode")
+    if pa.types.is_dictionary(kind):
+        return _encoded(column.dictionary_decode())
+    return encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
+
+
+def _encoded_struct(column: pa.StructArray) -> tuple[Codes, int]:
+    codes, count = _encoded(column.is_valid())
+    for number in range(column.type.num_fields):
+        codes, count = _combined(codes, count, *_encoded(pc.struct_field(column, number)))
+    return codes, count
+
+
+def _combined(codes: Codes, count: int, more: Codes, more_count: int) -> tuple[Codes, int]:
+    if count <= 1:
+        return more, more_count
+    if more_count <= 1:
+        return codes, count
+    both = pa.array(codes * more_count + more).dictionary_encode()
+    return both.indices.to_numpy().astype(np.int64), len(both.dictionary)
+
+
+def _sortable(column: pa.Array) -> Iterator[pa.Array]:
+    """A key as columns that Arrow can sort by."""
+    if isinstance(column, pa.ExtensionArray):
+        yield from _sortable(column.storage)
+    elif pa.types.is_struct(column.type):
+        yield pc.invert(column.is_valid())
+        for number in range(column.type.num_fields):
+            yield from _sortable(pc.struct_field(column, number))
+    elif pa.types.is_nested(column.type):
+        yield _texts(column)
+    elif pa.types.is_dictionary(column.type):
+        yield column.dictionary_decode()
+    elif pa.types.is_float16(column.type):
+        yield pc.cast(column, pa.float32())
+    elif pa.types.is_string_view(column.type) or pa.types.is_binary_view(column.type):
+        yield pc.cast(column, pa.large_binary())
+    elif not pa.types.is_null(column.type):
+        yield column
+
+
+def _texts(column: pa.Array) -> pa.Array:
+    """Values that Arrow cannot compare as texts that are equal where they are."""
+    return pa.array(
+        [None if value is None else repr(_canonical(value)) for value in column.to_pylist()],
+        pa.large_string(),
+    )
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, float):
+        return value + 0.0  # every NaN reads nan
+    if isinstance(value, dict):
+        return {name: _canonical(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_canonical(item) for item in value]
+    return value
+
+
+class KeyIndex:
+    """Finds groups by their keys.
+
+    Keys are looked up by a hash of 64 bits. That those of the known keys differ is checked, so that a known
+    key is always found; that one of n known keys is taken for an unknown one happens once in 2**64 / n cases.
+
+    Args:
+        keys: The keys of the groups.
+        groups: Their number.
+
+    Raises:
+        ValueError: Two keys are equal, or have one hash.
+    """
+
+    def __init__(self, keys: Mapping[str, pa.Array], groups: int) -> None:
+        found = _hashes(keys, groups)
+        self._places = np.argsort(found)
+        self._hashes = found[self._places]
+        same = self._hashes[1:] == self._hashes[:-1]
+        if np.any(same):
+            at = int(np.argmax(same))
+            shown = [
+                {name: column[int(self._places[place])].as_py() for name, column in keys.items()}
+                for place in (at, at + 1)
+            ]
+            msg = f"keys are not told apart: {shown[0]} and {shown[1]}"
+            raise ValueError(msg)
+
+    def find(self, keys: Mapping[str, pa.Array], rows: int) -> Codes:
+        """The places of keys among the known ones; -1 for one that is not among them."""
+        if len(self._hashes) == 0:
+            return np.full(rows, -1, np.int64)
+        wanted = _hashes(keys, rows)
+        at = np.minimum(np.searchsorted(self._hashes, wanted), len(self._hashes) - 1)
+        return np.where(self._hashes[at] == wanted, self._places[at], -1)
+
+
+def _hashes(keys: Mapping[str, pa.Array], rows: int) -> Any:
+    return hashes_of(arrays.struct_of(dict(keys), rows))
