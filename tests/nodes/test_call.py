@@ -136,7 +136,7 @@ def test_values_of_the_whole_dataset_are_refused_at_rows_with_the_way_out():
     with pytest.raises(
         DefinitionError, match=r"the rows need 'count' of all rows .*, and a batch sees only some"
     ):
-        flow.build(collect={"share": src.n / count})
+        flow.batch_process(TABLE, collect={"share": src.n / count})
 
 
 def test_a_scalar_input_comes_as_a_column_unless_the_node_says_otherwise():
