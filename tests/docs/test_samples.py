@@ -21,7 +21,7 @@ from hyped_beam.nodes import registry
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hyped_beam"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*) *(.*)$")
 PLACE = re.compile(r"[\w./-]+\.(py|md):\d+")
 
@@ -40,6 +40,10 @@ class Block:
     adjoins: bool
 
 
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
 def blocks_of(page: Path) -> list[Block]:
     """The fenced blocks of a page; one adjoins the block before it where only white space lies between."""
     blocks: list[Block] = []
@@ -56,7 +60,7 @@ def blocks_of(page: Path) -> list[Block]:
             held.append(line)
         elif line.strip():
             between = True
-    assert opening is None, f"{page.name}: a block is not closed"
+    assert opening is None, f"{name_of(page)}: a block is not closed"
     return blocks
 
 
@@ -68,20 +72,20 @@ def same_output(expected: str, printed: str) -> bool:
 
 
 def check_output(page: Path, block: Block, printed: str) -> None:
-    place = f"{page.name}:{block.line}"
+    place = f"{name_of(page)}:{block.line}"
     assert same_output(block.text, printed), f"{place} says\n{block.text}\nbut it is\n{printed}"
 
 
 def run_python(page: Path, block: Block, names: dict[str, object]) -> str:
     """What a block prints; its lines are known by their numbers on the page."""
-    shown = f"docs/{page.name}" if page.parent.name == "docs" else page.name
+    shown = name_of(page)
     if block.text.startswith(">>> "):
         test = doctest.DocTestParser().get_doctest(block.text, names, shown, shown, block.line - 1)
         said = io.StringIO()
         flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
         found = doctest.DocTestRunner(optionflags=flags).run(test, out=said.write, clear_globs=False)
         names.update(test.globs)
-        assert found.failed == 0, f"{page.name}:{block.line}\n{said.getvalue()}"
+        assert found.failed == 0, f"{name_of(page)}:{block.line}\n{said.getvalue()}"
         return ""
     printed = io.StringIO()
     code = compile("\n" * (block.line - 1) + block.text, shown, "exec")
@@ -96,7 +100,7 @@ def run_commands(page: Path, block: Block) -> None:
         line, _, expected = command.partition("\n")
         program, *arguments = shlex.split(line)
         known = {"python": [sys.executable], "cat": ["cat"], "ls": ["ls"], "head": ["head"]}
-        place = f"{page.name}:{block.line}: {line}"
+        place = f"{name_of(page)}:{block.line}: {line}"
         assert program in known, f"{place}\nmark it as: ```console {LEFT_OUT}"
         finished = subprocess.run([*known[program], *arguments], check=False, capture_output=True, text=True)
         said = finished.stdout + finished.stderr
@@ -122,7 +126,7 @@ def checkout(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_samples_of_the_page(page, monkeypatch):
     main = ModuleType("__main__")  # a sample is a user's script: its classes travel to workers as such
     monkeypatch.setitem(sys.modules, "__main__", main)
@@ -161,7 +165,7 @@ def test_docstrings_of_the_module(name):
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page):
     links = LINK.findall(page.read_text(encoding="utf-8"))
     made_by_commands = {"docs/performance.md", "performance.md"}
