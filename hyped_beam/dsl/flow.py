@@ -71,7 +71,7 @@ class DataFlow:
 
     @property
     def src_features(self) -> Any:
-        """The source's columns: `flow.src_features.text`, `flow.src_features["text"]`."""
+        """The columns of the source, as `flow.src_features.text` or `flow.src_features["text"]`."""
         return self._source
 
     @checked_keywords
@@ -438,7 +438,7 @@ class DataFlow:
 
     @property
     def outputs(self) -> Mapping[str, Any]:
-        """What was asked of a flow whose outputs are fixed, by name: `rows` and `aggregates`.
+        """What was asked of a flow whose outputs are fixed, by name (`rows`, `aggregates`).
 
         Example:
             >>> flow = DataFlow(features={"text": "string"})

@@ -79,7 +79,7 @@ class Manifest:
     """What one output of a finished job holds.
 
     It is kept in the folder as `__hyped_beam__/manifest.json`, one JSON object whose bytes follow from what
-    was written alone:
+    was written alone::
 
         {
          "version": 1,

@@ -87,7 +87,7 @@ class Writer(Endpoint):
 
     @property
     def has_schema(self) -> bool:
-        """Whether a file without rows still tells its columns: an output without any row gets one."""
+        """Whether a file without rows still tells its columns; an output without any row gets such a file."""
         return True
 
     @property
