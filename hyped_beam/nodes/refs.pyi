@@ -232,6 +232,16 @@ class Ref:
             >>> evaluate(flow_of(table.schema).sent.epoch("ms"), table).to_pylist()
             [60000, None]
         """
+    def exp(self) -> Ref:
+        """The number e to the power of the value: inf above 709.78, 0 below -745.13.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"n": [0, 1000, None]})
+            >>> evaluate(flow_of(table.schema).n.exp(), table).to_pylist()
+            [1.0, inf, None]
+        """
     def extract(self, pattern: str) -> Ref:
         """The named groups of the first match of a regular expression, as a struct.
 
@@ -381,6 +391,20 @@ class Ref:
             >>> evaluate(flow_of(table.schema).tags.length(), table).to_pylist()
             [2, 0, None]
         """
+    def log(self) -> Ref:
+        """The natural logarithm: -inf of zero, NaN of negative numbers.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"n": [1, 0, -1, None]})
+            >>> evaluate(flow_of(table.schema).n.log(), table).to_pylist()
+            [0.0, -inf, nan, None]
+        """
+    def log10(self) -> Ref:
+        """The logarithm to the base of 10: -inf of zero, NaN of negative numbers."""
+    def log2(self) -> Ref:
+        """The logarithm to the base of 2: -inf of zero, NaN of negative numbers."""
     def lower(self) -> Ref:
         """Each text in lower case, as `str.lower`.
 
@@ -461,6 +485,22 @@ class Ref:
         """The minute of the hour."""
     def month(self) -> Ref:
         """The month, from 1."""
+    def one_hot(self, size: Ref | int) -> Ref:
+        """A list of zeros with a one at the place that a number names, from 0; each an int8.
+
+        A number that names no place (-1, or the size and more) gives zeros alone; so does what
+        `index(ref, default=-1)` does not find in a list. Null gives null, and so does a size of null.
+
+        Raises:
+            NodeError: A size is negative.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"n": [2, 0, -1, None]})
+            >>> evaluate(flow_of(table.schema).n.one_hot(3), table).to_pylist()
+            [[0, 0, 1], [1, 0, 0], [0, 0, 0], None]
+        """
     def pad(self, width: int, side: Literal['left', 'right', 'both'] = 'left', fill: str = ' ') -> Ref:
         """Each text filled up to a width in characters; longer ones stay as they are.
 
@@ -622,6 +662,16 @@ class Ref:
             >>> evaluate(flow_of(table.schema).text.split_regex(r"[,;]\\s*"), table).to_pylist()
             [['a', 'b', 'c'], [''], None]
         """
+    def sqrt(self) -> Ref:
+        """The square root: NaN of negative numbers.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"n": [9, -1, None]})
+            >>> evaluate(flow_of(table.schema).n.sqrt(), table).to_pylist()
+            [3.0, nan, None]
+        """
     def starts_with(self, pattern: str | bytes) -> Ref:
         """On string refs: Whether each text begins with another one, as `str.startswith`.
 
@@ -754,6 +804,19 @@ class Ref:
             >>> table = pa.table({"text": ["hello", "straße", None]})
             >>> evaluate(flow_of(table.schema).text.upper(), table).to_pylist()
             ['HELLO', 'STRASSE', None]
+        """
+    def value_counts(self) -> Ref:
+        """The different elements of each list in the order in which they first appear, and how often each occurs.
+
+        A list of structs of `value` and `count` (int64). As in the aggregator of that name, nulls are passed
+        over, NaNs equal each other, and -0.0 is 0.0; elements are of any type, lists and structs too.
+
+        Example:
+            >>> import pyarrow as pa
+            >>> from hyped_beam.testing import evaluate, flow_of
+            >>> table = pa.table({"tags": [["b", "a", None, "b"], [], None]})
+            >>> evaluate(flow_of(table.schema).tags.value_counts(), table).to_pylist()
+            [[{'value': 'b', 'count': 2}, {'value': 'a', 'count': 1}], [], None]
         """
     def week(self) -> Ref:
         """The week of the year as ISO 8601 counts them, from 1: weeks start on Monday, week 1 has January 4."""
