@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from hyped_beam.execute.timing import Timings
 from hyped_beam.ir.graph import Edge
 from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, Scope, paths
+from hyped_beam.nodes.groups import Groups
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
 
@@ -30,6 +31,7 @@ class Batch:
         maps: For the rows of a scope the rows of a parent that they belong to, by both; null for none.
         aligned: What was repeated for the rows of other scopes, by the number of its node.
         grouped: The group of each row that is put together, and the keys of the groups, by their scope.
+        shared: The groups that aggregators share, by the scopes of the rows and of the groups.
         timings: How long its steps took so far.
     """
 
@@ -42,6 +44,7 @@ class Batch:
     maps: dict[tuple[int, int], pa.Array] = field(default_factory=dict)
     aligned: dict[int, dict[tuple[tuple[str, ...], int], Value]] = field(default_factory=dict)
     grouped: dict[int, tuple[pa.Array, pa.StructArray]] = field(default_factory=dict)
+    shared: dict[tuple[int, int], Groups] = field(default_factory=dict)
     timings: Timings = field(default_factory=dict)
 
     def rows_of(self, scope: int) -> int:

@@ -90,10 +90,13 @@ class CombineUpdate:
         self, step: AggregateStep, runtime: AggregatorRuntime, batch: Batch, ids: pa.Array | None, groups: int
     ) -> pa.StructArray:
         grouping = self._combine.grouping
-        if ids is not None and grouping is not None and step.rows != grouping.rows:
-            ids = pc.take(ids, batch.map_to(self._program.scopes, step.rows, grouping.rows))
+        key = (step.rows, DATASET if grouping is None else grouping.scope)
+        if key not in batch.shared:
+            if ids is not None and grouping is not None and step.rows != grouping.rows:
+                ids = pc.take(ids, batch.map_to(self._program.scopes, step.rows, grouping.rows))
+            batch.shared[key] = Groups(groups, ids, batch.rows_of(step.rows))
         inputs = step_inputs(step, batch, self._program)
-        return _updated(step, runtime, inputs, batch, self._program, ids, groups)
+        return _updated(step, runtime, inputs, batch, self._program, batch.shared[key])
 
 
 def aggregate_in_place(
@@ -104,9 +107,11 @@ def aggregate_in_place(
     Raises:
         NodeError: The aggregator raised.
     """
-    groups = batch.rows_of(step.scope)
-    ids = None if step.scope == DATASET else batch.map_to(program.scopes, step.rows, step.scope)
-    states = _updated(step, runtime, inputs, batch, program, ids, groups)
+    key = (step.rows, step.scope)
+    if key not in batch.shared:
+        ids = None if step.scope == DATASET else batch.map_to(program.scopes, step.rows, step.scope)
+        batch.shared[key] = Groups(batch.rows_of(step.scope), ids, batch.rows_of(step.rows))
+    states = _updated(step, runtime, inputs, batch, program, batch.shared[key])
     try:
         batch.values[step.node] = runtime.finish(states)
     except Exception as error:
@@ -127,13 +132,13 @@ def _updated(
     inputs: Mapping[str, Value],
     batch: Batch,
     program: Program,
-    ids: pa.Array | None,
-    groups: int,
+    by: Groups,
 ) -> pa.StructArray:
+    """The states of the groups; aggregators of the same rows share what their groups have worked out."""
     rows = batch.rows_of(step.rows)
     given: dict[str, Any] = dict(inputs)
-    if ids is not None:
-        given[_IDS] = ids
+    if by.n != 1:
+        given[_IDS] = by.ids
     chosen = None
     if WHERE in given:
         where = arrays.whole(given.pop(WHERE), rows)
@@ -145,8 +150,9 @@ def _updated(
     def update(some: Mapping[str, Value], count: int) -> pa.StructArray:
         columns = dict(some)
         numbers = columns.pop(_IDS, None)
-        by = Groups.whole(count) if numbers is None else Groups(groups, numbers)
-        return runtime.update(columns, by)
+        if some is given and chosen is None:
+            return runtime.update(columns, by)
+        return runtime.update(columns, Groups(by.n, numbers, count))
 
     try:
         return update(given, rows)
