@@ -33,6 +33,10 @@ class Filter(Augmentor):
 
     keep: bool = True
 
+    def condition(self) -> str | None:
+        """The input that holds for all rows that stay; None where that cannot be said."""
+        return "condition" if self.keep else None
+
     def process(self, condition: BooleanColumn) -> Rows:
         is_true = pc.fill_null(condition, pa.scalar(value=False)).to_numpy(zero_copy_only=False)
         return Rows(np.flatnonzero(is_true if self.keep else ~is_true))

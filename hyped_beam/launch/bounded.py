@@ -141,7 +141,7 @@ class BoundedJob:
 
         is_last = scan is self.plan.scan
         return RangeJob(
-            self.reader.scan(scan.columns),
+            self.reader.scan(scan.columns, scan.condition),
             scan.shared_by(self.processes),
             self.destinations if is_last else (),
             _empty_batch(self.plan),

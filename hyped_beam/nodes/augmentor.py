@@ -55,6 +55,13 @@ class Augmentor(Configured):
         ...         return Rows(parent, count.take(parent))
     """
 
+    def condition(self) -> str | None:
+        """The input, a condition, that is true for each row from which one is made; None where there is none.
+
+        What is known of it as an expression reaches the statistics of files.
+        """
+        return None
+
     @classmethod
     def interface(cls) -> Interface:
         """What the node takes, from its signature.

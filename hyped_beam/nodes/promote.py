@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +21,9 @@ class Promote(Processor):
     def process(self, input: AnyColumn) -> AnyColumn:  # noqa: D102 - what the class says
         # int64 to float64 rounds above 2**53, as it does in Python's float() and in polars
         return pc.cast(input, self.output_type, safe=not _holds_floats(self.output_type))
+
+    def as_expression(self, input: Any) -> Any:  # noqa: D102
+        return input  # Arrow finds the common type of the two sides itself
 
 
 def _holds_floats(arrow_type: pa.DataType) -> bool:

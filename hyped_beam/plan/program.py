@@ -143,6 +143,8 @@ class Program:
         scopes: The scopes of the flow.
         scope_of: The scope of each value.
         base: The scope of the rows of a batch.
+        condition: What holds of all rows of the source that it needs, a `pyarrow.compute.Expression`; others
+            may be left out when the source is read. None where all may be needed.
     """
 
     takes: tuple[int, ...]
@@ -159,6 +161,7 @@ class Program:
     scopes: tuple[Scope, ...] = BASE_SCOPES
     scope_of: Mapping[int, int] = field(default_factory=dict)
     base: int = SOURCE_ROWS
+    condition: Any = None
 
     @property
     def aggregates(self) -> tuple[AggregateStep, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 from hyped_beam.ir.graph import Graph, Kind, Node
 from hyped_beam.ir.scope import DATASET, SOURCE_ROWS
 from hyped_beam.nodes.grouping import WHERE
+from hyped_beam.plan.conditions import condition_of
 from hyped_beam.plan.levels import Levels
 from hyped_beam.plan.program import AggregateStep, Combine, Grouping, Output, Program, Step
 from hyped_beam.types import features
@@ -72,7 +73,16 @@ def make_program(levels: Levels, stage: Stage) -> Program:
             if number in values
         },
         base=stage.base,
+        condition=_condition(graph, stage),
     )
+
+
+def _condition(graph: Graph, stage: Stage) -> Any:
+    """What rows that the stage needs have in common; rows that are counted are all needed."""
+    counted = any(getattr(node.operation, "tells_rows_apart", False) for node in stage.steps)
+    if stage.base != SOURCE_ROWS or counted or stage.kept or stage.restored:
+        return None
+    return condition_of(graph, [*stage.outputs, *stage.combined])
 
 
 def _scope_in(levels: Levels, stage: Stage, node: Node) -> int:

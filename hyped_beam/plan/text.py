@@ -76,7 +76,8 @@ def _scan_head(plan: Plan, scan: Program, number: str) -> str:
     columns = scan.columns
     known = len(columns) + plan.graph.source.operation.unread
     named = f": {', '.join(columns)}" if columns else ""
-    return f"scan{number}: reads {len(columns)} of {_counted(known, 'column')}{named}"
+    chosen = "" if scan.condition is None else f", where {scan.condition}"
+    return f"scan{number}: reads {len(columns)} of {_counted(known, 'column')}{named}{chosen}"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -44,52 +44,58 @@ class _Comparison(Processor):
     promote: ClassVar[bool] = True
 
 
-@operator("==")
-class Equal(_Comparison):
-    """Whether two values are equal."""
+class _OrderComparison(_Comparison):
+    """A comparison that is one of Arrow's kernels."""
+
+    kernel: ClassVar[str]
 
     def process(self, left: ComparableColumn, right: ComparableColumn) -> BooleanColumn:
-        return _compare("equal", left, right)
+        return _compare(self.kernel, left, right)
+
+    def as_expression(self, left: Any, right: Any) -> Any:
+        return getattr(pc, self.kernel)(left, right)
+
+
+@operator("==")
+class Equal(_OrderComparison):
+    """Whether two values are equal."""
+
+    kernel: ClassVar[str] = "equal"
 
 
 @operator("!=")
-class NotEqual(_Comparison):
+class NotEqual(_OrderComparison):
     """Whether two values differ."""
 
-    def process(self, left: ComparableColumn, right: ComparableColumn) -> BooleanColumn:
-        return _compare("not_equal", left, right)
+    kernel: ClassVar[str] = "not_equal"
 
 
 @operator("<")
-class Less(_Comparison):
+class Less(_OrderComparison):
     """Whether the first value is less."""
 
-    def process(self, left: ComparableColumn, right: ComparableColumn) -> BooleanColumn:
-        return _compare("less", left, right)
+    kernel: ClassVar[str] = "less"
 
 
 @operator("<=")
-class LessOrEqual(_Comparison):
+class LessOrEqual(_OrderComparison):
     """Whether the first value is less or equal."""
 
-    def process(self, left: ComparableColumn, right: ComparableColumn) -> BooleanColumn:
-        return _compare("less_equal", left, right)
+    kernel: ClassVar[str] = "less_equal"
 
 
 @operator(">")
-class Greater(_Comparison):
+class Greater(_OrderComparison):
     """Whether the first value is greater."""
 
-    def process(self, left: ComparableColumn, right: ComparableColumn) -> BooleanColumn:
-        return _compare("greater", left, right)
+    kernel: ClassVar[str] = "greater"
 
 
 @operator(">=")
-class GreaterOrEqual(_Comparison):
+class GreaterOrEqual(_OrderComparison):
     """Whether the first value is greater or equal."""
 
-    def process(self, left: ComparableColumn, right: ComparableColumn) -> BooleanColumn:
-        return _compare("greater_equal", left, right)
+    kernel: ClassVar[str] = "greater_equal"
 
 
 @method("between")
@@ -108,6 +114,9 @@ class Between(_Comparison):
         self, value: ComparableColumn, lower: ComparableColumn, upper: ComparableColumn
     ) -> BooleanColumn:
         return pc.and_kleene(_compare("greater_equal", value, lower), _compare("less_equal", value, upper))
+
+    def as_expression(self, value: Any, lower: Any, upper: Any) -> Any:
+        return (value >= lower) & (value <= upper)
 
 
 @method("clip")

@@ -83,6 +83,9 @@ class IsNull(Processor):
     def process(self, value: AnyColumn) -> BooleanColumn:
         return unwrapped(value).is_null()
 
+    def as_expression(self, value: Any) -> Any:
+        return value.is_null()
+
 
 @method("is_not_null")
 class IsNotNull(Processor):
@@ -90,6 +93,9 @@ class IsNotNull(Processor):
 
     def process(self, value: AnyColumn) -> BooleanColumn:
         return unwrapped(value).is_valid()
+
+    def as_expression(self, value: Any) -> Any:
+        return value.is_valid()
 
 
 @method("is_nan")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow.compute as pc
 
@@ -25,6 +25,9 @@ class And(_Logic):
     def process(self, left: BooleanColumn, right: BooleanColumn) -> BooleanColumn:
         return pc.and_kleene(left, right)
 
+    def as_expression(self, left: Any, right: Any) -> Any:
+        return left & right
+
 
 @operator("|")
 class Or(_Logic):
@@ -32,6 +35,9 @@ class Or(_Logic):
 
     def process(self, left: BooleanColumn, right: BooleanColumn) -> BooleanColumn:
         return pc.or_kleene(left, right)
+
+    def as_expression(self, left: Any, right: Any) -> Any:
+        return left | right
 
 
 @operator("^")
@@ -48,6 +54,9 @@ class Not(Processor):
 
     def process(self, value: BooleanColumn) -> BooleanColumn:
         return pc.invert(value)
+
+    def as_expression(self, value: Any) -> Any:
+        return ~value
 
 
 @operator("&")

@@ -166,7 +166,7 @@ def _groups(rows: int, folder: Path) -> list[Row]:
         )
         what = f"mean per group, {rows / 1e6:g}M rows, {groups:,} groups"
         found.append(Row(what, "pyarrow.Table.group_by", *_ratio(taken["ours"], taken["arrow"], bound)))
-        if groups == 1000:  # noqa: PLR2004 - the first of them
+        if groups == 1000:
             small = ds.select(range(min(SMALL, rows)))
             beam = once(lambda small=small: by_beam(small, keyed=True)) / len(small)
             found.append(
