@@ -8,14 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from hyped_beam.dsl import batches
 from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates
 from hyped_beam.dsl.keywords import checked_keywords
+from hyped_beam.dsl.one_batch import run_batch, run_batch_async
 from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of, plan_of, refuse_scans
-from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, NodeError
-from hyped_beam.execute.batch import Batch
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
 from hyped_beam.execute.lazy_runner import LazyRunner
-from hyped_beam.execute.stage import BatchResult, StageRunner
+from hyped_beam.execute.stage import StageRunner
 from hyped_beam.ir.graph import Edge, Graph, GraphBuilder, Kind
 from hyped_beam.nodes.refs import Ref, builder_of
 from hyped_beam.nodes.registry import load_entry_points, load_library
@@ -191,11 +190,11 @@ class DataFlow:
         if collect is None and self._runner is not None:
             plan = self._plan(self._outputs)
             refuse_scans(plan, "a batch")
-            return self._run_batch(plan, self._runner.get(), batch, index, self._state)
+            return run_batch(plan, self._runner.get(), batch, index, self._state)
         plan = self._plan(self._wanted(collect, None))
         refuse_scans(plan, "a batch")
         with StageRunner(plan.scan) as runner:
-            return self._run_batch(plan, runner, batch, index, None)
+            return run_batch(plan, runner, batch, index, None)
 
     @checked_keywords
     async def abatch_process(self, batch: Any, index: Sequence[int] | None = None) -> Any:
@@ -218,27 +217,7 @@ class DataFlow:
         if not runner.uses_loop:
             return await asyncio.to_thread(self.batch_process, batch, index)
         plan = self._plan(self._outputs)
-        taken = _batch_of(plan, batch, index)
-        try:
-            result = await asyncio.wrap_future(runner.submit(taken))
-        except NodeError as error:
-            raise _renumbered(error, index) from error.__cause__
-        return _rows_of(result, batch, self._state)
-
-    def _run_batch(
-        self,
-        plan: Plan,
-        runner: StageRunner,
-        given: Any,
-        index: Sequence[int] | None,
-        state: AggregateState | None,
-    ) -> Any:
-        taken = _batch_of(plan, given, index)
-        try:
-            result = runner.run(taken)
-        except NodeError as error:
-            raise _renumbered(error, index) from error.__cause__
-        return _rows_of(result, given, state)
+        return await run_batch_async(plan, runner, batch, index, self._state)
 
     @checked_keywords
     def preview(self, data: Any, collect: Any = None, n: int = 5) -> Any:
@@ -520,29 +499,3 @@ def _read_features(given: Any) -> Any:
             site=CallSite.nearest(),
             hint="write DataFlow(features=ds.features)",
         ) from None
-
-
-def _batch_of(plan: Plan, given: Any, index: Sequence[int] | None) -> Batch:
-    """A batch as a user has it, as the flow's stage takes it."""
-    source = plan.graph.source
-    batch = batches.to_record_batch(given, source.feature)
-    if index is not None and len(index) != batch.num_rows:
-        raise DefinitionTypeError(
-            f"index= has {len(index)} numbers for {batch.num_rows} rows", site=CallSite.nearest()
-        )
-    columns = {name: batch.column(name) for name in batch.schema.names}
-    return Batch({source.id: columns}, batch.num_rows, 0)
-
-
-def _rows_of(result: BatchResult, given: Any, state: AggregateState | None) -> Any:
-    """The output rows in the form in which the batch came; its aggregates are added up."""
-    if state is not None:
-        state.add(result.states)
-    return batches.like(result.outputs[ROWS], given) if ROWS in result.outputs else None
-
-
-def _renumbered(error: NodeError, index: Sequence[int] | None) -> NodeError:
-    """The same error with the caller's number of the row."""
-    if index is None or error.row is None:
-        return error
-    return NodeError.from_json({**error.to_json(), "row": int(index[error.row])})

@@ -29,9 +29,9 @@ class Processor(Configured):
     their features, returns it. `setup` and `teardown` (either may be `async`) run before the first and
     after the last batch, on a copy of the node that no other thread or node shares.
 
-    Where what a node computes is known as a `pyarrow.compute.Expression`, `def as_expression(self, **inputs)`,
-    given those of the inputs, returns it: conditions of filters then reach the statistics of files, parts of
-    which are not read.
+    Where what a node computes is known as a `pyarrow.compute.Expression`, `def as_expression(self,
+    **inputs)`, given those of the inputs, returns it: conditions of filters then reach the statistics of
+    files, parts of which are not read.
 
     Attributes:
         accepts_scalars: Whether inputs that are the same for all rows may come as `pyarrow.Scalar`; at

@@ -211,7 +211,7 @@ class BoundMethod:
 
     def __call__(self, *args: Any, **arguments: Any) -> Any:
         """Add the node to the flow."""
-        from hyped_beam.nodes.call import call_method
+        from hyped_beam.nodes.operators import call_method
 
         return call_method(self._node, self._name, self._ref, args, arguments)
 
@@ -282,7 +282,7 @@ def _field_of(ref: Ref, name: str, feature: Feature) -> Ref:
 
 
 def _operate(symbol: str, *operands: Any) -> Any:
-    from hyped_beam.nodes.call import call_operator
+    from hyped_beam.nodes.operators import call_operator
 
     return call_operator(symbol, operands)
 
