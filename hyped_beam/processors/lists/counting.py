@@ -8,11 +8,14 @@ import pyarrow.compute as pc
 
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method
-from hyped_beam.processors.lists.layout import Lists, offsets_of
+from hyped_beam.processors.lists.layout import Lists, offsets_of, portions
 from hyped_beam.types import features
 from hyped_beam.types.distinct import encoded, one_zero, paired
 from hyped_beam.types.features import Feature
 from hyped_beam.types.patterns import ListColumn
+from hyped_beam.types.vectors import Vector
+
+_NONE: Vector = np.zeros(0, np.int64)
 
 
 @method("value_counts")
@@ -36,12 +39,24 @@ class ListValueCounts(Processor):
 
     def process(self, items: ListColumn) -> pa.Array:
         lists = Lists.of(items).without_null_elements()
-        # Pairs of a list and an element are numbered as they appear, so those of one list follow each other.
-        codes, count = paired(lists.rows, *encoded(lists.values))
-        first = np.empty(count, np.int64)
-        first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # the last that is assigned stays
-        values = one_zero(pc.take(lists.values, pa.array(first)))
-        counts = pa.array(np.bincount(codes, minlength=count))
-        lengths = np.bincount(lists.rows[first], minlength=lists.size)
-        pairs = pa.StructArray.from_arrays([values, counts], fields=list(self.output_type.value_type))
+        firsts, counts, before = [_NONE], [_NONE], 0
+        for portion in portions(lists):
+            first, count = _counted(portion)
+            firsts.append(first + before)
+            counts.append(count)
+            before += len(portion.values)
+        places = np.concatenate(firsts)
+        values = one_zero(pc.take(lists.values, pa.array(places)))
+        columns = [values, pa.array(np.concatenate(counts))]
+        pairs = pa.StructArray.from_arrays(columns, fields=list(self.output_type.value_type))
+        lengths = np.bincount(lists.rows[places], minlength=lists.size)
         return Lists(pairs, offsets_of(lengths), lists.nulls).array(self.output_type)
+
+
+def _counted(lists: Lists) -> tuple[Vector, Vector]:
+    """Where each different element of each list is first, and how often it occurs."""
+    # Pairs of a list and an element are numbered as they appear, so those of one list follow each other.
+    codes, count = paired(lists.rows, *encoded(lists.values))
+    first = np.empty(count, np.int64)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # the last that is assigned stays
+    return first, np.bincount(codes, minlength=count)

@@ -6,8 +6,6 @@ the keys of all lists are sorted, or looked up, together.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +18,12 @@ from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method
 from hyped_beam.processors.comparison import COMPARABLE
 from hyped_beam.processors.lists.elements import ListOfComparables
-from hyped_beam.processors.lists.layout import Lists
+from hyped_beam.processors.lists.layout import Lists, portions
 from hyped_beam.processors.strings.buffers import Marks, Mask
 from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import ListColumn
 from hyped_beam.types.vectors import Vector, computable, values_of
-
-_PORTION = 16_384
-"""How many elements are looked at together."""
 
 _LARGEST_KEY = 2**62
 
@@ -64,7 +59,7 @@ class ListSort(Processor):
         lists = Lists.of(items)
         if len(lists.values) == 0 or pa.types.is_null(lists.values.type):
             return items
-        in_order = [self._sorted(portion) for portion in _portions(lists)]
+        in_order = [self._sorted(portion) for portion in portions(lists)]
         values = in_order[0] if len(in_order) == 1 else pa.concat_arrays(in_order)
         return _as_given(Lists(values, lists.offsets, lists.nulls), self.output_type)
 
@@ -108,22 +103,12 @@ class ListUnique(Processor):
         lists = Lists.of(items)
         if len(lists.values) == 0:
             return lists.array(self.output_type)
-        new = np.concatenate([_is_new(portion) for portion in _portions(lists)])
+        new = np.concatenate([_is_new(portion) for portion in portions(lists)])
         if not new.all():
             lists = Lists(
                 lists.values.filter(pa.array(new)), Marks.of(new).before(lists.offsets), lists.nulls
             )
         return lists.array(self.output_type)
-
-
-def _portions(lists: Lists) -> Iterator[Lists]:
-    """The lists, a few at a time: tables of their elements then fit into the caches, which is 5x faster."""
-    ends = np.searchsorted(lists.offsets, np.arange(_PORTION, len(lists.values), _PORTION))
-    for start, end in itertools.pairwise(np.unique([0, *ends, lists.size])):
-        offsets = lists.offsets[start : end + 1]
-        first, last = int(offsets[0]), int(offsets[-1])
-        if first < last:
-            yield Lists(lists.values.slice(first, last - first), offsets - first, None)
 
 
 def _is_new(lists: Lists) -> Mask:

@@ -67,6 +67,13 @@ def test_lists_of_a_fixed_size_of_nulls_and_of_labels():
     assert made == datasets.LargeList({"value": label, "count": datasets.Value("int64")})
 
 
+def test_more_elements_than_are_looked_at_together():
+    values = [[number % 7 for number in range(row % 50)] for row in range(3000)]
+    table = pa.table({"x": pa.array([None, *values, []], pa.list_(pa.int64()))})
+    found = evaluate(flow_of(table.schema).x.value_counts(), table).to_pylist()
+    assert found == [None, *map(counted, values), []]
+
+
 def test_text_is_refused():
     with pytest.raises(FlowError, match="has no method 'value_counts'"):
         flow_of(pa.schema({"t": pa.string()})).t.value_counts()
