@@ -1,4 +1,4 @@
-"""Stage programs: a piece of the graph as steps that run on one batch, free of features and scopes."""
+"""Stage programs: a piece of the graph as steps that run on one batch, free of features."""
 
 from __future__ import annotations
 

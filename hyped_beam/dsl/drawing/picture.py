@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from hyped_beam.ir.graph import Edge, Graph, Kind, Node
-from hyped_beam.ir.scope import BASE_SCOPES, DATASET
+from hyped_beam.ir.scope import BASE_SCOPES, DATASET, ScopeKind
 from hyped_beam.nodes.promote import Promote
 from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
@@ -81,6 +81,9 @@ def picture_of(graph: Graph) -> Picture:
         uses = list(_uses(graph, node, hidden))
         boxes.append(_box(graph, node, [use for use in uses if use.constant is not None]))
         arrows.extend(_arrows(graph, node, [use for use in uses if use.constant is None]))
+        keys = graph.scopes[node.scope].node
+        if node.kind is Kind.AGGREGATE and keys is not None and graph.nodes[keys].kind is Kind.KEYS:
+            arrows.append(Arrow(keys, node.id, ("by",), whole_dataset=False))
     return Picture(tuple(boxes), tuple(arrows))
 
 
@@ -135,7 +138,7 @@ def _uses(graph: Graph, node: Node, hidden: set[int]) -> Iterator[_Use]:
 def _look_through(graph: Graph, use: _Use, hidden: set[int]) -> Iterator[_Use]:
     used = graph.nodes[use.edge.node]
     if used.kind is Kind.CONST:
-        shown = repr(used.operation.scalar.as_py()) if not use.edge.path else str(use.edge)
+        shown = used.operation.describe() if not use.edge.path else str(use.edge)
         yield _Use(use.name, use.edge, constant=shown)
     elif used.id not in hidden:
         yield use
@@ -151,14 +154,14 @@ def _look_through(graph: Graph, use: _Use, hidden: set[int]) -> Iterator[_Use]:
 
 
 def _box(graph: Graph, node: Node, constants: list[_Use]) -> Box:
-    lines = [*_configuration(node), *(f"{use.name} = {use.constant}" for use in constants)]
+    lines = [*_configuration(graph, node), *(f"{use.name} = {use.constant}" for use in constants)]
     scope = graph.scopes[node.scope]
     kind = type(node.operation).__name__
     feature = f"{node.name}: {features.describe(node.feature)}"
     site = f"at {PurePath(node.site.file).name}:{node.site.line}" if node.site else ""
     whole = [kind if node.kind in (Kind.MAP, Kind.AGGREGATE) else "", *lines, feature, site]
-    if scope not in BASE_SCOPES:
-        lines.append(f"rows of {scope.name}")
+    if scope not in BASE_SCOPES and node.kind is not Kind.AGGREGATE:
+        lines.append(scope.name if node.kind is Kind.KEYS else f"rows of {scope.name}")
     return Box(
         node=node.id,
         kind=node.kind,
@@ -169,20 +172,30 @@ def _box(graph: Graph, node: Node, constants: list[_Use]) -> Box:
 
 
 def _title(node: Node) -> str:
+    if node.kind is Kind.KEYS:
+        return "group by"
     if node.kind is Kind.SINK:
         return f"output {node.operation.name}"
     return "collect" if _packs(node) else node.name
 
 
-def _configuration(node: Node) -> list[str]:
+def _configuration(graph: Graph, node: Node) -> list[str]:
     operation = node.operation
     if node.kind is Kind.SOURCE:
         return _columns(node)
     if node.kind is Kind.SINK:
         return []
     if node.kind is Kind.AGGREGATE:
-        return ["over the whole dataset", *_options(operation)]
+        return [_over(graph, node), *_options(operation)]
     return list(_options(operation))
+
+
+def _over(graph: Graph, node: Node) -> str:
+    """What an aggregator gives one value of."""
+    scope = graph.scopes[node.scope]
+    if scope.id == DATASET:
+        return "over the whole dataset"
+    return f"for {scope.name}" if scope.kind is ScopeKind.GROUPS else f"for each of the {scope.name}"
 
 
 def _columns(node: Node) -> list[str]:
