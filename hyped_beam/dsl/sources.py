@@ -62,6 +62,9 @@ def source_like(path: str, like: Any) -> Any:
     Raises:
         InputError: There are no such files, or their names tell no format, or several.
     """
+    # one's own format first, whose names the library knows nothing of
+    if isinstance(like, FileReader) and path.lower().endswith(like.suffixes):
+        return type(like).from_json({**like.to_json(), "paths": [path]})
     source = as_source(path)
     if isinstance(like, FileReader) and type(source) is type(like):
         return type(like).from_json({**like.to_json(), "paths": [path]})
