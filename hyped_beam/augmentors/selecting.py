@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -56,9 +58,10 @@ class Share(Augmentor):
 
     def process(self, hashed: UInt64Column) -> Rows:
         hashes = hashed.to_numpy(zero_copy_only=False)
-        chosen = np.ones(len(hashes), bool)
-        for bound, at_least in ((self.start, True), (self.stop, False)):
-            first = round(bound * _HASHES)
-            if first < _HASHES:
-                chosen &= (hashes >= np.uint64(first)) if at_least else (hashes < np.uint64(first))
-        return Rows(np.flatnonzero(chosen))
+        return Rows(np.flatnonzero(_below(hashes, self.stop) & ~_below(hashes, self.start)))
+
+
+def _below(hashes: Any, share: float) -> Any:
+    """Whether hashes are among the lowest ones, of which there is a share of all."""
+    bound = round(share * _HASHES)
+    return np.ones(len(hashes), bool) if bound >= _HASHES else hashes < np.uint64(bound)

@@ -194,7 +194,7 @@ def split(ref: Any, by: Any = None, *, seed: int = 0, **shares: float) -> Split:
     parts = {}
     start = 0.0
     for number, (name, share) in enumerate(shares.items()):
-        stop = 1.0 if number == len(shares) - 1 else start + share
+        stop = 1.0 if number == len(shares) - 1 else min(start + share, 1.0)
         parts[name] = _at(value, Share(start=start, stop=stop).options(name=name).call(hashed=hashed))
         start = stop
     return Split(parts)

@@ -179,7 +179,9 @@ def _groups_of(keys: Mapping[str, Ref], rows: int, site: CallSite | None) -> Gro
     builder = builder_of(next(iter(keys.values())))
     inputs = {name: edge_of(key) for name, key in keys.items()}
     feature = {name: feature_of(key) for name, key in keys.items()}
-    node = next((node for node in builder.groups.get(rows, ()) if node.inputs == inputs), None)
+    known = builder.groups.get(rows, ())
+    in_order = list(inputs.items())  # which groups come in, too
+    node = next((node for node in known if list(node.inputs.items()) == in_order), None)
     if node is None:
         name = f"groups by {', '.join(keys)}"
         scope = builder.add_scope(ScopeKind.GROUPS, name, members=rows, site=site)

@@ -13,7 +13,7 @@ The definition, in arithmetic modulo 2**64, with `G = 0x9E3779B97F4A7C15` and
                                         with the number of bytes as len
     lists, arrays                       words(hashes of the elements, 5)
     structs                             words(hashes of the fields, 6)
-    null                                mix(7)
+    null                                mix(0xA0761D6478BD642F), which no number that people write hashes to
 
 and at last `mix(hash + mix(seed + G))`. So the width of a type (int32 or int64, string or large_string) makes
 no difference, and a null has a hash as well.
@@ -30,7 +30,8 @@ from hyped_beam.types.vectors import Vector, values_of
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
-_WHOLE, _FLOAT, _DECIMAL, _BYTES, _LIST, _STRUCT, _NULL = (np.uint64(tag) for tag in range(1, 8))
+_WHOLE, _FLOAT, _DECIMAL, _BYTES, _LIST, _STRUCT = (np.uint64(tag) for tag in range(1, 7))
+_NULL = np.uint64(0xA0761D6478BD642F)
 _NAN = np.uint64(0x7FF8000000000000)
 
 

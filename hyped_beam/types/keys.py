@@ -5,7 +5,7 @@ Nulls equal each other, so do NaNs, and -0.0 equals 0.0; any feature, however ne
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -73,7 +73,9 @@ def _encoded(column: pa.Array) -> tuple[Codes, int]:
     if pa.types.is_struct(kind):
         return _encoded_struct(column)
     if pa.types.is_nested(kind):
-        return _encoded(_texts(column))
+        numbers: dict[Hashable, int] = {}
+        found = [numbers.setdefault(_comparable(value), len(numbers)) for value in column.to_pylist()]
+        return np.array(found, np.int64), len(numbers)
     if pa.types.is_float16(kind):
         column = pc.cast(column, pa.float32())
     if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
@@ -109,7 +111,7 @@ def _sortable(column: pa.Array) -> Iterator[pa.Array]:
         for number in range(column.type.num_fields):
             yield from _sortable(pc.struct_field(column, number))
     elif pa.types.is_nested(column.type):
-        yield _texts(column)
+        yield _ranks(column)
     elif pa.types.is_dictionary(column.type):
         yield column.dictionary_decode()
     elif pa.types.is_float16(column.type):
@@ -120,22 +122,24 @@ def _sortable(column: pa.Array) -> Iterator[pa.Array]:
         yield column
 
 
-def _texts(column: pa.Array) -> pa.Array:
-    """Values that Arrow cannot compare as texts that are equal where they are."""
-    return pa.array(
-        [None if value is None else repr(_canonical(value)) for value in column.to_pylist()],
-        pa.large_string(),
-    )
+def _ranks(column: pa.Array) -> pa.Array:
+    """The places of values that Arrow cannot sort, among all that there are; equal ones have one."""
+    found = [None if value is None else _comparable(value) for value in column.to_pylist()]
+    places = {value: place for place, value in enumerate(sorted(set(found) - {None}))}
+    return pa.array([None if value is None else places[value] for value in found], pa.int64())
 
 
-def _canonical(value: Any) -> Any:
-    if isinstance(value, float):
-        return value + 0.0  # every NaN reads nan
-    if isinstance(value, dict):
-        return {name: _canonical(item) for name, item in value.items()}
+def _comparable(value: Any) -> tuple[Any, ...]:
+    """A value as tuples, which are equal and in order as values of one type are: NaN and null are last."""
+    if value is None:
+        return (2,)
+    if isinstance(value, float) and np.isnan(value):
+        return (1,)
+    if isinstance(value, Mapping):
+        return (0, tuple(_comparable(item) for item in value.values()))
     if isinstance(value, (list, tuple)):
-        return [_canonical(item) for item in value]
-    return value
+        return (0, tuple(_comparable(item) for item in value))
+    return (0, value)
 
 
 class KeyIndex:
