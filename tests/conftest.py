@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -10,11 +11,12 @@ import tempfile
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import hypothesis
+import pyarrow as pa
 import pytest
 
 # A busy machine is no defect: examples may take as long as they take.
@@ -62,6 +64,29 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("left out")
     for programs, count in sorted(left_out.items()):
         terminalreporter.line(f"{count} tests need {programs}, which this machine does not have")
+
+
+@pytest.fixture(scope="session")
+def in_batches() -> Callable[..., pa.Table]:
+    """Computes what is collected over a table cut into batches, here, and verifies every pass."""
+    from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of
+    from hyped_beam.execute.local import run_here
+    from hyped_beam.nodes.refs import builder_of
+    from hyped_beam.passes import optimise
+    from hyped_beam.plan.planner import make_plan
+
+    def run(src: Any, collect: Any, table: pa.Table, batches: int = 3) -> pa.Table:
+        plan = make_plan(optimise(graph_of(builder_of(src), Outputs(collect)), verify=True))
+        whole = pa.RecordBatch.from_arrays(
+            [pa.concat_arrays(column.chunks) for column in table.columns if column.num_chunks]
+            or [pa.nulls(0, field.type) for field in table.schema],
+            schema=table.schema,
+        )
+        ends = [round(whole.num_rows * part / batches) for part in range(batches + 1)]
+        cut = [whole.slice(start, stop - start) for start, stop in itertools.pairwise(ends)]
+        return pa.Table.from_batches(run_here(plan, cut)[ROWS])
+
+    return run
 
 
 class S3(NamedTuple):

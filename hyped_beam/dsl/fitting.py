@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
 from hyped_beam.dsl.applying import check_columns
+from hyped_beam.errors import CallSite, DefinitionTypeError
+from hyped_beam.execute.batch import take_value
 from hyped_beam.execute.known import Late
 from hyped_beam.ir.graph import Constant, Graph, GroupConstant, Keys, Kind, Node
-from hyped_beam.ir.scope import DATASET
+from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, Scope, domain_of
 from hyped_beam.passes import optimise
 from hyped_beam.plan.planner import Plan, make_plan
 from hyped_beam.types import arrays
@@ -31,10 +34,14 @@ def fitted_plan(data: Any, plan: Plan, *, num_proc: int | None = None, unseen: U
         unseen: What is done with keys that the dataset does not hold: "null" or "error".
 
     Raises:
-        DefinitionTypeError: It is no dataset.
+        DefinitionTypeError: It is no dataset, or nothing is done so with keys.
         InputError: It has not the columns that the plan reads.
         NodeError: A node raised.
     """
+    if unseen not in get_args(Unseen):
+        raise DefinitionTypeError(
+            f'unseen= takes "null" or "error", got {unseen!r:.80}', site=CallSite.nearest()
+        )
     if not plan.earlier:
         return plan
     late = _run_scans(data, plan, num_proc or 1)
@@ -59,10 +66,20 @@ def _with_constants(plan: Plan, late: Late, unseen: Unseen) -> Graph:
     """The graph with what was found out in the place of the nodes that it was found out by."""
     known = {number for number in plan.scan.late if number in late.values}
     nodes = [
-        _constant(node, late.values[node.id], unseen) if node.id in known else node
+        _constant(*_at_groups_of_rows(node, plan.graph.scopes, late), unseen) if node.id in known else node
         for node in plan.graph.nodes.values()
     ]
     return plan.graph.with_nodes(nodes)
+
+
+def _at_groups_of_rows(node: Node, scopes: Sequence[Scope], late: Late) -> tuple[Node, pa.Array]:
+    """A node and its values, those of groups of groups for the inner ones, which rows find by their keys."""
+    values, scope = late.values[node.id], node.scope
+    while (members := scopes[scope].members) is not None and domain_of(scopes, members) != SOURCE_ROWS:
+        values, scope = take_value(values, late.maps[members, scope]), members
+    if scope != node.scope:
+        node = replace(node, kind=Kind.AGGREGATE, scope=scope)  # its keys are a value as others are
+    return node, values
 
 
 def _constant(node: Node, values: pa.Array, unseen: Unseen) -> Node:

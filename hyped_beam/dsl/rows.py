@@ -182,7 +182,13 @@ def split(ref: Any, by: Any = None, *, seed: int = 0, **shares: float) -> Split:
     Raises:
         DefinitionError: The shares are not 1 together.
     """
-    if len(shares) < 2 or abs(sum(shares.values()) - 1) > 1e-9 or min(shares.values()) < 0:  # noqa: PLR2004
+    are_numbers = all(isinstance(share, (int, float)) for share in shares.values())
+    if (
+        len(shares) < 2  # noqa: PLR2004
+        or not are_numbers
+        or abs(sum(shares.values()) - 1) > 1e-9  # noqa: PLR2004
+        or min(shares.values()) < 0
+    ):
         told = ", ".join(f"{name}={share}" for name, share in shares.items()) or "none"
         raise DefinitionError(
             f"the shares of split() are 1 together, got {told}",
@@ -268,6 +274,12 @@ def align(ref: Any, to: Any) -> Any:
 
 def _at(ref: Ref, rows: Ref) -> Ref:
     """A value for the rows of another one."""
+    if builder_of(rows) is not builder_of(ref):
+        raise DefinitionError(
+            f"{ref!r} and {rows!r} belong to different flows",
+            site=CallSite.nearest(),
+            hint="a ref can be used only in the flow whose src_features it was made from",
+        )
     scopes = builder_of(ref).scopes
     if not reaches(scopes, scope_of(rows), scope_of(ref)):
         raise DefinitionError(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -59,7 +60,9 @@ class Batch:
         self.maps[scope, parent] = of_parent
 
     def map_to(self, scopes: Sequence[Scope], scope: int, ancestor: int) -> pa.Array:
-        """For each row of a scope the row of another that it belongs to."""
+        """For each row of a scope the row of another, or of the same, that it belongs to."""
+        if scope == ancestor:
+            return pa.array(np.arange(self.rows_of(scope)))
         found = self.maps.get((scope, ancestor))
         if found is None:
             (path,) = paths(scopes, scope, ancestor)

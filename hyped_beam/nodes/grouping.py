@@ -63,6 +63,7 @@ def group_by(keys: Any) -> GroupBy:
     """
     named = _named(keys)
     site = CallSite.nearest()
+    _refuse_other_flows("group_by()", builder_of(next(iter(named.values()))), named, site)
     rows = meeting_of("group_by", named, site)
     return _groups_of(named, rows, site)
 
@@ -101,6 +102,7 @@ def aggregate(node: Any, inputs: Mapping[str, Any], by: Any, where: Any) -> Ref:
         rows, scope = _in_groups(by, given, bound)
     else:
         named = _named(by)
+        _refuse_other_flows(f"{bound.shown}: by=", bound.builder, named, bound.site)
         rows = meeting_of(
             bound.shown, {**given, **{f"by {name}": key for name, key in named.items()}}, bound.site
         )
@@ -155,6 +157,18 @@ def _meeting(used: Mapping[str, int], bound: Bound) -> int:
     if rows is None:
         raise different_rows(bound.shown, bound.builder.scopes, used, bound.site)
     return rows
+
+
+def _refuse_other_flows(
+    shown: str, builder: GraphBuilder, keys: Mapping[str, Ref], site: CallSite | None
+) -> None:
+    for name, key in keys.items():
+        if builder_of(key) is not builder:
+            raise DefinitionError(
+                f"{shown} takes keys of one flow, {name!r} belongs to another",
+                site=site,
+                hint="a ref can be used only in the flow whose src_features it was made from",
+            )
 
 
 def _named(keys: Any) -> dict[str, Ref]:

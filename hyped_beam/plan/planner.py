@@ -119,9 +119,7 @@ class _Planner:
         steps = [node for node in self._chosen(needed) if not self.levels.leaves_scan(node)]
         restored = [node for node in steps if node.id in once]
         steps = [node for node in steps if node.id not in once]
-        inputs = self._inputs([*steps, *ends])
-        outer = [node for node in inputs if not self.levels.in_scan(node.scope)]
-        keys = self._chosen(makers(self.graph, (node.scope for node in outer)))
+        outer, keys = self._from_outside([*steps, *ends])
         known = [node for node in keys if self.levels.leaves_scan(node)]
         late = {node.id: node for node in (*outer, *keys)}.values()
         return Stage(
@@ -163,6 +161,22 @@ class _Planner:
             late=list(late.values()),
             gives=gives,
         )
+
+    def _from_outside(self, running: Sequence[Node]) -> tuple[list[Node], list[Node]]:
+        """What nodes of a scan use that earlier ones have made known, and the keys that it is found by.
+
+        Keys of rows may themselves be computed from what is known, and so need further keys.
+        """
+        outer: list[Node] = []
+        keys: list[Node] = []
+        while True:
+            joined = [node for node in keys if self.levels.leaves_scan(node)]
+            used = self._inputs([*running, *joined])
+            more = [node for node in used if not self.levels.in_scan(node.scope)]
+            if more == outer:
+                return outer, keys
+            outer = more
+            keys = self._chosen(makers(self.graph, (node.scope for node in outer)))
 
     def _is_of_rows(self, node: Node) -> bool:
         """Whether a scan goes on to what a node needs; the keys of known groups are looked up by its rows."""

@@ -125,7 +125,9 @@ def _sortable(column: pa.Array) -> Iterator[pa.Array]:
 def _ranks(column: pa.Array) -> pa.Array:
     """The places of values that Arrow cannot sort, among all that there are; equal ones have one."""
     found = [None if value is None else _comparable(value) for value in column.to_pylist()]
-    places = {value: place for place, value in enumerate(sorted(set(found) - {None}))}
+    places = {
+        value: place for place, value in enumerate(sorted({value for value in found if value is not None}))
+    }
     return pa.array([None if value is None else places[value] for value in found], pa.int64())
 
 

@@ -120,7 +120,11 @@ def order_of(keys: pa.Array) -> Any:
         ([3, None, -1], pa.int64(), [-1, 3, None]),
         ([NAN, 1.0, None, -math.inf, math.inf], pa.float64(), ["-inf", "1.0", "inf", "nan", "None"]),
         (["b", None, "", "a"], pa.string(), ["", "a", "b", None]),
-        ([{"a": 2}, None, {"a": None}, {"a": 1}], pa.struct({"a": pa.int64()}), [{"a": 1}, {"a": 2}, {"a": None}, None]),
+        (
+            [{"a": 2}, None, {"a": None}, {"a": 1}],
+            pa.struct({"a": pa.int64()}),
+            [{"a": 1}, {"a": 2}, {"a": None}, None],
+        ),
         ([[10], [2], None, [], [2, 1], [None]], pa.list_(pa.int64()), [[], [2], [2, 1], [10], [None], None]),
         ([[-1], [-10], [1]], pa.list_(pa.int64()), [[-10], [-1], [1]]),
         ([["b"], ["a", "z"], ["a"]], pa.list_(pa.string()), [["a"], ["a", "z"], ["b"]]),

@@ -1,0 +1,112 @@
+"""What `explain` says of flows with several kinds of rows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from hyped_beam import DataFlow, Processor, ops
+from hyped_beam.aggregators import Count, Mean, Quantiles, Std
+from hyped_beam.ops import collect
+from hyped_beam.types.patterns import Int64Column
+
+SCHEMA = pa.schema({"id": pa.string(), "group": pa.string(), "label": pa.string(), "text": pa.string()})
+
+
+class Score(Processor):
+    repeatable = False
+
+    def process(self, n: Int64Column) -> Int64Column:
+        return n
+
+
+def aggregates_that_feed_rows(src):
+    length = src.text.split().length()
+    mean, std = Mean().call(length), Std().call(length)
+    z = (length - mean) / std
+    delta = length - Mean().call(length, by=src.group)
+    return {
+        "collect": {"z": z, "delta": delta},
+        "aggregators": {"mean": mean, "p99": Quantiles(q=[0.99]).call(length)},
+    }
+
+
+def groups(src):
+    length = src.text.split().length()
+    g = ops.group_by({"group": src.group})
+    return {
+        "collect": collect(
+            {
+                "group": g.keys.group,
+                "mails": Count().call(src.text, by=g),
+                "words": Mean().call(length, by=g),
+            }
+        )
+    }
+
+
+def filtered(src):
+    spam = ops.filter(src, src.label == "spam")
+    return {"collect": {"id": spam.id, "off": spam.text.length() - Mean().call(spam.text.length())}}
+
+
+def partitioned(src):
+    good, bad = ops.partition(src, src.text.length() > 0)
+    return {"collect": {"id": good.id}, "aggregators": {"bad": Count().call(bad.id)}}
+
+
+def exploded(src):
+    lines = ops.explode(src.text.split("\n"))
+    return {"collect": {"id": src.id, "line": lines, "of": Count().call(lines, by=ops.each(src))}}
+
+
+def distinct(src):
+    return {"collect": {"text": ops.distinct(src, by=src.text.lower()).text}}
+
+
+def split(src):
+    return {"collect": ops.split(src, by=src.id, train=0.9, test=0.1, seed=0)}
+
+
+def run_once(src):
+    score = Score().call(src.text.length())
+    return {"collect": {"off": score - Mean().call(score, by=src.group)}}
+
+
+SAMPLES = {
+    function.__name__: function
+    for function in (
+        aggregates_that_feed_rows,
+        groups,
+        filtered,
+        partitioned,
+        exploded,
+        distinct,
+        split,
+        run_once,
+    )
+}
+
+
+def explained(name):
+    flow = DataFlow(features=SCHEMA)
+    return flow.explain(**SAMPLES[name](flow.src_features))
+
+
+def snapshots() -> dict[str, str]:
+    """The texts by the name of the sample, which stands before each."""
+    told = Path(__file__).with_name("scopes.txt").read_text(encoding="utf-8")
+    parts = re.split(r"^== (\w+)\n", told, flags=re.MULTILINE)
+    return {name: text.rstrip() + "\n" for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_plan_is_told(name):
+    assert explained(name) == snapshots()[name]
+
+
+def test_every_text_is_of_a_sample():
+    assert list(snapshots()) == list(SAMPLES)
