@@ -15,6 +15,9 @@ import pyarrow.compute as pc
 from hyped_beam.types import arrays
 from hyped_beam.types.hashes import hashes_of
 
+_GAPS = 4
+"""How many times more numbers than rows are looked through without hashing."""
+
 Codes: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 """A number for each row, equal where the keys are."""
 
@@ -33,13 +36,14 @@ def group_rows(keys: Mapping[str, pa.Array], rows: int) -> tuple[Codes, Codes]:
     codes, count = np.zeros(rows, np.int64), min(rows, 1)
     for column in keys.values():
         codes, count = _combined(codes, count, *_encoded(column))
-    first = np.empty(count, np.int64)
+    first = np.full(count, -1, np.int64)
     first[codes[::-1]] = np.arange(rows - 1, -1, -1)
-    if np.all(first[1:] > first[:-1]):
+    if np.all(first[1:] > first[:-1]) and np.all(first >= 0):
         return codes, first
-    order = np.argsort(first)
+    used = np.flatnonzero(first >= 0)
+    order = used[np.argsort(first[used])]
     places = np.empty(count, np.int64)
-    places[order] = np.arange(count)
+    places[order] = np.arange(len(order))
     return places[codes], first[order]
 
 
@@ -76,6 +80,10 @@ def _encoded(column: pa.Array) -> tuple[Codes, int]:
         numbers: dict[Hashable, int] = {}
         found = [numbers.setdefault(_comparable(value), len(numbers)) for value in column.to_pylist()]
         return np.array(found, np.int64), len(numbers)
+    if pa.types.is_integer(kind):
+        near = _near_integers(column)
+        if near is not None:
+            return near
     if pa.types.is_float16(kind):
         column = pc.cast(column, pa.float32())
     if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
@@ -84,6 +92,20 @@ def _encoded(column: pa.Array) -> tuple[Codes, int]:
     if pa.types.is_dictionary(kind):
         return _encoded(column.dictionary_decode())
     return encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
+
+
+def _near_integers(column: pa.Array) -> tuple[Codes, int] | None:
+    """Integers by their distance from the least, where that is not much more than their number."""
+    ends = pc.min_max(column)
+    least, most = ends["min"].as_py(), ends["max"].as_py()
+    if least is None or most - least > _GAPS * len(column):
+        return None
+    count = most - least + 1
+    wide = column if pa.types.is_uint64(column.type) else pc.cast(column, pa.int64())
+    codes = pc.cast(pc.subtract(wide, pa.scalar(least, wide.type)), pa.int64())
+    if codes.null_count:
+        codes, count = pc.fill_null(codes, count), count + 1
+    return codes.to_numpy(), count
 
 
 def _encoded_struct(column: pa.StructArray) -> tuple[Codes, int]:
