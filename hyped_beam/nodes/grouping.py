@@ -7,7 +7,7 @@ from typing import Any
 
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
 from hyped_beam.ir.graph import Edge, GraphBuilder, Keys, Kind, Node
-from hyped_beam.ir.scope import DATASET, ScopeKind, meeting_scope, reaches
+from hyped_beam.ir.scope import DATASET, ScopeKind, domain_of, meeting_scope, reaches
 from hyped_beam.nodes.call import Bound, bind, meeting_of
 from hyped_beam.nodes.different_rows import described, different_rows
 from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, scope_of
@@ -148,6 +148,13 @@ def _in_groups(by: GroupBy | Each, given: Mapping[str, Ref], bound: Bound) -> tu
             f"{bound.shown}: {described(scopes[rows])} do not belong to {described(found)}",
             site=bound.site,
             hint="by= takes groups of these rows, or with ops.each(...) the rows that they were made from",
+        )
+    if found.members is not None and domain_of(scopes, rows) != domain_of(scopes, found.members):
+        raise DefinitionError(
+            f"{bound.shown}: by= are groups of {described(scopes[found.members])}, "
+            f"and {described(scopes[rows])} are aggregated",
+            site=bound.site,
+            hint="aggregate them per inner group first, or use the keys as values: by={'k': g.keys.k}",
         )
     return rows, scope
 

@@ -156,6 +156,14 @@ MIXED = {
         lambda src: ops.distinct(src, by=DataFlow(features=FEATURES).src_features.k),
         ("belongs to another",),
     ),
+    "rows by groups of groups": (
+        lambda src: Count().call(src.n, by=ops.group_by({"k": ops.group_by({"k": src.k}).keys.k})),
+        (
+            "by= are groups of a value for each of the groups by k",
+            "the rows of the source are aggregated",
+            "by={'k': g.keys.k}",
+        ),
+    ),
     "by= a name": (
         lambda src: Sum().call(src.n, by="k"),
         ("by= takes a ref, or a mapping of names to refs, got 'k'", "by=src.group"),
