@@ -58,6 +58,13 @@ def test_filtered_rows_are_filtered_again(src, in_batches):
     assert set(found["of"].to_pylist()) == {len(kept)}
 
 
+def test_a_part_and_a_filter_of_one_condition_are_the_same_rows(src, in_batches):
+    late = src.sent.hour() > 12
+    good, _ = ops.partition(src, late)
+    found = in_batches(src, {"id": good.id, "same": good.id == ops.filter(src, late).id}, MAILS)
+    assert set(found["same"].to_pylist()) == {True}
+
+
 def test_one_condition_written_twice_makes_the_same_rows(src, in_batches):
     spam, again = (ops.filter(src, src.label == "spam") for _ in range(2))
     label = ops.filter(src, src.label == "spam").label  # equal refs are recorded anew
@@ -162,7 +169,7 @@ def test_a_split_is_a_dict_of_all_rows():
     assert list(found) == ["train", "test", "valid"]
     assert sorted(id for part in found.values() for id in part["id"]) == sorted(mails["id"])
     assert len(found["train"]) == pytest.approx(242, abs=40)
-    again, _ = flow.apply(mails, collect=ops.split(src, train=0.6, test=0.3, valid=0.1, seed=3), num_proc=2)
+    again, _ = flow.apply(mails, collect=ops.split(src, train=0.6, test=0.3, valid=0.1, seed=3))
     assert {name: part["id"][:] for name, part in again.items()} == {
         name: part["id"][:] for name, part in found.items()
     }

@@ -43,7 +43,7 @@ def saved(tmp_path_factory):
     """A flow, what it makes of the mails, and a file that holds it fitted."""
     flow = DataFlow(features=MAILS.features)
     wanted, _ = flow.apply(MAILS, collect=features_of_mails(flow.src_features))
-    fitted = flow.fit(MAILS, collect=features_of_mails(flow.src_features), num_proc=2)
+    fitted = flow.fit(MAILS, collect=features_of_mails(flow.src_features))
     path = tmp_path_factory.mktemp("fitted") / "flow.json"
     fitted.save(path)
     return fitted, wanted, path
@@ -53,7 +53,7 @@ def test_a_fitted_flow_gives_what_the_flow_gives(saved):
     fitted, wanted, _ = saved
     assert fitted.batch_process(MAILS[:]) == wanted[:]
     assert fitted.batch_process(MAILS[7:9]) == wanted[7:9]
-    applied, _ = fitted.apply(MAILS, num_proc=2)
+    applied, _ = fitted.apply(MAILS)
     assert applied[:] == wanted[:]
     lazily, _ = fitted.apply(MAILS.to_iterable_dataset(num_shards=3), batch_size=50)
     assert list(lazily) == wanted.to_list()
