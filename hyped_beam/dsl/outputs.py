@@ -80,8 +80,15 @@ def refuse_scans(plan: Plan, what: str) -> None:
         what: What was called.
 
     Raises:
-        DefinitionError: The rows need aggregates, or are groups.
+        DefinitionError: The rows need aggregates, are groups, or are split into parts.
     """
+    if len(plan.row_outputs) > 1:
+        part = plan.row_outputs[0].name
+        raise DefinitionError(
+            f"collect= is a split, and {what} gives rows of one kind",
+            site=CallSite.nearest(),
+            hint=f"collect one of its parts, as in collect=parts.{part}, or use flow.apply(ds, ...)",
+        )
     if plan.earlier:
         first = next(step for scan, _ in plan.earlier for step in scan.aggregates)
         raise DefinitionError(

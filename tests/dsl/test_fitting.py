@@ -212,6 +212,14 @@ class TestRowsThatNeedAggregates:
         assert caught.value.site is not None
         assert caught.value.site.file == __file__
 
+    def test_parts_are_made_of_datasets(self, run):
+        flow = DataFlow(features=NUMBERS.features)
+        parts = ops.split(flow.src_features, one=0.5, two=0.5)
+        with pytest.raises(DefinitionError, match=r"(?s)collect= is a split.*collect=parts\.one") as caught:
+            run(flow, parts)
+        assert caught.value.site is not None
+        assert caught.value.site.file == __file__
+
 
 def test_a_vocabulary_is_learnt_once_and_looked_up(tmp_path):
     flow = DataFlow(features=MAILS.features)
