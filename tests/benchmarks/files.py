@@ -38,7 +38,7 @@ from hyped_beam.io.writers.parquet import ParquetDatasetWriter
 from tests.benchmarks.light_flow import make_texts
 from tests.benchmarks.measure import Row, seconds
 
-ROWS = 4_000_000
+ROWS = 800_000
 GROUP_ROWS = 100_000
 NUMBERS = [f"n{index}" for index in range(18)]
 WRITERS: dict[str, type[Writer]] = {
