@@ -53,7 +53,7 @@ class Request:
         limit: How many of the first rows are read.
         overwrite: What is done with earlier output, instead of what the writers say.
         runner: The name of a runner profile.
-        num_proc: How many processes compute.
+        num_proc: How many processes compute; None for what the writers say.
         json: Whether to print JSON objects, for machines.
         modules: The modules with the nodes of a saved flow.
         rest: The arguments that are not ours: Beam's options.
@@ -68,7 +68,7 @@ class Request:
     limit: int | None
     overwrite: Literal["error", "replace", "resume"] | None
     runner: str
-    num_proc: int
+    num_proc: int | None
     json: bool
     modules: tuple[str, ...]
     rest: tuple[str, ...]
@@ -158,9 +158,8 @@ def _add_running(group: Any) -> None:
     group.add_argument(
         "--num-proc",
         type=_at_least_one,
-        default=1,
         metavar="N",
-        help="how many processes compute (1 by default)",
+        help="how many processes compute (by default the most that a writer of the job asks for, else 1)",
     )
     group.add_argument(
         "--runner", default="direct", metavar="NAME", help="where it runs (direct, this machine, by default)"

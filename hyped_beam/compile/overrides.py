@@ -44,7 +44,9 @@ def job_for(target: Target, request: Request) -> Job | None:
         _check_columns(job, request.source)
     writers = _writers({name: output.writer for name, output in job.outputs.items()}, job, request)
     outputs = {name: replace(output, writer=writers[name]) for name, output in job.outputs.items()}
-    path = request.outputs.get(AGGREGATES, job.aggregates_path)
+    # a try on some rows leaves the real aggregates alone
+    kept = job.aggregates_path if request.limit is None else None
+    path = request.outputs.get(AGGREGATES, kept)
     return _limited(replace(job, outputs=outputs, aggregates_path=path), request)
 
 

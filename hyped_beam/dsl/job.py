@@ -26,7 +26,7 @@ class _Output:
     writer: Writer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Job:
     """A source and named outputs; each call returns a job with one more.
 
@@ -43,6 +43,10 @@ class Job:
     outputs: Mapping[str, _Output]
     aggregators: Any = None
     aggregates_path: str | None = None
+
+    def __repr__(self) -> str:
+        outputs = ", ".join(f"{name!r} to {output.writer.path}" for name, output in self.outputs.items())
+        return f"Job({self.source}: {outputs or 'no rows'})"
 
     @checked_keywords
     def write(self, name: str = ROWS, collect: Any = None, to: Any = None) -> Job:

@@ -144,7 +144,7 @@ class BoundedJob:
             self.reader.scan(scan.columns, scan.condition),
             scan.shared_by(self.processes),
             self.destinations if is_last else (),
-            _empty_batch(self.plan),
+            _empty_batch(self.plan, scan.columns),
             resume=self.resume and is_last,
             marks=str(self._marks) if self._marks is not None and is_last else None,
             kept=str(self.work),
@@ -314,9 +314,9 @@ def _described(operation: Any) -> str:
     return f"{configuration} {source} {beside}"
 
 
-def _empty_batch(plan: Plan) -> pa.RecordBatch:
+def _empty_batch(plan: Plan, names: Sequence[str]) -> pa.RecordBatch:
     source = plan.graph.source.feature
-    columns = {name: pa.nulls(0, features.to_arrow(feature)) for name, feature in source.items()}
+    columns = {name: pa.nulls(0, features.to_arrow(source[name])) for name in names}
     return pa.RecordBatch.from_pydict(columns)
 
 

@@ -56,7 +56,7 @@ def make_program(levels: Levels, stage: Stage) -> Program:
     }
     return Program(
         takes=tuple(node.id for node in stage.takes),
-        columns=graph.source.operation.columns if stage.base == SOURCE_ROWS else (),
+        columns=_columns(graph, stage) if stage.base == SOURCE_ROWS else (),
         constants=_constants(graph, values),
         steps=steps,
         outputs=tuple(_output(graph, node) for node in stage.outputs),
@@ -75,6 +75,19 @@ def make_program(levels: Levels, stage: Stage) -> Program:
         base=stage.base,
         condition=_condition(graph, stage),
     )
+
+
+def _columns(graph: Graph, stage: Stage) -> tuple[str, ...]:
+    """The columns of the source that the stage needs."""
+    source = graph.source
+    edges = [
+        edge for node in (*stage.steps, *stage.combined, *stage.outputs) for edge in node.inputs.values()
+    ]
+    paths = [edge.path for edge in edges if edge.node == source.id]
+    if any(not path for path in paths):
+        return tuple(source.operation.columns)
+    named = {path[0] for path in paths}
+    return tuple(name for name in source.operation.columns if name in named)
 
 
 def _condition(graph: Graph, stage: Stage) -> Any:

@@ -74,7 +74,8 @@ def _packed(program: Program) -> dict[int, list[Combine]]:
 
 def _scan_head(plan: Plan, scan: Program, number: str) -> str:
     columns = scan.columns
-    known = len(columns) + plan.graph.source.operation.unread
+    source = plan.graph.source.operation
+    known = len(source.columns) + source.unread
     named = f": {', '.join(columns)}" if columns else ""
     chosen = "" if scan.condition is None else f", where {scan.condition}"
     return f"scan{number}: reads {len(columns)} of {_counted(known, 'column')}{named}{chosen}"

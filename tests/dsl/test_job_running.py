@@ -291,8 +291,10 @@ def test_a_job_that_fails_in_the_background_says_so_when_asked(folder: Path, tmp
 # -------------------------------------------------------------------------------------------- signals
 
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell that started the tests ignores
 sys.path.insert(0, str(Path(sys.argv[0]).parent))
 from test_job_running import waiting_job
 
@@ -312,9 +314,12 @@ def test_a_signal_ends_the_job_and_leaves_no_child_and_no_half_shard(
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, str(script), str(folder), str(tmp_path), str(num_proc), str(wait)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        until(lambda: records(tmp_path) or process.poll() is not None)
-        process.send_signal(number)
-        error = process.communicate(timeout=DEADLINE_SECONDS)[1]
+        try:
+            until(lambda: records(tmp_path) or process.poll() is not None)
+            process.send_signal(number)
+            error = process.communicate(timeout=DEADLINE_SECONDS)[1]
+        finally:
+            process.kill()
     assert process.returncode == -number, error
     until(lambda: not any(is_there(int(note.name)) for note in (tmp_path / "notes").iterdir()))
     if wait:
