@@ -490,6 +490,14 @@ class _BuiltFlow(DataFlow):
         return cls(features, source, outputs, graph, plan, state)
 
 
+def _features_hint(given: Any) -> str:
+    if given is None:  # as a stream says that does not know its columns
+        return 'say which columns the rows have: DataFlow(features={"text": "string"})'
+    if isinstance(given, (str, os.PathLike)):
+        return "give a reader of the files: DataFlow(features=ParquetReader(path))"
+    return "write DataFlow(features=ds.features)"
+
+
 def _read_features(given: Any) -> Any:
     try:
         return feature_types.as_features(given)
@@ -497,5 +505,5 @@ def _read_features(given: Any) -> Any:
         raise DefinitionError(
             f"features= takes the columns of a dataset: {error}",
             site=CallSite.nearest(),
-            hint="write DataFlow(features=ds.features)",
+            hint=_features_hint(given),
         ) from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyped_beam.dsl.keywords import checked_keywords
 from hyped_beam.dsl.outputs import ROWS, graph_with_sinks, plan_of
+from hyped_beam.dsl.rows import Split
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
 from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.writers.base import Writer
@@ -81,6 +82,13 @@ class Job:
         if collect is None:
             raise DefinitionTypeError(
                 "collect= is missing", site=CallSite.nearest(), hint="say which columns: collect={...}"
+            )
+        if isinstance(collect, Split):
+            first = next(iter(collect))
+            raise DefinitionTypeError(
+                f"a split is one output for each of its parts: {', '.join(collect)}",
+                site=CallSite.nearest(),
+                hint=f'write one for each: .write("{first}", collect=parts.{first}, to=...)',
             )
         made = replace(self, outputs={**self.outputs, name: _Output(collect, to)})
         made.plan()  # what is wrong is said on this line
