@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from hyped_beam.errors import DefinitionError, InputError
+from hyped_beam.errors import DefinitionError, FlowError, InputError
 from hyped_beam.execute.known import Late
 from hyped_beam.execute.timing import Timings, add_timings
 from hyped_beam.io import commit
@@ -200,6 +200,9 @@ class BoundedJob:
                 claim.withdraw()
             raise
         except BaseException:
+            # an interruption may strike between the making of a file and the note of it
+            with contextlib.suppress(FlowError, OSError):
+                self.remove_unfinished()
             for claim in self.claims:
                 claim.withdraw_if_empty()
             raise
