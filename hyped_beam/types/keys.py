@@ -88,9 +88,9 @@ def _encoded(column: pa.Array) -> tuple[Codes, int]:
         column = pc.cast(column, pa.float32())
     if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
         column = pc.cast(column, pa.large_string() if pa.types.is_string_view(kind) else pa.large_binary())
-    encoded = column if pa.types.is_dictionary(kind) else normal(column).dictionary_encode("encode")
     if pa.types.is_dictionary(kind):
         return _encoded(column.dictionary_decode())
+    encoded = normal(column).dictionary_encode("encode")
     return encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
 
 
