@@ -194,11 +194,21 @@ def test_a_built_flow_works_in_forked_children_and_where_it_is_unpickled(flow: D
     assert copy.batch_process({"n": [7]}) == {"n": [8]}
 
 
-@pytest.mark.parametrize("given", [None, 3, "text", ["text"], {1: datasets.Value("string")}], ids=repr)
-def test_what_is_no_features_is_refused(given: Any):
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (None, 'say which columns the rows have: DataFlow(features={"text": "string"})'),
+        ("text", "give a reader of the files: DataFlow(features=ParquetReader(path))"),
+        (3, "write DataFlow(features=ds.features)"),
+        (["text"], "write DataFlow(features=ds.features)"),
+        ({1: datasets.Value("string")}, "write DataFlow(features=ds.features)"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_features_is_refused(given: Any, hint: str):
     with pytest.raises(DefinitionError, match="features= takes the columns of a dataset") as caught:
         DataFlow(features=given)
-    assert caught.value.hint == "write DataFlow(features=ds.features)"
+    assert caught.value.hint == hint
 
 
 def test_features_come_from_whatever_has_them():
