@@ -7,6 +7,7 @@ import pickle
 
 import datasets
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -62,6 +63,37 @@ def test_types_of_folders_may_be_declared(tmp_path, read_all):
     assert list(TextReader(tmp_path, features={"text": "string"}).features) == ["text"]
     with pytest.raises(InputError, match=r"the folder day=2024-01-31 of .*x.txt does not tell a int64"):
         _ = TextReader(tmp_path, features={"day": "int64", "text": "string"}).features
+
+
+def test_folders_tell_labels_by_name_or_number(tmp_path, read_all):
+    names = {"label=spam": "a", "label=ham": "b", "label=1": "c", "label=-1": "d"}
+    put(tmp_path, {f"{folder}/x.txt": text for folder, text in names.items()})
+    put(tmp_path, {"label=__HIVE_DEFAULT_PARTITION__/x.txt": "e"})
+    features = {"text": "string", "label": datasets.ClassLabel(names=["ham", "spam"])}
+    source = TextReader(tmp_path, features=features)
+    assert source.features["label"].names == ["ham", "spam"]
+    found = {row["text"]: row["label"] for row in rows_of(source, read_all)}
+    assert found == {"a": 1, "b": 0, "c": 1, "d": -1, "e": None}
+    scan = source.scan(["text"], pc.field("label") == 1)
+    chosen = {
+        row["text"] for part in source.ranges() for batch in scan.read(part) for row in batch.to_pylist()
+    }
+    assert {"a", "c"} <= chosen < set(found)
+
+
+@pytest.mark.parametrize(
+    ("folder", "hint"),
+    [
+        ("label=spamm", "did you mean 'spam'? its names are ham, spam"),
+        ("label=2", "its names are ham, spam"),
+    ],
+)
+def test_folders_that_are_no_labels(tmp_path, folder, hint):
+    put(tmp_path, {"label=ham/x.txt": "a", f"{folder}/x.txt": "b"})
+    features = {"text": "string", "label": datasets.ClassLabel(names=["ham", "spam"])}
+    with pytest.raises(InputError, match=f"the folder {folder} of .*x.txt is no label of 'label'") as caught:
+        _ = TextReader(tmp_path, features=features).features
+    assert caught.value.hint == hint
 
 
 def test_values_are_unquoted_and_leading_zeros_kept(tmp_path, read_all):

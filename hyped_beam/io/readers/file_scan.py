@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from hyped_beam.errors import InputError
-from hyped_beam.io.readers import partitions
 from hyped_beam.io.readers.base import BATCH_ROWS, Piece, Range, Scan, batch_of, recut
 from hyped_beam.io.readers.conditions import Condition
+from hyped_beam.io.readers.partitions import FolderColumn, may_meet
 from hyped_beam.types.arrays import conform, full
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ class FileScan(Scan):
         reader: The reader, without features.
         columns: Names of the columns.
         schema: Names and Arrow types of all columns of the source.
-        partitions: Names of the columns that folders tell.
+        told: The columns that folders tell.
         condition: What may be used to read less; see `Reader.scan`.
     """
 
     reader: FileReader
     columns: tuple[str, ...]
     schema: pa.Schema
-    partitions: tuple[str, ...] = ()
+    told: tuple[FolderColumn, ...] = ()
     condition: Condition | None = None
 
     def read(self, part: Range) -> Iterator[pa.RecordBatch]:
@@ -61,7 +61,7 @@ class FileScan(Scan):
     def _may_meet(self, piece: Piece) -> bool:
         if self.condition is None:
             return True
-        if self._told and not partitions.may_meet(piece.path, self._told, self.condition):
+        if self.told and not may_meet(piece.path, self.told, self.condition):
             return False
         return self.reader.may_meet(piece, self.condition)
 
@@ -84,8 +84,8 @@ class FileScan(Scan):
 
     def _column(self, name: str, stored: dict[str, pa.Array], piece: Piece, row: int, rows: int) -> pa.Array:
         arrow_type = self.schema.field(name).type
-        if name in self.partitions:
-            return full(partitions.scalar_of(piece.path, name, arrow_type), rows)
+        if name in self._told:
+            return full(self._told[name].value_in(piece.path), rows)
         if name == self.reader.origin:
             return _origin(piece, row, rows)
         try:
@@ -96,12 +96,12 @@ class FileScan(Scan):
     @cached_property
     def _stored(self) -> pa.Schema:
         """The columns that stand in the files."""
-        told = {*self.partitions, self.reader.origin}
+        told = {*self._told, self.reader.origin}
         return pa.schema([self.schema.field(name) for name in self.columns if name not in told])
 
     @cached_property
-    def _told(self) -> dict[str, pa.DataType]:
-        return {name: self.schema.field(name).type for name in self.partitions}
+    def _told(self) -> dict[str, FolderColumn]:
+        return {column.name: column for column in self.told}
 
 
 def _shared(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:

@@ -21,6 +21,7 @@ from hyped_beam.io.readers.agreement import check_holds, common_features, near
 from hyped_beam.io.readers.base import Block, Piece, Range, Reader, pack
 from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.file_scan import FileScan
+from hyped_beam.io.readers.partitions import FolderColumn
 from hyped_beam.io.remote import explained
 from hyped_beam.types import features as features_of
 
@@ -29,7 +30,8 @@ class FileReader(Reader):
     """A source that is files of one format.
 
     Folders named `group=spam` give their rows a column `group`, an int64 where all values are whole numbers
-    and a string otherwise, unless the files have such a column or `features=` says what it is.
+    and a string otherwise, unless the files have such a column or `features=` says what it is. Declared as a
+    `ClassLabel`, it is told by the names of its labels, or their numbers.
 
     Args:
         paths: A file, a glob (`mail/*.parquet`, `mail/**/*.parquet`), a folder, or a list of these, each a
@@ -143,26 +145,27 @@ class FileReader(Reader):
     # ---------------------------------------------------------------------------------- what they share
 
     @cached_property
-    def _columns(self) -> tuple[Any, dict[str, pa.DataType]]:
-        """The features of all columns, and the types of those that folders tell."""
+    def _columns(self) -> tuple[Any, tuple[FolderColumn, ...]]:
+        """The features of all columns, and those that folders tell."""
         files = self.files()
-        told = partitions.types_of(files) if self.hive_partitioning else {}
+        types = partitions.types_of(files) if self.hive_partitioning else {}
         if self.declared is None:
             features = dict(self.stored_features(files))
-            told = {name: arrow_type for name, arrow_type in told.items() if name not in features}
-            features |= {name: features_of.from_arrow(arrow_type) for name, arrow_type in told.items()}
+            told = [name for name in types if name not in features]
+            features |= {name: features_of.from_arrow(types[name]) for name in told}
         else:
             features = dict(self.declared)
-            told = {name: features_of.to_arrow(features[name]) for name in told if name in features}
+            told = [name for name in types if name in features]
             self.check_declared(files, {name: features[name] for name in features if name not in told})
+        columns = tuple(_folder_column(name, features[name]) for name in told)
         for file in files:
-            for name, arrow_type in told.items():
-                partitions.scalar_of(file.uri, name, arrow_type)
+            for column in columns:
+                column.value_in(file.uri)
         if self.origin is not None:
             if self.origin in features:
                 raise InputError(f"{self} has a column {self.origin!r}", hint="give origin= another name")
             features[self.origin] = {"path": features_of.value("string"), "row": features_of.value("int64")}
-        return features_of.as_features(features), told
+        return features_of.as_features(features), columns
 
     @property
     def features(self) -> Any:
@@ -213,7 +216,7 @@ class FileReader(Reader):
         bare = self.model_copy(update={"declared": None})
         bare.__dict__.pop("_columns", None)  # what was cached is a driver's; workers import no `datasets`
         schema = pa.schema([(name, features_of.to_arrow(feature)) for name, feature in features.items()])
-        return FileScan(bare, tuple(columns), schema, tuple(told), Condition.bound(condition, schema))
+        return FileScan(bare, tuple(columns), schema, told, Condition.bound(condition, schema))
 
     def fingerprint(self) -> str:
         """Of the configuration and of each file's path, size and time of change."""
@@ -224,6 +227,11 @@ class FileReader(Reader):
     def __str__(self) -> str:
         more = ", ..." if len(self.paths) > 2 else ""  # noqa: PLR2004 - a line's worth of paths
         return f"{type(self).__name__}({', '.join(map(repr, self.paths[:2]))}{more})"
+
+
+def _folder_column(name: str, feature: Any) -> FolderColumn:
+    labels = tuple(feature.names) if features_of.is_class_label(feature) else ()
+    return FolderColumn(name, features_of.to_arrow(feature), labels)
 
 
 def _counted(reader: FileReader, files: Mapping[str, FileInfo], ranges: Sequence[Range]) -> list[Range]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hyped_beam.errors import InputError
+from hyped_beam.errors import InputError, nearest_name
 from hyped_beam.io.filesystem import FileInfo
 from hyped_beam.io.readers.conditions import Condition
 
@@ -18,6 +19,8 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 FOLDER = re.compile(r"([^=/?]+)=([^/]*)")
 # Numbers that come back as they were written: no sign of plus, no leading zeros, within 64 bits.
 WHOLE_NUMBER = re.compile(r"0|-?[1-9]\d{0,17}")
+NO_LABEL = -1
+"""What `datasets` has in a `ClassLabel` where there is none."""
 
 
 def values_of(uri: str) -> dict[str, str | None]:
@@ -56,24 +59,53 @@ def types_of(files: Sequence[FileInfo]) -> dict[str, pa.DataType]:
     return types
 
 
-def scalar_of(uri: str, name: str, arrow_type: pa.DataType) -> pa.Scalar:
-    """The value of a column in all rows of a file.
+@dataclass(frozen=True)
+class FolderColumn:
+    """A column that folders tell; what of it travels to the workers, who know no features.
 
-    Raises:
-        InputError: The value is not of the type.
+    Attributes:
+        name: Its name.
+        arrow_type: The type of its values.
+        labels: The names that stand for 0, 1, ... where it is a `ClassLabel`, else empty.
     """
-    text = values_of(uri).get(name)
-    try:
-        return pc.cast(pa.scalar(text, pa.string()), arrow_type)
-    except pa.ArrowException:
-        message = f"the folder {name}={text} of {uri} does not tell a {arrow_type}"
-        raise InputError(message, hint=f"declare what it is: features={{{name!r}: 'string'}}") from None
+
+    name: str
+    arrow_type: pa.DataType
+    labels: tuple[str, ...] = ()
+
+    def value_in(self, uri: str) -> pa.Scalar:
+        """The value in all rows of a file.
+
+        Raises:
+            InputError: The folder does not tell a value of the type.
+        """
+        text = values_of(uri).get(self.name)
+        if self.labels and text is not None:
+            return pa.scalar(self._number_of(text, uri), self.arrow_type)
+        try:
+            return pc.cast(pa.scalar(text, pa.string()), self.arrow_type)
+        except pa.ArrowException:
+            message = f"the folder {self.name}={text} of {uri} does not tell a {self.arrow_type}"
+            raise InputError(
+                message, hint=f"declare what it is: features={{{self.name!r}: 'string'}}"
+            ) from None
+
+    def _number_of(self, text: str, uri: str) -> int:
+        """The number of a label, of which folders tell the name, or the number as our writers do."""
+        if text in self.labels:
+            return self.labels.index(text)
+        if WHOLE_NUMBER.fullmatch(text) and NO_LABEL <= int(text) < len(self.labels):
+            return int(text)
+        shown = ", ".join(self.labels[:20]) + (", ..." if len(self.labels) > 20 else "")  # noqa: PLR2004 - a line
+        close = nearest_name(text, self.labels)
+        hint = f"did you mean {close!r}? its names are {shown}" if close else f"its names are {shown}"
+        raise InputError(f"the folder {self.name}={text} of {uri} is no label of {self.name!r}", hint=hint)
 
 
-def may_meet(uri: str, types: Mapping[str, pa.DataType], condition: Condition) -> bool:
+def may_meet(uri: str, columns: Iterable[FolderColumn], condition: Condition) -> bool:
     """Whether a row of a file may meet a condition, by what its folders tell."""
     guarantee = pc.scalar(True)  # noqa: FBT003 - a constant
-    for name, arrow_type in types.items():
-        value = scalar_of(uri, name, arrow_type)
-        guarantee &= pc.field(name) == value if value.is_valid else pc.field(name).is_null()
+    for column in columns:
+        value = column.value_in(uri)
+        guarantee &= pc.field(column.name) == value if value.is_valid else pc.field(column.name).is_null()
     return condition.allows(guarantee)
