@@ -79,6 +79,11 @@ OUTPUTS = [
         ("locked", "ermission"),
         make=_read_only,
     ),
+    Case(
+        "an ending that tells no format",
+        f"{RUN} --output texts.xlsx",
+        ("'.xlsx'", "'texts.xlsx'", ".parquet, .arrow, .jsonl"),
+    ),
     Case("a place that there is no file system for", f"{RUN} --output nofs://host/out", ("nofs",)),
     Case("an output that the job has not", f"{RUN} --output text=other", ("'text'", "did you mean 'texts'")),
     Case(
