@@ -32,13 +32,13 @@ IN_FLIGHT_PER_WORKER = 4
 """How many tasks in order there are for each worker: under way, ready, or waiting for one before them."""
 
 _KEEP_MEMORY = {
-    "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
     "MALLOC_TOP_PAD_": str(16 << 20),
 }
-"""Where a worker's memory comes from. By default it goes back to the system after each batch, and is cleared
-page by page when it is taken again for the next: a third of the time of a light flow."""
+"""Memory of a worker that is not Arrow's goes back to the system after each batch by default, and is cleared
+page by page when it is taken again for the next: a third of the time of a light flow. Arrow's own allocator
+keeps what it needs and stays flat; from the system's, a worker's memory grows with the size of its ranges."""
 
 
 class OpenJob(Protocol):
