@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import os
 import pickle
+from itertools import pairwise
 
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hyped_beam.errors import DefinitionError, InputError, UnknownNameError
 from hyped_beam.io.readers import base
 from hyped_beam.io.readers.arrow import ArrowReader
-from hyped_beam.io.readers.base import BATCH_BYTES, BATCH_ROWS, Block, Range, pack, recut, scan_cuts
+from hyped_beam.io.readers.base import (
+    BATCH_BYTES,
+    BATCH_ROWS,
+    FINEST_BLOCKS,
+    RANGES_OF_SMALL_SOURCE,
+    SMALLEST_RANGE_ROWS,
+    Block,
+    Range,
+    blocks_of_batches,
+    pack,
+    recut,
+    scan_cuts,
+)
 from hyped_beam.io.readers.parquet import ParquetReader
 
 
@@ -174,17 +189,33 @@ def test_after_rows_that_only_reading_tells_nothing_is_known():
 
 
 def test_scan_batches_are_cut_by_rows_and_bytes():
-    assert list(scan_cuts([(1000, 10_000)] * 131)) == [(0, 65, 65_000), (65, 130, 65_000), (130, 131, 1000)]
-    assert list(scan_cuts([(200_000, 1)])) == [(0, 1, 50_000)]
-    assert list(scan_cuts([(100, 2 * BATCH_BYTES + 1)])) == [(0, 1, 34)]
-    assert list(scan_cuts([(3, 100 * BATCH_BYTES)])) == [(0, 1, 1)]
-    assert list(scan_cuts([(10, 1), (BATCH_ROWS + 1, 1), (10, 1), (0, 0)])) == [
+    assert list(scan_cuts([1000] * 131, [10_000] * 131)) == [
+        (0, 65, 65_000),
+        (65, 130, 65_000),
+        (130, 131, 1000),
+    ]
+    assert list(scan_cuts([200_000], [1])) == [(0, 1, 50_000)]
+    assert list(scan_cuts([100], [2 * BATCH_BYTES + 1])) == [(0, 1, 34)]
+    assert list(scan_cuts([3], [100 * BATCH_BYTES])) == [(0, 1, 1)]
+    assert list(scan_cuts([10, BATCH_ROWS + 1, 10, 0], [1, 1, 1, 0])) == [
         (0, 1, 10),
         (1, 2, 32_769),
         (2, 4, 10),
     ]
-    assert list(scan_cuts([])) == []
-    assert list(scan_cuts([(0, 0)])) == []
+    assert list(scan_cuts([], [])) == []
+    assert list(scan_cuts([0], [0])) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 200_000), st.integers(0, 3 * BATCH_BYTES)), max_size=60))
+def test_blocks_hold_all_rows_in_order(stored: list[tuple[int, int]]):
+    counts, sizes = [rows for rows, _ in stored], [size for _, size in stored]
+    blocks = blocks_of_batches(counts, sizes)
+    assert sum(block.rows for block in blocks) == sum(counts)
+    assert all(block.stop - block.start == block.rows > 0 for block in blocks)
+    assert all(one.stop == after.start for one, after in pairwise(blocks))
+    assert len(blocks) <= 2 * (FINEST_BLOCKS + 1) + len(stored) + sum(sizes) // BATCH_BYTES
+    most = max(sum(counts) // RANGES_OF_SMALL_SOURCE, SMALLEST_RANGE_ROWS)
+    assert all(block.rows <= min(most, BATCH_ROWS) for block in blocks)
 
 
 def test_recut_gives_exact_rows():

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from hyped_beam.io.filesystem import FileInfo, locate
 from hyped_beam.io.paths import Paths
-from hyped_beam.io.readers.base import Block, Piece, joined, rows_per_batch, rows_per_block, scan_cuts
+from hyped_beam.io.readers.base import Block, Piece, blocks_of_batches, rows_per_batch
 from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.files import FileReader, damaged, present
 from hyped_beam.io.readers.mapped import FILE_FORMAT, opened
@@ -45,21 +45,13 @@ class ArrowReader(FileReader):
         return opened(file).schema
 
     def blocks_of(self, file: FileInfo) -> list[Block]:
-        """A block for each stored batch, several for a large one; one for a remote or compressed file."""
+        """Blocks of stored batches, several for a large one; one for a remote or compressed file."""
         if not _is_local(file.uri):
             return [Block(0, None, file.size, None)]
         mapped = opened(file)
         if mapped.compressed:
             return [Block(0, None, file.size, None)]
-        blocks = []
-        start = 0
-        for count, size in zip(mapped.counts, mapped.sizes, strict=True):
-            step = rows_per_block(count, size, mapped.num_rows)
-            for first in range(0, count, step):
-                rows = min(step, count - first)
-                blocks.append(Block(start + first, start + first + rows, size * rows // count, rows))
-            start += count
-        return blocks
+        return blocks_of_batches(mapped.counts, mapped.sizes)
 
     def read_piece(
         self,
@@ -85,13 +77,7 @@ class ArrowReader(FileReader):
             except (pa.ArrowException, OSError) as error:
                 raise damaged(piece.path, self.kind, error) from error
             return
-        parts = mapped.parts(piece.start, mapped.num_rows if piece.stop is None else piece.stop)
-        for first, stop, rows in scan_cuts((part.rows, part.size) for part in parts):
-            held = [mapped.read(part) for part in parts[first:stop]]
-            batch = joined([stored.select(columns) for stored in held])
-            for start in range(0, batch.num_rows, rows):
-                yield batch.slice(start, rows)
-            mapped.release(held)
+        yield from mapped.read(piece.start, mapped.num_rows if piece.stop is None else piece.stop, columns)
 
 
 def _is_local(uri: str) -> bool:

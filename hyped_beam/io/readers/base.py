@@ -10,8 +10,9 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 from typing_extensions import Self
 
@@ -23,9 +24,13 @@ RANGE_BYTES = 64 << 20
 RANGES_OF_SMALL_SOURCE = 16
 SMALLEST_RANGE_BYTES = 4 << 20
 SMALLEST_RANGE_ROWS = 64
+FINEST_BLOCKS = 16 * RANGES_OF_SMALL_SOURCE
+"""Into about how many blocks a file is cut at most that could be cut anywhere: ranges are even enough."""
 
 BATCH_ROWS = 65_536
 BATCH_BYTES = 8 << 20
+
+Counts: TypeAlias = "Sequence[int] | np.ndarray[Any, np.dtype[np.int64]]"
 
 
 def cuts() -> str:
@@ -252,10 +257,35 @@ def _pieces(path: str, blocks: Sequence[Block]) -> Iterator[Piece]:
         row = None if row is None or block.rows is None else row + block.rows
 
 
-def rows_per_block(rows: int, size: int, rows_of_file: int) -> int:
-    """How finely a stored batch is cut that can be read in parts: as the ranges of a small source need it."""
-    share = max(rows_of_file // RANGES_OF_SMALL_SOURCE, SMALLEST_RANGE_ROWS)
-    return min(rows_per_batch(rows, size), share)
+def blocks_of_batches(rows: Counts, sizes: Counts) -> list[Block]:
+    """Where a file of stored batches, which are read in parts too, is cut at the finest.
+
+    Small neighbours are put together and large ones cut, as the ranges of a small source need it.
+
+    Args:
+        rows: Rows of each stored batch.
+        sizes: Bytes of each.
+    """
+    counts, bounds = np.asarray(rows, np.int64), np.cumsum(sizes, dtype=np.int64)
+    if len(counts) == 0:
+        return []
+    share = min(max(int(bounds[-1]) // FINEST_BLOCKS, 1), SMALLEST_RANGE_BYTES)
+    places = (bounds - np.asarray(sizes, np.int64)) // share  # by where they begin
+    firsts = np.flatnonzero(np.diff(places, prepend=-1))
+    most = max(int(counts.sum()) // RANGES_OF_SMALL_SOURCE, SMALLEST_RANGE_ROWS)
+    blocks: list[Block] = []
+    start = 0
+    for held, size in zip(
+        np.add.reduceat(counts, firsts).tolist(),
+        np.add.reduceat(np.asarray(sizes, np.int64), firsts).tolist(),
+        strict=True,
+    ):
+        step = min(rows_per_batch(held, size), most)
+        for first in range(0, held, step):
+            taken = min(step, held - first)
+            blocks.append(Block(start + first, start + first + taken, size * taken // held, taken))
+        start += held
+    return blocks
 
 
 def rows_per_batch(rows: int, size: int) -> int:
@@ -264,30 +294,34 @@ def rows_per_batch(rows: int, size: int) -> int:
     return max(-(-rows // min(parts, max(rows, 1))), 1)
 
 
-def scan_cuts(sizes: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+def scan_cuts(rows: Counts, sizes: Counts) -> Iterator[tuple[int, int, int]]:
     """How consecutive blocks become scan batches: small ones are put together, large ones cut evenly.
 
     Args:
-        sizes: Rows and bytes of each block.
+        rows: Rows of each block.
+        sizes: Bytes of each block.
 
     Yields:
         The first block, one past the last, and the rows of each batch made of them (the last has the rest).
     """
-    first = index = rows = size = 0
-    for index, (more_rows, more_size) in enumerate(sizes):
-        large = more_rows > BATCH_ROWS or more_size > BATCH_BYTES
-        full = rows + more_rows > BATCH_ROWS or size + more_size > BATCH_BYTES
-        if (large or full) and rows:
-            yield first, index, rows
-        if large or full:
-            first, rows, size = index, 0, 0
-        if large:
-            yield index, index + 1, rows_per_batch(more_rows, more_size)
-            first = index + 1
-        else:
-            rows, size = rows + more_rows, size + more_size
-    if rows:
-        yield first, index + 1, rows
+    row_ends = np.concatenate([[0], np.cumsum(rows, dtype=np.int64)])
+    size_ends = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    first, blocks = 0, len(row_ends) - 1
+    while first < blocks:
+        stop = int(
+            min(
+                np.searchsorted(row_ends, row_ends[first] + BATCH_ROWS, side="right"),
+                np.searchsorted(size_ends, size_ends[first] + BATCH_BYTES, side="right"),
+            )
+            - 1
+        )
+        is_large = stop == first
+        stop = max(stop, first + 1)
+        held = int(row_ends[stop] - row_ends[first])
+        if held:
+            size = int(size_ends[stop] - size_ends[first])
+            yield first, stop, rows_per_batch(held, size) if is_large else held
+        first = stop
 
 
 def recut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:

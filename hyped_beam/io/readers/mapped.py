@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import mmap
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate, islice
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from hyped_beam.errors import InputError
 from hyped_beam.io.filesystem import FileInfo, locate
+from hyped_beam.io.readers.base import batch_of, joined, scan_cuts
 from hyped_beam.io.readers.files import damaged
 
 FILE_FORMAT = b"ARROW1"
@@ -21,24 +21,6 @@ FILE_FORMAT = b"ARROW1"
 FILES_KEPT_OPEN = 64
 # The system maps what lies around the head of each batch with it.
 BATCHES_BETWEEN_RELEASES = 256
-# A batch is some kilobytes of its own; of those beyond these only the positions are kept.
-BATCHES_KEPT = 2_048
-
-
-class BatchPart(NamedTuple):
-    """Rows of one stored batch.
-
-    Attributes:
-        batch: Which one.
-        start: The first row.
-        rows: How many.
-        size: Bytes.
-    """
-
-    batch: int
-    start: int
-    rows: int
-    size: int
 
 
 class MappedFile:
@@ -57,78 +39,99 @@ class MappedFile:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._buffer = pa.py_buffer(self._map)
         self._is_file = self._map[: len(FILE_FORMAT)] == FILE_FORMAT
-        source = pa.BufferReader(self._buffer)
-        self._reader = pa.ipc.open_file(source) if self._is_file else pa.ipc.open_stream(source)
+        self._source = pa.BufferReader(self._buffer)
+        self._reader = pa.ipc.open_file(self._source) if self._is_file else pa.ipc.open_stream(self._source)
         self.schema = self._reader.schema
         self.compressed = any(not self._lies_within(batch) for batch in self._first_with_data())
-        self.counts: list[int] = []
-        self.sizes: list[int] = []
-        self._positions: list[int] = []
+        counts: list[int] = []
+        sizes: list[int] = []
+        positions: list[int] = []
         self._kept: list[pa.RecordBatch] = []
         if not self.compressed:
-            self._index(source)
-        self._ends = list(accumulate(self.counts))
-        self.num_rows = self._ends[-1] if self._ends else 0
+            for batch, position in self._in_order():
+                counts.append(batch.num_rows)
+                # The buffers of a stored batch are its own, and `nbytes` costs thirty times as much.
+                sizes.append(batch.get_total_buffer_size())
+                positions.append(position)
+                if len(counts) % BATCHES_BETWEEN_RELEASES == 0:
+                    self._release()
+            self._release()
+        self.counts, self.sizes = np.array(counts, np.int64), np.array(sizes, np.int64)
+        self._positions = np.array(positions, np.int64)
+        self._ends = np.cumsum(self.counts)
+        self.num_rows = int(self._ends[-1]) if counts else 0
 
-    def _index(self, source: Any) -> None:
-        """Find the stored batches."""
-        keep_all = any(_holds_dictionary(field.type) for field in self.schema)  # theirs stand elsewhere
-        position = source.tell()
-        for batch in self._in_file() if self._is_file else self._reader:
-            self.counts.append(batch.num_rows)
-            # The buffers of a stored batch are its own, and `nbytes` costs thirty times as much.
-            self.sizes.append(batch.get_total_buffer_size())
-            self._positions.append(position)
-            position = source.tell()
-            if keep_all or len(self._kept) < BATCHES_KEPT:
+    def _in_order(self) -> Iterator[tuple[pa.RecordBatch, int]]:
+        """The stored batches, each with where its message begins, which a stream alone needs."""
+        if self._is_file:
+            for index in range(self._reader.num_record_batches):
+                yield self._reader.get_batch(index), 0
+            return
+        keeps = any(_holds_dictionary(field.type) for field in self.schema)  # theirs stand elsewhere
+        position = self._source.tell()
+        for batch in self._reader:
+            if keeps:
                 self._kept.append(batch)
-            if len(self.counts) % BATCHES_BETWEEN_RELEASES == 0:
-                self._release()
-        self._release()
-
-    def _in_file(self) -> Iterator[pa.RecordBatch]:
-        return (self._reader.get_batch(index) for index in range(self._reader.num_record_batches))
+            yield batch, position
+            position = self._source.tell()
 
     def stored(self) -> Iterator[pa.RecordBatch]:
         """The batches as they are stored, one at a time."""
-        return self._in_file() if self._is_file else iter(pa.ipc.open_stream(pa.BufferReader(self._buffer)))
+        if not self._is_file:
+            return iter(pa.ipc.open_stream(pa.BufferReader(self._buffer)))
+        return (self._reader.get_batch(index) for index in range(self._reader.num_record_batches))
 
-    def _batch(self, index: int) -> pa.RecordBatch:
-        if index < len(self._kept):
-            return self._kept[index]
-        if self._is_file:
-            return self._reader.get_batch(index)
-        message = pa.ipc.read_message(pa.BufferReader(self._buffer.slice(self._positions[index])))
-        return pa.ipc.read_record_batch(message, self.schema)
+    def read(self, start: int, stop: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Rows from-to as scan batches, where they lie if they are stored in batches large enough.
 
-    def parts(self, start: int, stop: int) -> list[BatchPart]:
-        """The parts of stored batches that make up rows from-to."""
-        found = []
-        index = bisect_right(self._ends, start)
-        while start < stop:
-            count, size = self.counts[index], self.sizes[index]
-            begin, end = self._ends[index] - count, min(stop, self._ends[index])
-            if end > start:
-                found.append(BatchPart(index, start - begin, end - start, size * (end - start) // count))
-            start, index = end, index + 1
-        return found
-
-    def read(self, part: BatchPart) -> pa.RecordBatch:
-        """A part of a stored batch, where it lies."""
-        batch = self._batch(part.batch)
-        return batch if part.rows == batch.num_rows else batch.slice(part.start, part.rows)
-
-    def release(self, batches: Sequence[pa.RecordBatch]) -> None:
-        """Let the system take back the memory of batches that were read.
-
-        Who still holds them reads them from the file again; without this a process grows by all it has read.
+        The memory of what was read goes back to the system: who still holds it reads it from the file again.
+        Without this a process grows by all that it has read.
         """
-        outer = (batches[0], batches[-1]) if batches else ()  # stored one after the other
+        first = int(np.searchsorted(self._ends, start, side="right"))
+        end = int(np.searchsorted(self._ends, stop, side="left")) + 1
+        counts, sizes = self.counts[first:end].copy(), self.sizes[first:end].copy()
+        skipped = start - int(self._ends[first] - counts[0]) if len(counts) else 0
+        for place, cut in ((0, skipped), (-1, int(self._ends[first:end][-1:].sum()) - stop)):
+            if cut > 0:
+                sizes[place] -= sizes[place] * cut // counts[place]
+                counts[place] -= cut
+        reads = self._reading(columns)
+        for begin, past, rows in scan_cuts(counts, sizes):
+            held = reads(first + begin, first + past)
+            batch = joined(held).select(columns) if columns else None
+            offset, total = (skipped if begin == 0 else 0), int(counts[begin:past].sum())
+            for at in range(0, total, rows):
+                taken = min(rows, total - at)
+                yield batch_of([], [], taken) if batch is None else batch.slice(offset + at, taken)
+            self._forget(held)
+
+    def _reading(self, columns: Sequence[str]) -> Callable[[int, int], list[pa.RecordBatch]]:
+        """What reads stored batches from-to, of some columns; a cursor that nobody else has."""
+        if not columns:
+            return lambda _first, _stop: []
+        if self._kept:
+            return lambda first, stop: [batch.select(columns) for batch in self._kept[first:stop]]
+        if self._is_file:
+            return lambda first, stop: [
+                self._reader.get_batch(index).select(columns) for index in range(first, stop)
+            ]
+        fields = [self.schema.get_field_index(name) for name in columns]
+        source = pa.BufferReader(self._buffer)
+        stream = pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(included_fields=fields))
+
+        def read(first: int, stop: int) -> list[pa.RecordBatch]:
+            source.seek(int(self._positions[first]))
+            return [stream.read_next_batch() for _ in range(first, stop)]
+
+        return read
+
+    def _forget(self, batches: Sequence[pa.RecordBatch]) -> None:
+        """Let the system take back the memory of neighbouring batches."""
+        outer = (batches[0], batches[-1]) if batches else ()
         spans = [span for batch in outer for span in self._spans(batch)]
         if spans:
             start = min(first for first, _ in spans) // mmap.PAGESIZE * mmap.PAGESIZE
-            stop = max(last for _, last in spans)
-            self._release(start, stop - start)
+            self._release(start, max(last for _, last in spans) - start)
 
     def _release(self, start: int = 0, length: int | None = None) -> None:
         if hasattr(self._map, "madvise"):  # not on Windows

@@ -53,10 +53,9 @@ class ParquetReader(FileReader):
         import pyarrow.parquet as pq
 
         metadata = footer(present(piece.path))
-        sizes = [
-            (group.num_rows, group.total_byte_size)
-            for group in map(metadata.row_group, _numbers(piece, metadata))
-        ]
+        groups = [metadata.row_group(number) for number in _numbers(piece, metadata)]
+        counts = [group.num_rows for group in groups]
+        sizes = [group.total_byte_size for group in groups]
         met = _met(piece, metadata, condition)
         filesystem, path = locate(piece.path)
         with filesystem.open_input(path) as source:
@@ -64,8 +63,8 @@ class ParquetReader(FileReader):
             # a scan batch are then fetched at once.
             file = pq.ParquetFile(source, metadata=metadata, pre_buffer=not filesystem.is_local)
             row = 0
-            for first, end, rows in scan_cuts(sizes):
-                total = sum(count for count, _ in sizes[first:end])
+            for first, end, rows in scan_cuts(counts, sizes):
+                total = sum(counts[first:end])
                 chosen = list(range(piece.start + first, piece.start + end))
                 if any(number in met for number in chosen):
                     try:
