@@ -107,19 +107,23 @@ class NodeError(FlowError):
     Attributes:
         node: Name of the node.
         row: Number of the row in the source, or None where it is not known.
+        data_file: The file of the source that the row is from; empty where it is not known.
+        data_row: Number of the row in that file, or None where it is not known.
         values: The node's inputs at that row, cut to a line.
         cause: Type and message of what was raised.
         trace: The traceback of what was raised, as text.
         raised_in: The line of the user's code that raised; empty where it is this package's or a library's.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a report, all by name
         self,
         *,
         node: str,
         cause: str,
         site: CallSite | None,
         row: int | None = None,
+        data_file: str = "",
+        data_row: int | None = None,
         values: str = "",
         trace: str = "",
         raised_in: str = "",
@@ -127,10 +131,14 @@ class NodeError(FlowError):
     ) -> None:
         at = "" if row is None else f" at row {row}"
         shown = f"\n  raised in: {raised_in}" if raised_in else ""
+        shown += f"\n  file: {data_file}" if data_file else ""
+        shown += f", row {data_row}" if data_file and data_row is not None else ""
         shown += f"\n  row: {values}" if values else ""
         super().__init__(f"node {node!r} failed{at}: {cause}{shown}", site=site, hint=hint)
         self.node = node
         self.row = row
+        self.data_file = data_file
+        self.data_row = data_row
         self.values = values
         self.cause = cause
         self.trace = trace
@@ -147,6 +155,8 @@ class NodeError(FlowError):
             "file": self.site.file if self.site else None,
             "line": self.site.line if self.site else None,
             "row": self.row,
+            "data_file": self.data_file,
+            "data_row": self.data_row,
             "values": self.values,
             "trace": self.trace,
             "raised_in": self.raised_in,

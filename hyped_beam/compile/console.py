@@ -171,6 +171,8 @@ class JsonConsole(Console):
             told |= {"file": error.site.file, "line": error.site.line}
         if isinstance(error, NodeError):
             told |= {"node": error.node, "row": error.row, "cause": error.cause}
+            if error.data_file:
+                told |= {"data_file": error.data_file, "data_row": error.data_row}
         self._event("error", status=status, **told)
         self.errors.write(f"{_told(error)}\n")
 

@@ -137,7 +137,7 @@ def empty_states(plan: Plan) -> list[pa.RecordBatch]:
 
     columns = {name: pa.nulls(0, features.to_arrow(feature)) for name, feature in source.feature.items()}
     with StageRunner(plan.scan) as runner:
-        return runner.run(Batch({source.id: columns}, 0, 0)).states
+        return runner.run(Batch({source.id: columns}, 0)).states
 
 
 def values_of(plan: Plan, states: Sequence[pa.RecordBatch]) -> dict[str, Any]:

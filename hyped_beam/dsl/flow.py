@@ -21,6 +21,7 @@ from hyped_beam.nodes.registry import load_entry_points, load_library
 from hyped_beam.passes.prune import prune
 from hyped_beam.plan.planner import AGGREGATES, Plan
 from hyped_beam.types import features as feature_types
+from hyped_beam.types.spans import Span
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -239,7 +240,7 @@ class DataFlow:
         refuse_scans(plan, "a preview")
         with StageRunner(plan.scan) as runner:
             batch = first_rows(data, n, plan.graph.source.feature)
-            result = runner.run(runner.source_batch(batch, 0))
+            result = runner.run(runner.source_batch(batch, (Span(batch.num_rows, 0),)))
         return frame_of(result.outputs[ROWS])
 
     @checked_keywords

@@ -24,6 +24,7 @@ from hyped_beam.errors import CallSite, DefinitionError
 from hyped_beam.execute.batch import Batch
 from hyped_beam.execute.lazy_runner import LazyRunner
 from hyped_beam.plan.planner import Plan
+from hyped_beam.types.spans import Span
 
 BATCH_ROWS = 1000
 """Rows that are computed at once unless `batch_size=` says otherwise, as in `datasets.map`."""
@@ -207,9 +208,8 @@ class StageIterable(_BaseExamplesIterable):
         for key, batch in self._input():
             state = self.ex_iterable.state_dict() if self._state_dict else None
             flying.append((key, {"previous_state": state, "row": row + batch.num_rows, "aggregates": None}))
-            yield Batch(
-                {source: dict(zip(batch.schema.names, batch.columns, strict=True))}, batch.num_rows, row
-            )
+            values = dict(zip(batch.schema.names, batch.columns, strict=True))
+            yield Batch({source: values}, batch.num_rows, (Span(batch.num_rows, row),))
             row += batch.num_rows
 
     def _input(self) -> Iterator[tuple[Any, pa.RecordBatch]]:

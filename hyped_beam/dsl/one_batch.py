@@ -13,6 +13,7 @@ from hyped_beam.errors import CallSite, DefinitionTypeError, NodeError
 from hyped_beam.execute.batch import Batch
 from hyped_beam.execute.stage import BatchResult, StageRunner
 from hyped_beam.plan.planner import Plan
+from hyped_beam.types.spans import Span
 
 
 def run_batch(
@@ -68,7 +69,7 @@ def _taken(plan: Plan, given: Any, index: Sequence[int] | None) -> Batch:
             f"index= has {len(index)} numbers for {batch.num_rows} rows", site=CallSite.nearest()
         )
     columns = {name: batch.column(name) for name in batch.schema.names}
-    return Batch({source.id: columns}, batch.num_rows, 0)
+    return Batch({source.id: columns}, batch.num_rows, (Span(batch.num_rows, 0),))
 
 
 def _rows_of(result: BatchResult, given: Any, state: AggregateState | None) -> Any:

@@ -16,6 +16,7 @@ from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, Scope, paths
 from hyped_beam.nodes.groups import Groups
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
+from hyped_beam.types.spans import Span
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Batch:
     Attributes:
         values: What its nodes have computed so far, by the node's number.
         rows: The number of rows that it came with.
-        first_row: The number of its first row in the source; None where that is not known.
+        spans: Where these rows stand in the source; empty where that is not known.
         place: The number of its range and its own in that range: what rows are told apart by.
         base: The scope of the rows that it came with.
         counts: The number of rows of each scope whose rows are known.
@@ -38,7 +39,7 @@ class Batch:
 
     values: dict[int, Value]
     rows: int
-    first_row: int | None = None
+    spans: tuple[Span, ...] = ()
     place: tuple[int, int] = (0, 0)
     base: int = SOURCE_ROWS
     counts: dict[int, int] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from hyped_beam.nodes.runtime import RowError
 from hyped_beam.plan.program import Program
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
+from hyped_beam.types.spans import Span, row_at
 
 STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"]
 
@@ -49,15 +50,15 @@ class Place:
         """The place some rows further on."""
         return Place(self._step, self._batch, self._program, self._chosen, self._start + rows)
 
-    def number(self, row: int | None) -> int | None:
-        """The number in the source of one of these rows, or of the one that it was made from."""
-        if row is None or self._batch.first_row is None:
+    def of(self, row: int | None) -> Span | None:
+        """Where in the source one of these rows is, or the one that it was made from."""
+        if row is None:
             return None
         row += self._start
         if self._chosen is not None:
             row = self._chosen[row].as_py()
         found = self._batch.source_row(self._program.scopes, self._step.rows, row)
-        return None if found is None else found + self._batch.first_row
+        return None if found is None else row_at(self._batch.spans, found)
 
 
 def found_error(
@@ -87,13 +88,15 @@ def node_error(
         place: Where these rows are; None where it is not known.
     """
     cause = error.__cause__ if isinstance(error, RowError) and error.__cause__ is not None else error
-    number = None if place is None else place.number(row)
+    where = (None if place is None else place.of(row)) or Span(1, None)
     message = str(cause)
     return NodeError(
         node=step.name,
         cause=f"{type(cause).__name__}: {message if len(message) <= CAUSE else message[: CAUSE - 3] + '...'}",
         site=step.site,
-        row=number,
+        row=where.first,
+        data_file=where.path,
+        data_row=where.first_in_file,
         values="" if row is None else row_line(inputs, row),
         trace="".join(traceback.format_exception(cause)),
         raised_in=_raised_in(cause),

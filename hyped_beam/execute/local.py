@@ -12,6 +12,7 @@ from hyped_beam.execute.known import Late
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import StateTrees
 from hyped_beam.plan.planner import Plan
+from hyped_beam.types.spans import Span
 
 
 def run_here(plan: Plan, batches: Sequence[pa.RecordBatch]) -> dict[str, list[pa.RecordBatch]]:
@@ -32,7 +33,7 @@ def run_here(plan: Plan, batches: Sequence[pa.RecordBatch]) -> dict[str, list[pa
         with StageRunner(scan, late) as runner:
             row = 0
             for place, batch in enumerate(batches):
-                taken = runner.source_batch(batch, row, (0, place))
+                taken = runner.source_batch(batch, (Span(batch.num_rows, row),), (0, place))
                 restore(scan, taken, kept[place])
                 result = runner.run(taken)
                 kept[place].update(result.kept)

@@ -16,6 +16,7 @@ from hyped_beam.execute.stage import BatchResult, StageRunner
 from hyped_beam.execute.streams import from_bytes, to_bytes
 from hyped_beam.plan.program import Program
 from hyped_beam.types import arrays
+from hyped_beam.types.spans import Span
 
 
 class PooledStage:
@@ -63,7 +64,7 @@ class PooledStage:
             held = pa.RecordBatch.from_struct_array(arrays.struct_of({}, batch.rows))
         restored = {node: to_bytes([part]) for node, part in kept_of(self.program, batch).items()}
         # a pickle of a slice would hold all that it is cut from
-        return _Task(to_bytes([held]), batch.first_row, batch.place, restored)
+        return _Task(to_bytes([held]), batch.spans, batch.place, restored)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class _Task:
     """A batch on its way to a process."""
 
     columns: bytes
-    first_row: int | None
+    spans: tuple[Span, ...]
     place: tuple[int, int]
     restored: dict[int, bytes]
 
@@ -91,7 +92,7 @@ class _Compute:
         self._runner.open()
 
     def run(self, task: _Task) -> tuple[dict[str, bytes], bytes, Any, dict[int, bytes]]:
-        batch = self._runner.source_batch(from_bytes(task.columns)[0], task.first_row, task.place)
+        batch = self._runner.source_batch(from_bytes(task.columns)[0], task.spans, task.place)
         kept = {node: from_bytes(held)[0] for node, held in task.restored.items()}
         restore(self._runner.program, batch, kept)
         result = self._runner.run(batch)

@@ -8,6 +8,7 @@ import pyarrow as pa
 from hyped_beam.execute.batch import Batch
 from hyped_beam.ir.scope import SOURCE_ROWS
 from hyped_beam.plan.program import Step
+from hyped_beam.types.spans import numbers_of
 
 RANGE_BITS, BATCH_BITS, ROW_BITS = 21, 16, 24
 _OF_RANGES = np.int64(1 << 62)
@@ -23,8 +24,9 @@ def row_numbers(step: Step, batch: Batch) -> pa.Array:
         OverflowError: There are more rows than can be told apart.
     """
     rows = batch.rows_of(step.rows)
-    if step.rows == SOURCE_ROWS and batch.first_row is not None:
-        return pa.array(np.arange(batch.first_row, batch.first_row + rows))
+    known = numbers_of(batch.spans) if step.rows == SOURCE_ROWS else None
+    if known is not None:
+        return known
     number, place = batch.place
     if number >> RANGE_BITS or place >> BATCH_BITS or rows >> ROW_BITS:
         msg = f"cannot tell apart the {rows:,} rows of batch {place} of range {number}"

@@ -32,6 +32,7 @@ from hyped_beam.nodes.runtime import ProcessorRuntime, RowError
 from hyped_beam.plan.program import Output, Program, Step
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
+from hyped_beam.types.spans import Span
 
 
 @dataclass
@@ -137,11 +138,11 @@ class StageRunner:
             raise node_error(error, step, {}, None, None) from error
 
     def source_batch(
-        self, batch: pa.RecordBatch, first_row: int | None = None, place: tuple[int, int] = (0, 0)
+        self, batch: pa.RecordBatch, spans: tuple[Span, ...] = (), place: tuple[int, int] = (0, 0)
     ) -> Batch:
         """A batch of the source as the program takes it."""
         columns = {name: batch.column(name) for name in self.program.columns}
-        return Batch({self.program.takes[0]: columns}, batch.num_rows, first_row, place)
+        return Batch({self.program.takes[0]: columns}, batch.num_rows, spans, place)
 
     def run(self, batch: Batch) -> BatchResult:
         """Run the program on one batch; may be called from any thread.

@@ -22,9 +22,10 @@ from hyped_beam.io.commit import Destination, RangeCommit, read_record, read_sta
 from hyped_beam.io.readers.base import Range, Scan
 from hyped_beam.plan.program import Program
 from hyped_beam.types.arrays import Value
+from hyped_beam.types.spans import Span
 
-NumberedBatch: TypeAlias = tuple[int | None, pa.RecordBatch]
-"""The number of a batch's first row in its range, where it is known, and the batch."""
+NumberedBatch: TypeAlias = tuple[tuple[Span, ...], pa.RecordBatch]
+"""Where the rows of a batch stand in its range, and the batch."""
 
 
 @dataclass(frozen=True)
@@ -155,15 +156,14 @@ class OpenRangeJob:
             commit = RangeCommit(self.job.destinations, task.number)
             current = _RangeInFlight(task.number, commit, self.job.kept)
             begun.append(current)
-            row = task.first_row
             read = _timed(self.job.scan.numbered(task), current.timings)
-            for place, ((offset, batch), is_last) in enumerate(_marking_last(read, self.job.empty)):
+            for place, ((spans, batch), is_last) in enumerate(_marking_last(read, self.job.empty)):
                 current.waiting += 1
                 current.rows_in += batch.num_rows
                 current.is_read = is_last
                 values: dict[int, Value] = {source: dict(zip(columns, batch.columns, strict=True))}
-                first_row = None if row is None or offset is None else row + offset
-                made = Batch(values, batch.num_rows, first_row, (task.number, place))
+                standing = tuple(span.moved(task.first_row) for span in spans)
+                made = Batch(values, batch.num_rows, standing, (task.number, place))
                 if self.job.program.restored:
                     restore(self.job.program, made, current.kept.next_batch(self.job.program.restored))
                 yield made
@@ -172,9 +172,9 @@ class OpenRangeJob:
 def _timed(batches: Iterator[NumberedBatch], timings: Timings) -> Iterator[NumberedBatch]:
     """The same batches; how long they took to come is added up."""
     began = time.perf_counter()
-    for row, batch in batches:
+    for spans, batch in batches:
         add_timing(timings, READ, time.perf_counter() - began, batch.num_rows)
-        yield row, batch
+        yield spans, batch
         began = time.perf_counter()
 
 
@@ -182,7 +182,7 @@ def _marking_last(
     batches: Iterator[NumberedBatch], empty: pa.RecordBatch
 ) -> Iterator[tuple[NumberedBatch, bool]]:
     """Batches, each with whether it is the last; an empty one where there are none."""
-    held = next(batches, (0, empty))
+    held = next(batches, ((), empty))
     for batch in batches:
         yield held, False
         held = batch

@@ -301,6 +301,8 @@ def test_events_of_what_is_wrong_and_of_what_fails(target: Path, capsys: pytest.
     assert main([f"{target}:bad", "--run", "--json"]) == 1
     *_, error = events(capsys.readouterr().out)
     assert (error["event"], error["status"], error["node"], error["row"]) == ("error", 1, "checked", 7)
+    assert error["data_file"].endswith("rows.parquet")
+    assert error["data_row"] == 7
 
 
 def test_a_plan_is_an_event(target: Path, capsys: pytest.CaptureFixture[str]):

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hyped_beam import DataFlow
+from hyped_beam import DataFlow, ops
 from hyped_beam.dsl.sources import as_source
 from hyped_beam.errors import NodeError
 from hyped_beam.io.filesystem import locate
@@ -53,21 +53,54 @@ def test_a_job_over_text_of_every_format(tmp_path, name):
     assert pq.read_table(tmp_path / "out" / "part-00000.parquet")["words"].to_pylist() == [1, 2]
 
 
-def test_a_node_that_fails_knows_its_row_also_in_later_files(tmp_path):
+@processor
+def picky(n: int) -> int:
+    if n == 25:
+        raise ValueError("25")
+    return n
+
+
+@processor
+async def picky_coroutine(n: int) -> int:
+    if n == 25:
+        raise ValueError("25")
+    return n
+
+
+@pytest.mark.parametrize("num_proc", [1, 2])
+@pytest.mark.parametrize("node", [picky, picky_coroutine])
+@pytest.mark.parametrize("ending", ["parquet", "jsonl", "csv"])
+def test_a_node_that_fails_knows_the_row_of_the_source_and_of_the_file(tmp_path, ending, node, num_proc):
     (tmp_path / "in").mkdir()
     for part in range(3):
-        pq.write_table(pa.table({"n": range(part * 10, part * 10 + 10)}), tmp_path / "in" / f"{part}.parquet")
-
-    @processor
-    def picky(n: int) -> int:
-        if n == 25:
-            raise ValueError("25")
-        return n
-
-    reader = ParquetReader(tmp_path / "in")
+        rows = range(part * 10, part * 10 + 10)
+        path = tmp_path / "in" / f"{part}.{ending}"
+        if ending == "parquet":
+            pq.write_table(pa.table({"n": rows}), path)
+        elif ending == "jsonl":
+            path.write_text("".join(f'{{"n":{n}}}\n' for n in rows))
+        else:
+            path.write_text("n\n" + "".join(f"{n}\n" for n in rows))
+    reader = as_source(tmp_path / "in")
     flow = DataFlow(features=reader.features)
+    values = {"n": node.call(flow.src_features.n)}
+    job = flow.job(source=reader).write(collect=values, to=ParquetDatasetWriter(tmp_path / "out"))
+    with pytest.raises(NodeError, match=r"\n  file: .*/in/2\.[a-z]+, row 5\n  row: n=25") as caught:
+        job.run(num_proc=num_proc)
+    assert (caught.value.data_file, caught.value.data_row) == (str(tmp_path / "in" / f"2.{ending}"), 5)
+    assert caught.value.row == (25 if ending == "parquet" else None)
+
+
+def test_a_row_that_an_augmentor_made_is_told_by_the_row_of_the_file_it_came_from(tmp_path):
+    (tmp_path / "in").mkdir()
+    for part in range(2):
+        path = tmp_path / "in" / f"{part}.jsonl"
+        path.write_text("".join(f'{{"n":[{n},{10 * n + 5}]}}\n' for n in (part, part + 1)))
+    reader = as_source(tmp_path / "in")
+    flow = DataFlow(features=reader.features)
+    each = ops.explode(flow.src_features.n)
     job = flow.job(source=reader).write(
-        collect={"n": picky.call(flow.src_features.n)}, to=ParquetDatasetWriter(tmp_path / "out")
+        collect={"n": picky.call(each)}, to=ParquetDatasetWriter(tmp_path / "out")
     )
-    with pytest.raises(NodeError, match="at row 25"):
+    with pytest.raises(NodeError, match=r"file: .*/in/1.jsonl, row 1\n"):
         job.run()

@@ -73,7 +73,7 @@ def test_the_limit_holds_over_all_batches_in_flight(concurrency: int):
 def run_all(ref: Any, tables: list[pa.Table]) -> list[list[Any]]:
     plan = plan_of(graph_of(builder_of(ref), Outputs({"value": ref})))
     with StageRunner(plan.scan) as runner:
-        batches = (runner.source_batch(part.to_batches()[0], 0) for part in tables)
+        batches = (runner.source_batch(part.to_batches()[0]) for part in tables)
         return [made.outputs[ROWS].column("value").to_pylist() for made in runner.run_all(batches)]
 
 

@@ -15,6 +15,7 @@ from hyped_beam.execute.stage import StageRunner
 from hyped_beam.nodes.refs import builder_of
 from hyped_beam.testing import flow_of
 from hyped_beam.types.patterns import Int64Column
+from hyped_beam.types.spans import Span
 
 TABLE = pa.table({"n": list(range(6)), "inner": [{"x": n, "y": str(n)} for n in range(6)]})
 
@@ -26,7 +27,8 @@ def program_of(**refs: Any) -> Any:
 
 def run(runner: StageRunner, table: pa.Table = TABLE, first_row: int | None = 0) -> dict[str, list[Any]]:
     batch = table.combine_chunks().to_batches()[0]
-    return runner.run(runner.source_batch(batch, first_row)).outputs[ROWS].to_pydict()
+    spans = (Span(batch.num_rows, first_row),)
+    return runner.run(runner.source_batch(batch, spans)).outputs[ROWS].to_pydict()
 
 
 class Plus(Processor):
@@ -72,7 +74,7 @@ def test_batches_of_no_rows_and_of_one():
         batch = pa.RecordBatch.from_pydict(
             {name: pa.nulls(0, TABLE.schema.field(name).type) for name in TABLE.column_names}
         )
-        assert runner.run(runner.source_batch(batch, 0)).outputs[ROWS].num_rows == 0
+        assert runner.run(runner.source_batch(batch)).outputs[ROWS].num_rows == 0
 
 
 def test_a_null_struct_has_null_fields():
@@ -136,7 +138,7 @@ def test_run_all_stops_at_the_first_error_and_gives_what_came_before():
 
     src = flow_of(TABLE.schema)
     with StageRunner(program_of(a=Fails().call(src.n))) as runner:
-        batches = (runner.source_batch(TABLE.slice(n, 1).to_batches()[0], n) for n in range(6))
+        batches = (runner.source_batch(TABLE.slice(n, 1).to_batches()[0], (Span(1, n),)) for n in range(6))
         results = runner.run_all(batches)
         assert [next(results).outputs[ROWS]["a"].to_pylist() for _ in range(3)] == [[0], [1], [2]]
         with pytest.raises(NodeError, match="row 3"):

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hyped_beam.io.readers import base
+from hyped_beam.io.readers import base, file_scan
 from hyped_beam.io.readers.json import JsonReader
 from hyped_beam.io.readers.parquet import ParquetReader
+from hyped_beam.types.spans import numbers_of, row_at
 
 
 @pytest.fixture
@@ -33,7 +34,11 @@ def numbers(tmp_path, big_groups):
 
 def read(reader, columns, condition):
     scan = pickle.loads(pickle.dumps(reader.scan(columns, condition)))  # noqa: S301 - as it travels to the workers
-    return [(part.first_row + row, batch) for part in reader.ranges() for row, batch in scan.numbered(part)]
+    return [
+        (part.first_row + span.first, batch)
+        for part in reader.ranges()
+        for (span,), batch in scan.numbered(part)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -86,18 +91,52 @@ def test_folders_that_cannot_meet_a_condition_are_not_opened(tmp_path):
     assert [row for part in parts for batch in scan.read(part) for row in batch["group"].to_pylist()] == ["b"]
 
 
-def test_small_files_that_share_batches_are_left_out_together(tmp_path):
-    for group in "abc":
+@pytest.fixture
+def tiny_files(tmp_path):
+    """Six files of three rows in six folders, two of which share a batch."""
+    for group in "abcdef":
         path = tmp_path / f"group={group}" / "x.parquet"
         path.parent.mkdir()
-        pq.write_table(pa.table({"n": [ord(group)]}), path)
-    reader = ParquetReader(tmp_path)
+        pq.write_table(pa.table({"n": [10 * ord(group) + row for row in range(3)]}), path)
+    return ParquetReader(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("condition", "batches"),
+    [
+        (None, ["aaabbb", "cccddd", "eeefff"]),
+        (pc.field("group").isin(["b", "e", "f"]), ["bbb", "eeefff"]),
+        (pc.field("n") < 10 * ord("b"), ["aaa"]),
+        ((pc.field("n") > 10 * ord("c")) & (pc.field("group") != "e"), ["cccddd", "fff"]),
+        (pc.field("group") == "z", []),
+    ],
+)
+def test_small_files_that_share_batches_are_left_out_one_by_one(tiny_files, monkeypatch, condition, batches):
+    (part,) = tiny_files.ranges()
+    monkeypatch.setattr(file_scan, "BATCH_ROWS", 6)
+    found = list(tiny_files.scan(["group", "n"], condition).numbered(part))
+    assert ["".join(batch["group"].to_pylist()) for _, batch in found] == batches
+    for spans, batch in found:
+        numbers = numbers_of(spans).to_pylist()
+        assert numbers == [3 * "abcdef".index(row["group"]) + row["n"] % 10 for row in batch.to_pylist()]
+        rows = [row_at(spans, row) for row in range(batch.num_rows)]
+        assert [(row.path.split("/")[-2], row.first_in_file) for row in rows] == [
+            (f"group={row['group']}", row["n"] % 10) for row in batch.to_pylist()
+        ]
+
+
+def test_small_files_of_text_are_left_out_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "RANGES_OF_SMALL_SOURCE", 1)
+    for group in "abc":
+        path = tmp_path / f"group={group}" / "x.jsonl"
+        path.parent.mkdir()
+        path.write_text('{"n":1}\n{"n":2}\n')
+    reader = JsonReader(tmp_path)
     (part,) = reader.ranges()
-    found = [
-        [row for batch in reader.scan(["group"], condition).read(part) for row in batch["group"].to_pylist()]
-        for condition in (pc.field("group") == "b", pc.field("group") == "d", pc.field("n") > 200)
-    ]
-    assert found == [["a", "b", "c"], [], []]
+    ((spans, batch),) = reader.scan(["group"], pc.field("group") != "b").numbered(part)
+    assert batch["group"].to_pylist() == ["a", "a", "c", "c"]
+    assert [(span.rows, span.first, span.first_in_file) for span in spans] == [(2, 0, 0), (2, None, 0)]
+    assert numbers_of(spans) is None
 
 
 VALUES = st.one_of(st.none(), st.sampled_from([-1.0, 0.0, -0.0, 1.0, 2.0, math.nan, math.inf]))

@@ -222,7 +222,7 @@ def executed(graph: Graph, batch: pa.RecordBatch) -> dict[str, Any]:
     """What the sinks of a graph get from the planner and the stage executor."""
     plan = make_plan(graph)
     with StageRunner(plan.scan) as runner:
-        result = runner.run(runner.source_batch(batch, 0))
+        result = runner.run(runner.source_batch(batch))
     found = {ROWS: result.outputs[ROWS].to_pydict()}
     if plan.finish is not None:
         state = AggregateState(plan)

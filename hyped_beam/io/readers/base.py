@@ -17,6 +17,7 @@ import pyarrow as pa
 from typing_extensions import Self
 
 from hyped_beam.io.endpoint import Endpoint
+from hyped_beam.types.spans import Span
 
 RANGE_BYTES = 64 << 20
 # A source smaller than this many full ranges is cut finer, so that two or four workers share it evenly:
@@ -126,16 +127,16 @@ class Scan(ABC):
             Batches of at most 65,536 rows and some 8 MB over all columns of the source, in source order.
         """
 
-    def numbered(self, part: Range) -> Iterator[tuple[int | None, pa.RecordBatch]]:
-        """The scan batches of a range, each with where it begins.
+    def numbered(self, part: Range) -> Iterator[tuple[tuple[Span, ...], pa.RecordBatch]]:
+        """The scan batches of a range, each with where its rows stand.
 
         Yields:
-            The number of the batch's first row in the range, or None where rows of an unknown number were
-            left out before it, and the batch.
+            The rows' numbers in the range, which are not known where rows of an unknown number were left out
+            before, with their files; and the batch.
         """
         row = 0
         for batch in self.read(part):
-            yield row, batch
+            yield (Span(batch.num_rows, row),), batch
             row += batch.num_rows
 
 
@@ -169,8 +170,9 @@ class Reader(Endpoint):
         Args:
             columns: Which columns, in which order; without any the batches have only a number of rows.
             condition: A `pyarrow.compute.Expression` over columns of the source, also such as are not read:
-                batches none of whose rows meets it may be left out. It is a hint: rows that do not meet it
-                may come, and neither the cut of ranges and batches nor their numbers depend on it.
+                rows that do not meet it may be left out. It is a hint: such rows may come, and neither the
+                cut of ranges nor the numbers of rows depend on it. Nor do cuts of batches, except where files
+                without a known number of rows share them.
 
         Raises:
             InputError: The source has no such column, is missing, damaged or contradicts itself.

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from hyped_beam.errors import InputError
-from hyped_beam.io.readers.base import BATCH_ROWS, Piece, Range, Scan, batch_of, recut
+from hyped_beam.io.readers.base import BATCH_ROWS, Piece, Range, Scan, batch_of, joined
 from hyped_beam.io.readers.conditions import Condition
-from hyped_beam.io.readers.partitions import FolderColumn, may_meet
+from hyped_beam.io.readers.partitions import FolderColumn
+from hyped_beam.io.readers.partitions import may_meet as folder_may_meet
 from hyped_beam.types.arrays import conform, full
+from hyped_beam.types.spans import Span
 
 if TYPE_CHECKING:
     from hyped_beam.io.readers.files import FileReader
 
 # Files smaller than this share scan batches: nodes pay for each batch, and some sources are many tiny files.
 SHARED_BYTES = 1 << 20
+
+_Part: TypeAlias = tuple[Span, pa.RecordBatch]
+"""Where some rows of one file stand, and they themselves."""
 
 
 @dataclass(frozen=True)
@@ -45,39 +50,26 @@ class FileScan(Scan):
         """The scan batches of a range; see `Scan.read`."""
         return (batch for _, batch in self.numbered(part))
 
-    def numbered(self, part: Range) -> Iterator[tuple[int | None, pa.RecordBatch]]:
-        """The scan batches of a range, each with the number of its first row there; see `Scan.numbered`."""
+    def numbered(self, part: Range) -> Iterator[tuple[tuple[Span, ...], pa.RecordBatch]]:
+        """The scan batches of a range, each with where its rows stand; see `Scan.numbered`."""
         first: int | None = 0
         for pieces in _shared(part.pieces):
-            end: int | None = None
-            if any(self._may_meet(piece) for piece in pieces):
-                for row, batch in self._read(pieces):
-                    end = row + batch.num_rows
-                    yield None if first is None else first + row, batch
-            counts = [piece.rows for piece in pieces]
-            rows = end if None in counts else sum(count or 0 for count in counts)
-            first = None if first is None or rows is None else first + rows
+            reading = _Reading(self, pieces, first)
+            if len(pieces) == 1:
+                yield from (((span,), batch) for span, batch in reading.parts())
+            else:
+                yield from _in_shared_batches(reading.parts())
+            first = reading.next_row
 
-    def _may_meet(self, piece: Piece) -> bool:
-        if self.condition is None:
+    def may_meet(self, piece: Piece) -> bool:
+        """Whether a row of a piece may meet the condition, by the folder it lies in."""
+        if self.condition is None or not self.told:
             return True
-        if self.told and not may_meet(piece.path, self.told, self.condition):
-            return False
-        return self.reader.may_meet(piece, self.condition)
+        return folder_may_meet(piece.path, self.told, self.condition)
 
-    def _read(self, pieces: Sequence[Piece]) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Batches of pieces that are read together, each with its first row among theirs."""
-        if len(pieces) == 1:
-            yield from self._read_piece(pieces[0], self.condition)
-            return
-        row = 0
-        batches = (batch for piece in pieces for _, batch in self._read_piece(piece, None))
-        for batch in recut(batches, BATCH_ROWS):
-            yield row, batch
-            row += batch.num_rows
-
-    def _read_piece(self, piece: Piece, condition: Condition | None) -> Iterator[tuple[int, pa.RecordBatch]]:
-        for row, batch in self.reader.read_piece(piece, self._stored, condition):
+    def read_piece(self, piece: Piece) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The batches of a piece, each with the number of its first row there."""
+        for row, batch in self.reader.read_piece(piece, self._stored, self.condition):
             stored = dict(zip(batch.schema.names, batch.columns, strict=True))
             columns = [self._column(name, stored, piece, row, batch.num_rows) for name in self.columns]
             yield row, batch_of(columns, self.columns, batch.num_rows)
@@ -102,6 +94,58 @@ class FileScan(Scan):
     @cached_property
     def _told(self) -> dict[str, FolderColumn]:
         return {column.name: column for column in self.told}
+
+
+class _Reading:
+    """Pieces as they are read, one after the other.
+
+    Args:
+        scan: The scan.
+        pieces: The pieces.
+        first: The number of their first row, or None where that is not known.
+
+    Attributes:
+        next_row: The number of the row behind those that were read or left out, where that is known.
+    """
+
+    def __init__(self, scan: FileScan, pieces: Sequence[Piece], first: int | None) -> None:
+        self._scan = scan
+        self._pieces = pieces
+        self.next_row = first
+
+    def parts(self) -> Iterator[_Part]:
+        """The batches of all pieces."""
+        for piece in self._pieces:
+            begin, end = self.next_row, piece.rows
+            whole = Span(0, begin, piece.path, piece.first_row)
+            if self._scan.may_meet(piece):
+                read = 0
+                for row, batch in self._scan.read_piece(piece):
+                    yield whole.slice(row, batch.num_rows), batch
+                    read = row + batch.num_rows
+                end = read if end is None else end
+            self.next_row = None if begin is None or end is None else begin + end
+
+
+def _in_shared_batches(parts: Iterable[_Part]) -> Iterator[tuple[tuple[Span, ...], pa.RecordBatch]]:
+    """Parts put together: pieces that know their rows fit into one batch, whichever of them are left out."""
+    held: list[_Part] = []
+    room = BATCH_ROWS
+    for span, batch in parts:
+        start = 0
+        while start < span.rows:
+            rows = min(span.rows - start, room)
+            held.append((span.slice(start, rows), batch.slice(start, rows)))
+            start, room = start + rows, room - rows
+            if room == 0:
+                yield _put_together(held)
+                held, room = [], BATCH_ROWS
+    if held:
+        yield _put_together(held)
+
+
+def _put_together(parts: Sequence[_Part]) -> tuple[tuple[Span, ...], pa.RecordBatch]:
+    return tuple(span for span, _ in parts), joined([batch for _, batch in parts])
 
 
 def _shared(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:

@@ -128,15 +128,12 @@ class FileReader(Reader):
         Args:
             piece: The piece.
             wanted: The columns to read, in this order, and the types they will be given.
-            condition: What rows should meet, or None; scan batches that cannot may be left out.
+            condition: What rows should meet, or None; scan batches that cannot may be left out by formats
+                whose pieces know how many rows they hold.
 
         Yields:
             The number of the batch's first row in the piece, and the batch, in types that conform.
         """
-
-    def may_meet(self, piece: Piece, condition: Condition) -> bool:  # noqa: ARG002 - for formats that know
-        """Whether a row of a piece may meet a condition, where the format keeps statistics."""
-        return True
 
     def first_rows(self, file: FileInfo, starts: Sequence[int]) -> list[int]:
         """The numbers of the rows that begin at some places, for formats that are cut by bytes."""

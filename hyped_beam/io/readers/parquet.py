@@ -57,6 +57,8 @@ class ParquetReader(FileReader):
         counts = [group.num_rows for group in groups]
         sizes = [group.total_byte_size for group in groups]
         met = _met(piece, metadata, condition)
+        if not met:
+            return
         filesystem, path = locate(piece.path)
         with filesystem.open_input(path) as source:
             # What is read ahead is held in memory. It pays where every request takes its time: the columns of
@@ -73,10 +75,6 @@ class ParquetReader(FileReader):
                     except (pa.ArrowException, OSError) as error:
                         raise damaged(piece.path, self.kind, error) from error
                 row += total
-
-    def may_meet(self, piece: Piece, condition: Condition) -> bool:
-        """Whether a row of a piece may meet a condition, by the statistics of its row groups."""
-        return bool(_met(piece, footer(present(piece.path)), condition))
 
 
 def _numbers(piece: Piece, metadata: Any) -> range:
