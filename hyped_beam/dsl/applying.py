@@ -54,6 +54,7 @@ def apply_to(
         check_columns(data.features, plan)
         return apply_now(data, plan.with_batch_size(batch_size), num_proc or 1, cache_dir)
     if isinstance(data, datasets.IterableDataset):
+        _refuse_of_iterables(num_proc, cache_dir)
         return _apply_lazily(data, plan, batch_size)
     raise DefinitionTypeError(
         f"apply() takes a Dataset, an IterableDataset or a dict of them, got {type(data).__name__}",
@@ -66,6 +67,8 @@ def _apply_to_splits(
     data: Mapping[str, Any], plan: Plan, fit_on: str | None, how: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
     """What comes of each split; where rows need aggregates, of those of one split or of each one's own."""
+    import datasets
+
     if fit_on is not None and fit_on != EACH and fit_on not in data:
         raise unknown_name("split", fit_on, [*data, EACH], of="the dataset", site=CallSite.nearest())
     if len(plan.row_outputs) > 1:
@@ -84,7 +87,26 @@ def _apply_to_splits(
         from hyped_beam.dsl.fitting import fitted_plan
 
         plan = fitted_plan(data[str(fit_on)], plan, num_proc=how["num_proc"])
+        if isinstance(data, datasets.IterableDatasetDict):
+            how = {**how, "num_proc": None}  # the fit has used them
     return {name: apply_to(split, plan, **how) for name, split in data.items()}
+
+
+def _refuse_of_iterables(num_proc: int | None, cache_dir: str | os.PathLike[str] | None) -> None:
+    """Raise for what is said of how to compute a dataset that is only computed as it is read."""
+    if num_proc is not None and num_proc > 1:
+        raise DefinitionError(
+            f"num_proc={num_proc} does nothing for an iterable dataset, which is computed where it is read",
+            site=CallSite.nearest(),
+            hint=f"read it by a loader with num_workers={num_proc}, or write it: "
+            f'JsonDatasetWriter("folder/", num_proc={num_proc}).consume(flow.apply(...))',
+        )
+    if cache_dir is not None:
+        raise DefinitionError(
+            "cache_dir= does nothing for an iterable dataset, which is computed as it is read",
+            site=CallSite.nearest(),
+            hint='to keep what it gives, write it: JsonDatasetWriter("folder/").consume(flow.apply(...))',
+        )
 
 
 def _apply_lazily(data: Any, plan: Plan, batch_size: int | None) -> tuple[Any, Any]:

@@ -265,8 +265,10 @@ class DataFlow:
                 out for a flow whose outputs are fixed by `build`.
             aggregators: A nested mapping of refs of the whole dataset.
             batch_size: The most rows that a node is given at once.
-            num_proc: How many processes compute; for an iterable they are its loader's.
+            num_proc: How many processes compute a `Dataset`. More than one are refused for an iterable, which
+                is computed by those who read it: the workers of a loader, or those of a writer's `consume`.
             cache_dir: Where the Arrow files of the result are; a folder in the `datasets` cache by default.
+                Refused for an iterable, which makes none.
             fit_on: For a dict of splits whose rows need aggregates: the split that they are taken from, or
                 "each" for each its own.
 

@@ -234,6 +234,33 @@ def test_rows_are_needed():
     assert caught.value.hint == "say which columns: collect={...}"
 
 
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ({"num_proc": 2}, "a loader with num_workers=2, or write it: JsonDatasetWriter"),
+        ({"cache_dir": "cache"}, "to keep what it gives, write it"),
+    ],
+)
+def test_what_says_nothing_for_iterables_is_refused(given, hint):
+    for data in (generated(), datasets.IterableDatasetDict(train=generated())):
+        with pytest.raises(DefinitionError, match="does nothing for an iterable dataset") as caught:
+            FLOW.apply(data, collect={"n": SRC.n}, **given)
+        assert hint in caught.value.hint
+        assert caught.value.site.file == __file__
+
+
+def test_one_process_is_what_an_iterable_takes():
+    made, _ = FLOW.apply(generated(), collect={"n": SRC.n}, num_proc=1)
+    assert [row["n"] for row in made.take(2)] == [0, 1]
+
+
+def test_processes_of_a_dict_of_iterables_fit_it():
+    collect = {"off": SRC.n - Sum().call(SRC.n)}
+    splits = datasets.IterableDatasetDict({"train": generated()})
+    made, _ = FLOW.apply(splits, collect=collect, fit_on="train", num_proc=2)
+    assert [row["off"] for row in made["train"].take(2)] == [-435, -434]
+
+
 def test_dicts_of_splits():
     splits = datasets.IterableDatasetDict({"train": generated(), "test": generated().take(2)})
     made, live = FLOW.apply(splits, collect={"n": SRC.n}, aggregators=AGGREGATORS)
