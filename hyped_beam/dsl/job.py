@@ -11,6 +11,7 @@ from hyped_beam.dsl.keywords import checked_keywords
 from hyped_beam.dsl.outputs import ROWS, graph_with_sinks, plan_of
 from hyped_beam.dsl.rows import Split
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
+from hyped_beam.io.destinations import Destination
 from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.writers.base import Writer
 from hyped_beam.ir.graph import GraphBuilder
@@ -59,7 +60,8 @@ class Job:
             to: The writer.
 
         Raises:
-            DefinitionError: The name is taken, or an argument is missing or wrong.
+            DefinitionError: The name is taken, an argument is missing or wrong, or the writer cannot write
+                these columns: its format cannot hold one, or `partition_by=` names none of them.
         """
         if not isinstance(name, str):
             raise DefinitionTypeError(
@@ -117,14 +119,17 @@ class Job:
         """The plan of the job.
 
         Raises:
-            DefinitionError: It has no outputs.
+            DefinitionError: It has no outputs, or a writer cannot write its columns.
         """
         if not self.outputs and self.aggregators is None:
             raise DefinitionError(
                 "the job has no output", site=CallSite.nearest(), hint="add .write(collect=..., to=...)"
             )
         rows = {name: output.collect for name, output in self.outputs.items()}
-        return plan_of(graph_with_sinks(self.builder, rows, self.aggregators))
+        plan = plan_of(graph_with_sinks(self.builder, rows, self.aggregators))
+        for output in plan.row_outputs:
+            Destination(output.name, self.outputs[output.name].writer, output.schema).check()
+        return plan
 
     def explain(self) -> str:
         """What would run, as text."""

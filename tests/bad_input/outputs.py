@@ -114,6 +114,32 @@ OUTPUTS = [
         'job = flow.job(source=reader).write(collect={"words": src.text.split()}, to=to)\n',
     ),
     Case(
+        "a type that the format of the writer cannot hold",
+        says=("CSV cannot hold column 'words', which is list", "join a list to a string"),
+        script="from hyped_beam.io.writers.csv import CsvDatasetWriter\n"
+        'to = CsvDatasetWriter("out")\n'
+        'job = flow.job(source=reader).write(collect={"words": src.text.split()}, to=to)  # <-\n',
+    ),
+    Case(
+        "a partition by a column that is not collected",
+        says=("no column 'txt'", "partition_by=", "did you mean 'text'"),
+        script='to = JsonDatasetWriter("out", partition_by="txt")\n'
+        'job = flow.job(source=reader).write(collect={"n": src.n, "text": src.text}, to=to)  # <-\n',
+    ),
+    Case(
+        "a partition by a column whose values name no folders",
+        says=("partition_by= cannot use column 'half', which is double", "cast it"),
+        script='to = JsonDatasetWriter("out", partition_by="half")\n'
+        'job = flow.job(source=reader).write(collect={"n": src.n, "half": src.n / 2}, to=to)  # <-\n',
+    ),
+    Case(
+        "a partition by all columns, of rows that are groups",
+        says=("partition_by= names all columns", "collect another"),
+        script='to = JsonDatasetWriter("out", partition_by="text")\n'
+        "g = ops.group_by(src.text)\n"
+        'job = flow.job(source=reader).write(collect={"text": g.keys.text}, to=to)  # <-\n',
+    ),
+    Case(
         "a file of aggregates that is a folder",
         RUN,
         ("'stats'", "is a folder"),
