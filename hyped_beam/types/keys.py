@@ -15,8 +15,12 @@ import pyarrow.compute as pc
 from hyped_beam.types import arrays
 from hyped_beam.types.hashes import hashes_of
 
-_GAPS = 4
-"""How many times more numbers than rows are looked through without hashing."""
+_GAPS = 16
+"""How many times more codes than rows there may be, to look them up in a table and not by hashing."""
+
+_CODES_LOOKED_AT = 4
+"""Up to this many codes for each row, every code is looked at: groups then come in the order of their codes,
+so that states of neighbouring ranges are merged in the order of memory."""
 
 Codes: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 """A number for each row, equal where the keys are."""
@@ -30,21 +34,33 @@ def group_rows(keys: Mapping[str, pa.Array], rows: int) -> tuple[Codes, Codes]:
         rows: The number of rows.
 
     Returns:
-        For each row the number of its group, in the order in which groups first appear; and for each group
-        its first row.
+        For each row the number of its group, from 0 without gaps, in no order that means something; and for
+        each group its first row.
     """
     codes, count = np.zeros(rows, np.int64), min(rows, 1)
     for column in keys.values():
         codes, count = _combined(codes, count, *_encoded(column))
-    first = np.full(count, -1, np.int64)
-    first[codes[::-1]] = np.arange(rows - 1, -1, -1)
-    if np.all(first[1:] > first[:-1]) and np.all(first >= 0):
-        return codes, first
+    return _without_gaps(codes, count)
+
+
+def _without_gaps(codes: Codes, count: int) -> tuple[Codes, Codes]:
+    """Codes as numbers of groups, and the first row of each; `count` is one more than the largest code."""
+    rows = len(codes)
+    numbers = np.arange(rows)
+    first = np.empty(count, np.int64)
+    if count > _CODES_LOOKED_AT * rows:  # cells that no row has are not looked at
+        first[codes[::-1]] = numbers[::-1]  # of several rows of a code, the last that is assigned stays
+        firsts = first[codes]
+        is_first = firsts == numbers
+        return (np.cumsum(is_first) - 1)[firsts], np.flatnonzero(is_first)
+    first.fill(-1)
+    first[codes[::-1]] = numbers[::-1]
     used = np.flatnonzero(first >= 0)
-    order = used[np.argsort(first[used])]
+    if len(used) == count:
+        return codes, first
     places = np.empty(count, np.int64)
-    places[order] = np.arange(len(order))
-    return places[codes], first[order]
+    places[used] = np.arange(len(used))
+    return places[codes], first[used]
 
 
 def sort_order(keys: Mapping[str, pa.Array], rows: int) -> Codes:
@@ -120,8 +136,11 @@ def _combined(codes: Codes, count: int, more: Codes, more_count: int) -> tuple[C
         return more, more_count
     if more_count <= 1:
         return codes, count
-    both = pa.array(codes * more_count + more).dictionary_encode()
-    return both.indices.to_numpy().astype(np.int64), len(both.dictionary)
+    both = codes * more_count + more
+    if count * more_count <= _GAPS * len(codes):
+        return both, count * more_count
+    encoded = pa.array(both).dictionary_encode()
+    return encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
 
 
 def _sortable(column: pa.Array) -> Iterator[pa.Array]:
