@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -68,6 +68,9 @@ class StageRunner:
 
     in_flight = 4
     """How many batches of a program with coroutines are in flight."""
+
+    rows_in_flight = 256
+    """How many rows there are in them: of small batches, as those of tiny files, there may be more."""
 
     def __init__(self, program: Program, late: Late | None = None) -> None:
         self.program = program
@@ -161,17 +164,23 @@ class StageRunner:
         Raises:
             NodeError: A node raised.
         """
-        flying: deque[Future[BatchResult]] = deque()
+        flying: deque[tuple[int, Future[BatchResult]]] = deque()
         try:
             for batch in batches:
-                flying.append(self.submit(batch))
-                if len(flying) >= self.in_flight or not self.uses_loop:
-                    yield flying.popleft().result()
+                flying.append((batch.rows, self.submit(batch)))
+                while self._is_enough(flying):
+                    yield flying.popleft()[1].result()
             while flying:
-                yield flying.popleft().result()
+                yield flying.popleft()[1].result()
         finally:
-            for future in flying:
+            for _, future in flying:
                 future.cancel()
+
+    def _is_enough(self, flying: Sequence[tuple[int, Future[BatchResult]]]) -> bool:
+        """Whether the first of some batches is taken before another one is begun."""
+        if not flying or not self.uses_loop or flying[0][1].done():
+            return bool(flying)
+        return len(flying) >= self.in_flight and sum(rows for rows, _ in flying) >= self.rows_in_flight
 
     def submit(self, batch: Batch) -> Future[BatchResult]:
         """Start the program on one batch; without coroutines it has run when this returns."""

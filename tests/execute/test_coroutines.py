@@ -93,20 +93,21 @@ def test_several_batches_are_in_flight_and_come_out_in_order():
     assert order != sorted(order)
 
 
-def test_coroutines_of_several_batches_meet():
+@pytest.mark.parametrize("batches", [StageRunner.in_flight, 50])
+def test_coroutines_of_several_batches_meet_of_small_ones_of_many(batches: int):
     gate = asyncio.Event()
     waiting: list[int] = []
 
     class Meets(Processor):
         async def process_row(self, n: int) -> int:
             waiting.append(n)
-            if len(waiting) >= StageRunner.in_flight:
+            if len(waiting) >= batches:
                 gate.set()
             await asyncio.wait_for(gate.wait(), 20)
             return n
 
-    tables = [pa.table({"n": [n]}) for n in range(StageRunner.in_flight)]
-    assert run_all(Meets().call(SRC.n), tables) == [[n] for n in range(StageRunner.in_flight)]
+    tables = [pa.table({"n": [n]}) for n in range(batches)]
+    assert run_all(Meets().call(SRC.n), tables) == [[n] for n in range(batches)]
 
 
 def test_nodes_start_when_their_inputs_are_there():

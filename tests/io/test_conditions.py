@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hyped_beam.io.readers import base, file_scan
+from hyped_beam.io.readers import base, file_scan, packing
 from hyped_beam.io.readers.json import JsonReader
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.types.spans import numbers_of, row_at
@@ -70,7 +70,8 @@ def test_row_groups_that_are_left_out_are_not_read(numbers):
 
 
 def test_ranges_and_origins_do_not_depend_on_conditions(numbers, monkeypatch):
-    monkeypatch.setattr(base, "SMALLEST_RANGE_ROWS", 1)
+    for module in (base, packing):
+        monkeypatch.setattr(module, "SMALLEST_RANGE_ROWS", 1)
     reader = ParquetReader(numbers, origin="from")
     found = read(reader, ["n", "from"], pc.field("n") == 55)
     assert len(reader.ranges()) > 3
@@ -92,7 +93,15 @@ def test_folders_that_cannot_meet_a_condition_are_not_opened(tmp_path):
 
 
 @pytest.fixture
-def tiny_files(tmp_path):
+def shared_segments(monkeypatch):
+    """All files that a test makes are tiny, and share one segment."""
+    monkeypatch.setattr(packing, "BATCHES_OF_TINY_FILES", 1)
+    monkeypatch.setattr(packing, "SHARED_STEP", 2)
+    monkeypatch.setattr(packing, "_ends_here", lambda *_: False)
+
+
+@pytest.fixture
+def tiny_files(tmp_path, shared_segments):
     """Six files of three rows in six folders, two of which share a batch."""
     for group in "abcdef":
         path = tmp_path / f"group={group}" / "x.parquet"
@@ -112,8 +121,9 @@ def tiny_files(tmp_path):
     ],
 )
 def test_small_files_that_share_batches_are_left_out_one_by_one(tiny_files, monkeypatch, condition, batches):
+    for module in (packing, file_scan):
+        monkeypatch.setattr(module, "BATCH_ROWS", 6)
     (part,) = tiny_files.ranges()
-    monkeypatch.setattr(file_scan, "BATCH_ROWS", 6)
     found = list(tiny_files.scan(["group", "n"], condition).numbered(part))
     assert ["".join(batch["group"].to_pylist()) for _, batch in found] == batches
     for spans, batch in found:
@@ -125,8 +135,8 @@ def test_small_files_that_share_batches_are_left_out_one_by_one(tiny_files, monk
         ]
 
 
-def test_small_files_of_text_are_left_out_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(base, "RANGES_OF_SMALL_SOURCE", 1)
+@pytest.mark.usefixtures("shared_segments")
+def test_small_files_of_text_are_left_out_too(tmp_path):
     for group in "abc":
         path = tmp_path / f"group={group}" / "x.jsonl"
         path.parent.mkdir()

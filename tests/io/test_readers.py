@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyped_beam.errors import DefinitionError, InputError, UnknownNameError
-from hyped_beam.io.readers import base
+from hyped_beam.io.readers import base, packing
 from hyped_beam.io.readers.arrow import ArrowReader
 from hyped_beam.io.readers.base import (
     BATCH_BYTES,
@@ -22,10 +22,8 @@ from hyped_beam.io.readers.base import (
     FINEST_BLOCKS,
     RANGES_OF_SMALL_SOURCE,
     SMALLEST_RANGE_ROWS,
-    Block,
     Range,
     blocks_of_batches,
-    pack,
     recut,
     scan_cuts,
 )
@@ -85,7 +83,8 @@ def test_without_columns_only_rows_are_counted(reader, write, name, words, tmp_p
 @formats
 def test_cuts_do_not_depend_on_columns(reader, write, name, words, tmp_path, read_all, monkeypatch):
     monkeypatch.setattr(base, "BATCH_BYTES", 40_000)
-    monkeypatch.setattr(base, "SMALLEST_RANGE_ROWS", 1)
+    for module in (base, packing):
+        monkeypatch.setattr(module, "SMALLEST_RANGE_ROWS", 1)
     write(words, tmp_path / name)
     rows = [
         [batch.num_rows for batch in read_all(reader(tmp_path / name), columns)]
@@ -131,7 +130,8 @@ def test_a_table_saved_by_datasets_is_read(tmp_path, read_all):
 def test_ranges_hold_every_row_once_and_know_where_they_begin(
     reader, write, name, words, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(base, "SMALLEST_RANGE_ROWS", 1)
+    for module in (base, packing):
+        monkeypatch.setattr(module, "SMALLEST_RANGE_ROWS", 1)
     for part in range(3):
         write(words.slice(part * 5_000, 5_000), tmp_path / f"{part}{name}")
     source = reader(tmp_path)
@@ -150,39 +150,6 @@ def test_ranges_travel_as_json(words, tmp_path):
     part = ParquetReader(tmp_path).ranges()[0]
     assert Range.from_json(part.to_json()) == part
     assert part.rows == 5000
-
-
-def test_small_files_share_a_range_and_blocks_without_rows_are_left_out():
-    megabyte = 1 << 20
-    files = [(f"f{n}", [Block(0, 1, megabyte, 10), Block(1, 2, megabyte, 0)]) for n in range(9)]
-    ranges = pack(files)
-    assert [len(part.pieces) for part in ranges] == [4, 4, 1]
-    assert [part.first_row for part in ranges] == [0, 40, 80]
-
-
-def test_a_large_source_is_cut_at_64_megabytes_and_a_small_one_finer():
-    def sizes(count):
-        ranges = pack([("f", [Block(n, n + 1, 1 << 20, 10) for n in range(count)])])
-        return [(part.pieces[0].stop - part.pieces[0].start) for part in ranges]
-
-    assert set(sizes(64 * 30)) == {64}
-    assert sizes(160) == [10] * 16
-    assert sizes(10) == [4, 4, 2]
-
-
-def test_rows_are_reason_enough_to_cut_a_small_source():
-    ranges = pack([("f", [Block(n, n + 1, 100, 50) for n in range(40)])])
-    assert {part.rows for part in ranges} == {100}
-    few = pack([("f", [Block(n, n + 1, 100, 1) for n in range(70)])])
-    assert [part.rows for part in few] == [64, 6]
-
-
-def test_after_rows_that_only_reading_tells_nothing_is_known():
-    big = 100 << 20
-    ranges = pack(
-        [("a", [Block(0, 1, big, 5)]), ("b", [Block(0, None, big, None)]), ("c", [Block(0, 1, big, 5)])]
-    )
-    assert [(part.rows, part.first_row) for part in ranges] == [(5, 0), (None, 5), (5, None)]
 
 
 # ------------------------------------------------------------------------------------------ scan batches

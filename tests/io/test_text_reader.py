@@ -46,16 +46,16 @@ def test_each_line_is_in_exactly_one_range(tmp_path, read_all, monkeypatch, bloc
     assert {place["path"] for place in column(source, read_all, "from")} == {str(tmp_path / "x.txt")}
 
 
-def test_whole_files_share_batches_and_know_their_paths(tmp_path, read_all):
-    for number in range(200):
-        (tmp_path / f"{number:03}.txt").write_text(f"file\n{number}\n")
+def test_whole_files_know_their_paths_and_very_many_share_batches(tmp_path, read_all):
+    for number in range(8_000):
+        (tmp_path / f"{number:04}.txt").write_text(f"file\n{number:04}\n")
     (tmp_path / "empty.txt").touch()
     source = TextReader(tmp_path, whole=True)
-    assert column(source, read_all)[-2:] == ["file\n199\n", ""]
-    assert column(source, read_all, "path")[0] == str(tmp_path / "000.txt")
-    assert sum(part.rows for part in source.ranges()) == 201
-    assert len(read_all(source)) < 20
-    assert len(column(source, read_all)) == 201
+    assert column(source, read_all)[-2:] == ["file\n7999\n", ""]
+    assert column(source, read_all, "path")[0] == str(tmp_path / "0000.txt")
+    assert sum(part.rows for part in source.ranges()) == 8_001
+    assert len(read_all(source)) < 4_000
+    assert len(column(source, read_all)) == 8_001
 
 
 def test_bytes_that_are_no_text_are_told_with_their_place(tmp_path, read_all):

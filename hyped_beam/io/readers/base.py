@@ -37,7 +37,8 @@ Counts: TypeAlias = "Sequence[int] | np.ndarray[Any, np.dtype[np.int64]]"
 def cuts() -> str:
     """How sources are cut, as text: another version that cuts otherwise cannot resume what this one began."""
     ranges = f"ranges of {RANGE_BYTES} bytes, at least {SMALLEST_RANGE_BYTES} or {SMALLEST_RANGE_ROWS} rows"
-    return f"{ranges}, {RANGES_OF_SMALL_SOURCE} of a small source; batches of {BATCH_BYTES} and {BATCH_ROWS}"
+    batches = f"batches of {BATCH_BYTES} and {BATCH_ROWS}, of segments"
+    return f"{ranges}, {RANGES_OF_SMALL_SOURCE} of a small source; {batches}"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Piece:
         rows: How many rows it holds, or None where only reading tells.
         size: Its bytes as they are stored.
         first_row: The number of its first row in the file, or None where only reading tells.
+        joins: Whether its rows share scan batches with those of the piece before it.
     """
 
     path: str
@@ -59,6 +61,7 @@ class Piece:
     rows: int | None = None
     size: int = 0
     first_row: int | None = None
+    joins: bool = False
 
     def __str__(self) -> str:
         return f"{self.path}[{self.start}:{'' if self.stop is None else self.stop}]"
@@ -197,66 +200,6 @@ class Reader(Endpoint):
     @abstractmethod
     def fingerprint(self) -> str:
         """Equal for two readers only where they would read the same rows in the same ranges."""
-
-
-def pack(files: Iterable[tuple[str, Sequence[Block]]]) -> list[Range]:
-    """Blocks put together into ranges of some 64 MB, in order; blocks without rows are left out."""
-    blocks = [piece for path, held in files for piece in _pieces(path, held)]
-    target = sum(block.size for block in blocks) // RANGES_OF_SMALL_SOURCE
-    target = min(target, RANGE_BYTES)
-    ranges: list[Range] = []
-    held: list[Piece] = []
-    size = 0
-    first_row: int | None = 0
-    for block in blocks:
-        nearer_without = size + block.size / 2 >= target  # so that the last range is not what is left over
-        if nearer_without and _is_enough(held, size):
-            ranges.append(_range(len(ranges), held, first_row))
-            first_row = _after(ranges[-1])
-            held, size = [], 0
-        held.append(block)
-        size += block.size
-    if held or not ranges:
-        ranges.append(_range(len(ranges), held, first_row))
-    return ranges
-
-
-def _is_enough(held: Sequence[Piece], size: int) -> bool:
-    """Whether blocks are worth a range of their own: by their bytes, or by their rows however few bytes."""
-    if size >= SMALLEST_RANGE_BYTES:
-        return True
-    rows = sum(SMALLEST_RANGE_ROWS if block.rows is None else block.rows for block in held)
-    return rows >= SMALLEST_RANGE_ROWS
-
-
-def _after(part: Range) -> int | None:
-    if part.first_row is None or part.rows is None:
-        return None
-    return part.first_row + part.rows
-
-
-def _range(number: int, held: Sequence[Piece], first_row: int | None) -> Range:
-    pieces: list[Piece] = []
-    for piece in held:
-        last = pieces[-1] if pieces else None
-        if last is not None and last.path == piece.path and last.stop == piece.start:
-            rows = None if last.rows is None or piece.rows is None else last.rows + piece.rows
-            size = last.size + piece.size
-            pieces[-1] = Piece(last.path, last.start, piece.stop, rows, size, last.first_row)
-        else:
-            pieces.append(piece)
-    known = [piece.rows for piece in pieces if piece.rows is not None]
-    rows = sum(known) if len(known) == len(pieces) else None
-    return Range(number, tuple(pieces), rows, first_row)
-
-
-def _pieces(path: str, blocks: Sequence[Block]) -> Iterator[Piece]:
-    """The blocks of a file, each with the number of its first row; those without rows are left out."""
-    row: int | None = 0
-    for block in blocks:
-        if block.rows != 0:
-            yield Piece(path, block.start, block.stop, block.rows, block.size, row)
-        row = None if row is None or block.rows is None else row + block.rows
 
 
 def blocks_of_batches(rows: Counts, sizes: Counts) -> list[Block]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from hyped_beam.errors import InputError
 from hyped_beam.io.readers.base import BATCH_ROWS, Piece, Range, Scan, batch_of, joined
 from hyped_beam.io.readers.conditions import Condition
+from hyped_beam.io.readers.packing import segments_of
 from hyped_beam.io.readers.partitions import FolderColumn
 from hyped_beam.io.readers.partitions import may_meet as folder_may_meet
 from hyped_beam.types.arrays import conform, full
@@ -20,9 +21,6 @@ from hyped_beam.types.spans import Span
 
 if TYPE_CHECKING:
     from hyped_beam.io.readers.files import FileReader
-
-# Files smaller than this share scan batches: nodes pay for each batch, and some sources are many tiny files.
-SHARED_BYTES = 1 << 20
 
 _Part: TypeAlias = tuple[Span, pa.RecordBatch]
 """Where some rows of one file stand, and they themselves."""
@@ -53,7 +51,7 @@ class FileScan(Scan):
     def numbered(self, part: Range) -> Iterator[tuple[tuple[Span, ...], pa.RecordBatch]]:
         """The scan batches of a range, each with where its rows stand; see `Scan.numbered`."""
         first: int | None = 0
-        for pieces in _shared(part.pieces):
+        for pieces in segments_of(part.pieces):
             reading = _Reading(self, pieces, first)
             if len(pieces) == 1:
                 yield from (((span,), batch) for span, batch in reading.parts())
@@ -146,20 +144,6 @@ def _in_shared_batches(parts: Iterable[_Part]) -> Iterator[tuple[tuple[Span, ...
 
 def _put_together(parts: Sequence[_Part]) -> tuple[tuple[Span, ...], pa.RecordBatch]:
     return tuple(span for span, _ in parts), joined([batch for _, batch in parts])
-
-
-def _shared(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
-    """Pieces that are read together: neighbours that are small, or one alone."""
-    held: list[Piece] = []
-    size = rows = 0
-    for piece in pieces:
-        size, rows = size + piece.size, rows + (piece.rows or 0)
-        if held and (size > SHARED_BYTES or rows > BATCH_ROWS):
-            yield held
-            held, size, rows = [], piece.size, piece.rows or 0
-        held.append(piece)
-    if held:
-        yield held
 
 
 def _origin(piece: Piece, row: int, rows: int) -> pa.Array:

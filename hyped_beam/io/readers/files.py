@@ -18,9 +18,10 @@ from hyped_beam.io.filesystem import FileInfo, info_of
 from hyped_beam.io.paths import GLOB, Paths, as_paths, find_files
 from hyped_beam.io.readers import partitions
 from hyped_beam.io.readers.agreement import check_holds, common_features, near
-from hyped_beam.io.readers.base import Block, Piece, Range, Reader, pack
+from hyped_beam.io.readers.base import Block, Piece, Range, Reader
 from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.file_scan import FileScan
+from hyped_beam.io.readers.packing import pack
 from hyped_beam.io.readers.partitions import FolderColumn
 from hyped_beam.io.remote import explained
 from hyped_beam.types import features as features_of
