@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import pkgutil
 import re
+import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -66,6 +67,11 @@ def load_library() -> None:
 
 def load_entry_points() -> None:
     """Import the nodes that installed packages offer."""
+    _load_entry_points(tuple(sys.path))
+
+
+@lru_cache(maxsize=4)
+def _load_entry_points(path: tuple[str, ...]) -> None:  # noqa: ARG001 - where packages are looked for, which takes long
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
         entry.load()
 
