@@ -53,8 +53,12 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     if name not in _CONTENTS:
-        msg = f"module 'hyped_beam' has no attribute {name!r}"
-        raise AttributeError(msg)
+        if name.startswith("_"):
+            msg = f"module 'hyped_beam' has no attribute {name!r}"
+            raise AttributeError(msg)
+        from hyped_beam.errors import unknown_name
+
+        raise unknown_name("name", name, __all__, of="hyped_beam")
     module = importlib.import_module(_CONTENTS[name])
     return module if name == "ops" else getattr(module, name)
 

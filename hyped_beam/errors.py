@@ -209,6 +209,21 @@ def unknown_name(
     return UnknownNameError(f"{of} has no {what} {name!r}", site=site or CallSite.nearest(), hint=hint)
 
 
+class NearNames:
+    """Something whose unknown attributes are answered with the nearest name that there is."""
+
+    if not TYPE_CHECKING:  # type checkers know the names there are
+
+        def __getattr__(self, name: str) -> Any:
+            if hasattr(type(self), name):  # a property that raised
+                return object.__getattribute__(self, name)
+            if name.startswith("_"):
+                msg = f"{type(self).__name__} has no attribute {name!r}"
+                raise AttributeError(msg)
+            known = [one for one in dir(self) if not one.startswith("_")]
+            raise unknown_name("attribute", name, known, of=type(self).__name__)
+
+
 def wrong_options(
     owner: type[BaseModel], given: Mapping[str, Any], error: ValidationError
 ) -> DefinitionError:

@@ -1,5 +1,7 @@
 """Functions on refs: `from hyped_beam import ops`."""
 
+from typing import TYPE_CHECKING, NoReturn
+
 from hyped_beam.dsl.ops import (
     cast,
     coalesce,
@@ -30,6 +32,8 @@ from hyped_beam.dsl.rows import (
     sample,
     split,
 )
+from hyped_beam.errors import CallSite, UnknownNameError
+from hyped_beam.nodes import suggestions
 
 __all__ = [
     "align",
@@ -59,3 +63,13 @@ __all__ = [
     "split",
     "with_columns",
 ]
+
+if not TYPE_CHECKING:  # type checkers know the functions there are
+
+    def __getattr__(name: str) -> NoReturn:
+        if name.startswith("_"):
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        written = suggestions.methods() | suggestions.functions() | suggestions.aggregators()
+        hint = suggestions.hint_for(name, __all__, written) or f"there are: {', '.join(__all__)}"
+        raise UnknownNameError(f"ops has no function {name!r}", site=CallSite.nearest(), hint=hint)

@@ -12,7 +12,7 @@ from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates
 from hyped_beam.dsl.keywords import checked_keywords
 from hyped_beam.dsl.one_batch import run_batch, run_batch_async
 from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of, plan_of, refuse_scans
-from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, NearNames
 from hyped_beam.execute.lazy_runner import LazyRunner
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.ir.graph import Edge, Graph, GraphBuilder, Kind
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hyped_beam.dsl.job import Job
 
 
-class DataFlow:
+class DataFlow(NearNames):
     """A data flow: a source of rows, and the nodes that are called on them.
 
     Args:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hyped_beam.dsl.keywords import checked_keywords
 from hyped_beam.dsl.outputs import ROWS, graph_with_sinks, plan_of
 from hyped_beam.dsl.rows import Split
-from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, NearNames
 from hyped_beam.io.destinations import Destination
 from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.writers.base import Writer
@@ -29,7 +29,7 @@ class _Output:
 
 
 @dataclass(frozen=True, repr=False)
-class Job:
+class Job(NearNames):
     """A source and named outputs; each call returns a job with one more.
 
     Attributes:

@@ -8,10 +8,10 @@ from pydantic import ConfigDict, ValidationError
 from typing_extensions import Self
 
 from hyped_beam.errors import CallSite, DefinitionError, wrong_options
-from hyped_beam.types.pickled import SamePickle
+from hyped_beam.types.checked_options import CheckedOptions
 
 
-class Endpoint(SamePickle):
+class Endpoint(CheckedOptions):
     """One end of a job: its fields are its configuration, validated where it is written and frozen."""
 
     model_config = ConfigDict(

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hyped_beam.errors import CallSite, DefinitionError, JobError
+from hyped_beam.errors import CallSite, DefinitionError, JobError, NearNames
 
 State = Literal["running", "done", "failed", "cancelled"]
 
@@ -46,7 +46,7 @@ class JobCancelledError(JobError):
     """A job that was cancelled."""
 
 
-class JobResult:
+class JobResult(NearNames):
     """A job that runs or has run, and what it made.
 
     What it made is known when it is done: asked before, it raises.

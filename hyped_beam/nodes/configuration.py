@@ -14,11 +14,11 @@ from typing_extensions import Self
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, wrong_options
 from hyped_beam.nodes.interface import BESIDE, Interface, local_names
 from hyped_beam.nodes.options import DEFAULT_OPTIONS, Options
+from hyped_beam.types.checked_options import CheckedOptions
 from hyped_beam.types.environment import EnvironmentValue, check_takes_text, names_in
-from hyped_beam.types.pickled import SamePickle
 
 
-class Configured(SamePickle):
+class Configured(CheckedOptions):
     """A node: its fields are its configuration, validated where it is written and frozen.
 
     Attributes:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, UnknownNameError
 from hyped_beam.ir.graph import Edge, GraphBuilder, Keys, Kind, Node
 from hyped_beam.ir.scope import DATASET, ScopeKind, domain_of, meeting_scope, reaches
+from hyped_beam.nodes import suggestions
 from hyped_beam.nodes.call import Bound, bind, meeting_of
 from hyped_beam.nodes.different_rows import described, different_rows
 from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, scope_of
@@ -31,6 +32,16 @@ class GroupBy:
         self.builder = builder
         self.scope = scope
         self.keys = keys
+
+    if not TYPE_CHECKING:  # type checkers know the names there are
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_"):
+                msg = f"{type(self).__name__} has no attribute {name!r}"
+                raise AttributeError(msg)
+            hint = suggestions.hint_for(name, ["keys"], suggestions.aggregators())
+            hint = hint or "they have keys; aggregate by them, as in Count().call(ref, by=groups)"
+            raise UnknownNameError(f"groups have no {name!r}", site=CallSite.nearest(), hint=hint)
 
     def __repr__(self) -> str:
         return f"<{self.builder.scopes[self.scope].name}>"

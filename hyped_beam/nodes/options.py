@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import ConfigDict, Field, ValidationError
 
 from hyped_beam.errors import wrong_options
-from hyped_beam.types.pickled import SamePickle
+from hyped_beam.types.checked_options import CheckedOptions
 
 
-class Limits(SamePickle):
+class Limits(CheckedOptions):
     """Bounds on the coroutines of a node.
 
     They hold for a job as a whole where `num_proc` processes of one machine do it, which share them evenly;
@@ -46,7 +46,7 @@ class Limits(SamePickle):
         )
 
 
-class Options(SamePickle):
+class Options(CheckedOptions):
     """How a node runs.
 
     Attributes:

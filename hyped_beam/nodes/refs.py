@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from hyped_beam.errors import CallSite, DefinitionTypeError, UnknownNameError, nearest_name
+from hyped_beam.errors import CallSite, DefinitionTypeError, UnknownNameError
 from hyped_beam.ir.graph import Edge, GraphBuilder
-from hyped_beam.nodes import registry
+from hyped_beam.nodes import registry, suggestions
 from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
 
@@ -296,15 +296,6 @@ def _no_attribute(ref: Ref, name: str) -> UnknownNameError:
     what = "field" if features.fields(feature) else "method"
     owner = f"{features.describe(feature):.120}"
     names = dir(ref) if what == "method" else list(features.fields(feature))
-    close = nearest_name(name, names)
-    if close:
-        hint = f"did you mean {close!r}?"
-    elif what == "field" and features.family(feature) is Family.STRUCT and name in _struct_functions():
-        hint = f"structs have no methods, so that every name can be a field: write ops.{name}(...)"
-    else:
-        hint = f"it has: {', '.join(names) or 'none'}"
+    hint = suggestions.hint_for(name, names, suggestions.functions() | suggestions.aggregators())
+    hint = hint or f"it has: {', '.join(names) or 'none'}"
     return UnknownNameError(f"{owner} has no {what} {name!r}", site=CallSite.nearest(), hint=hint)
-
-
-def _struct_functions() -> Iterable[str]:
-    return registry.methods_of(Family.STRUCT)

@@ -10,9 +10,9 @@ from typing import Literal, overload
 
 from collections.abc import Iterable
 from typing import Any, NoReturn
-from hyped_beam.errors import CallSite, DefinitionTypeError, UnknownNameError, nearest_name
+from hyped_beam.errors import CallSite, DefinitionTypeError, UnknownNameError
 from hyped_beam.ir.graph import Edge, GraphBuilder
-from hyped_beam.nodes import registry
+from hyped_beam.nodes import registry, suggestions
 from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
 
