@@ -24,6 +24,11 @@ _IN_PYTHON = (
 )
 """What hints write in Python that the command line has options for."""
 
+EVENT_SECONDS = 5.0
+"""The least time between two events of progress in which no range came to be done."""
+
+USUAL_COLUMNS = 80
+
 LINES_OF_A_JOB = 10
 """How many lines say how far a job is, where there is no terminal for a bar."""
 
@@ -146,17 +151,27 @@ class TextConsole(Console):
 class JsonConsole(Console):
     """For programs: one object a line on standard output, its kind under `event`."""
 
+    def __init__(self, out: TextIO, errors: TextIO) -> None:
+        super().__init__(out, errors)
+        self._told_last: Progress | None = None
+
     def show(self, form: str, text: str) -> None:
         """Print one form of a flow."""
         self._event(form, text=text)
 
     def progress(self, progress: Progress) -> None:
         """Print how far a job is."""
+        told = self._told_last
+        is_no_news = told is not None and progress.ranges_done == told.ranges_done and progress.share < 1
+        if is_no_news and told is not None and progress.seconds - told.seconds < EVENT_SECONDS:
+            return
+        self._told_last = progress
         self._event(
             "progress",
             ranges_done=progress.ranges_done,
             ranges=progress.ranges,
             rows=progress.rows,
+            share=round(progress.share, 4),
             seconds=round(progress.seconds, 3),
         )
 
@@ -207,7 +222,7 @@ def _told(error: FlowError) -> str:
 
 
 class _Lines:
-    """A line for each tenth of the ranges."""
+    """A line for each tenth of the job."""
 
     def __init__(self, errors: TextIO, first: Progress) -> None:
         self._errors = errors
@@ -215,7 +230,7 @@ class _Lines:
         self._tenth = 0
 
     def show(self, progress: Progress) -> None:
-        tenth = LINES_OF_A_JOB * progress.ranges_done // max(progress.ranges, 1)
+        tenth = int(LINES_OF_A_JOB * progress.share)
         if tenth > self._tenth:
             self._tenth = tenth
             ranges = f"{progress.ranges_done} of {progress.ranges} ranges"
@@ -229,22 +244,35 @@ class _Bar:
     """A bar that moves."""
 
     def __init__(self, errors: TextIO, first: Progress) -> None:
+        self._errors = errors
         self._first = first
         self._bar: Any = tqdm(
-            total=first.ranges,
-            initial=first.ranges_done,
+            total=1.0,
+            initial=first.share,
             file=errors,
-            dynamic_ncols=True,
-            bar_format="{percentage:3.0f}% |{bar}| {n_fmt} of {total_fmt} ranges{postfix}",
+            ncols=_columns(errors),
+            nrows=20,  # a terminal that does not say how high it is gets no bar otherwise
+            bar_format="{percentage:3.0f}% |{bar}| {desc}",
         )
 
     def show(self, progress: Progress) -> None:
-        self._bar.n = progress.ranges_done
-        told = f"{_rows(progress, self._first)}{_left(progress, self._first)}"
-        self._bar.set_postfix_str(told)
+        self._bar.n = progress.share
+        self._bar.ncols = _columns(self._errors)
+        ranges = f"{progress.ranges_done} of {progress.ranges} ranges"
+        self._bar.set_description_str(
+            f"{ranges}, {_rows(progress, self._first)}{_left(progress, self._first)}"
+        )
 
     def close(self) -> None:
         self._bar.close()
+
+
+def _columns(terminal: TextIO) -> int:
+    """How wide a terminal is now; one that does not say so, as those of `script` and `expect`, is usual."""
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or USUAL_COLUMNS
+    except OSError:
+        return USUAL_COLUMNS
 
 
 def _rows(progress: Progress, first: Progress) -> str:
@@ -255,8 +283,8 @@ def _rows(progress: Progress, first: Progress) -> str:
 
 
 def _left(progress: Progress, first: Progress) -> str:
-    done = progress.ranges_done - first.ranges_done
-    if done <= 0 or progress.ranges_done >= progress.ranges:
+    done = progress.share - first.share
+    if done <= 0 or progress.share >= 1:
         return ""
-    seconds = (progress.seconds - first.seconds) / done * (progress.ranges - progress.ranges_done)
+    seconds = (progress.seconds - first.seconds) / done * (1 - progress.share)
     return f", {tqdm.format_interval(seconds)} left"

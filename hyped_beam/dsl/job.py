@@ -160,8 +160,8 @@ class Job(NearNames):
             runner: The name of a runner profile.
             options: Beam's options.
             num_proc: How many processes compute; the most that a writer asks for by default, else one.
-            progress: Called with a `Progress` at the start, whenever ranges are done, and at the end; in a
-                thread of its own.
+            progress: Called with a `Progress` at the start, as rows are done (some four times a second), and
+                at the end; in a thread of its own.
             wait: Whether to return when the job is done; otherwise it runs in processes of its own, and
                 is cancelled when this process ends before it.
 

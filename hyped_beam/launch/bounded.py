@@ -25,7 +25,7 @@ from hyped_beam.io.writers.base import Writer
 from hyped_beam.ir.graph import Constant, GroupConstant, Keys
 from hyped_beam.ir.text import graph_text
 from hyped_beam.launch.profiles import Profile, load_profile
-from hyped_beam.launch.progress import Done, DoneInMarks, DoneInOutput, ReportProgress, watching
+from hyped_beam.launch.progress import DoneInMarks, DoneInOutput, ReportProgress, watching
 from hyped_beam.launch.result import NodeTime
 from hyped_beam.launch.running import check_options, import_beam, run_pipeline
 from hyped_beam.launch.times import node_times
@@ -108,9 +108,8 @@ class BoundedJob:
         started = time.monotonic()
         if self._marks is not None:
             self._marks.mkdir(exist_ok=True)
-        ranges = 0 if progress is None else max(len(self.reader.ranges()), 1)
         scans = self.scans()  # live as long as the run: what cannot travel is found in them
-        with self._taken_back_on_failure(), watching(self._done(), ranges, progress):
+        with self._taken_back_on_failure(), self._watched(progress):
             run_pipeline(lambda pipeline: self.fill(pipeline, scans, pool), self.profile, self.options)
         outputs = (*self.destinations, *self.group_destinations)
         manifests = {made.name: commit.read_manifest(made) for made in outputs}
@@ -148,6 +147,7 @@ class BoundedJob:
             resume=self.resume and is_last,
             marks=str(self._marks) if self._marks is not None and is_last else None,
             kept=str(self.work),
+            under_way=str(self._under_way) if is_last else "",
             read_here=self.reader.reads_here(self.processes),
         )
 
@@ -184,8 +184,22 @@ class BoundedJob:
         """Where a job that commits nothing says which ranges are done."""
         return None if self.destinations else self.work / "done"
 
-    def _done(self) -> Done:
-        return DoneInOutput(self.destinations) if self._marks is None else DoneInMarks(self._marks)
+    @property
+    def _under_way(self) -> Path:
+        """Where ranges say how far they are, if somebody watches."""
+        return self.work / "under-way"
+
+    @contextlib.contextmanager
+    def _watched(self, progress: ReportProgress | None) -> Iterator[None]:
+        """A context in which it is told how far the job is."""
+        if progress is None:
+            yield
+            return
+        self._under_way.mkdir(exist_ok=True)
+        done = DoneInOutput(self.destinations) if self._marks is None else DoneInMarks(self._marks)
+        sizes = {part.number: part.rows for part in self.reader.ranges()} or {0: 0}
+        with watching(done, self._under_way, sizes, progress):
+            yield
 
     @contextlib.contextmanager
     def _taken_back_on_failure(self) -> Iterator[None]:

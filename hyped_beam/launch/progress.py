@@ -6,10 +6,11 @@ import contextlib
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hyped_beam.execute.under_way import rows_under_way
 from hyped_beam.io.commit import Destination, RangeRecord, read_record
 
 LOOK_SECONDS = 0.25
@@ -22,14 +23,17 @@ class Progress:
     Attributes:
         ranges_done: The ranges that are committed, also those that an earlier run has committed.
         ranges: All ranges of the source.
-        rows: The rows of the source in the ranges that are committed.
+        rows: The rows of the source that are done, also those in ranges that are not committed yet.
         seconds: Since the job began.
+        share: How much of the job is done, from 0 to 1. Of a range that is under way its rows count, where it
+            is known, or can be told from ranges that are done, how many it has.
     """
 
     ranges_done: int
     ranges: int
     rows: int
     seconds: float
+    share: float
 
 
 ReportProgress = Callable[[Progress], None]
@@ -41,13 +45,13 @@ class Done(ABC):
     def __init__(self) -> None:
         self._rows: dict[int, int] = {}
 
-    def look(self) -> tuple[int, int]:
-        """How many ranges are done by now, and the rows in them."""
+    def look(self) -> Mapping[int, int]:
+        """The rows of the ranges that are done by now, by their numbers."""
         for number in self._numbers():
             record = None if number in self._rows else self._read(number)
             if record is not None:
                 self._rows[number] = record.rows_in
-        return len(self._rows), sum(self._rows.values())
+        return self._rows
 
     @abstractmethod
     def _numbers(self) -> list[int]: ...
@@ -88,28 +92,28 @@ class DoneInMarks(Done):
 
 
 @contextlib.contextmanager
-def watching(done: Done, ranges: int, progress: ReportProgress | None) -> Iterator[None]:
-    """A context in which progress is reported: at its begin, whenever a range is done, and at its end.
+def watching(
+    done: Done, under_way: Path, sizes: Mapping[int, int | None], progress: ReportProgress
+) -> Iterator[None]:
+    """A context in which progress is reported: at its begin, as rows are done, and at its end.
 
     Args:
-        done: What is looked at.
-        ranges: How many ranges there are.
+        done: What says which ranges are done.
+        under_way: The folder in which ranges say how far they are.
+        sizes: For each range how many rows it has, or None where only reading tells.
         progress: What it is reported to, in a thread of its own.
     """
-    if progress is None:
-        yield
-        return
     began = time.monotonic()
     over = threading.Event()
 
-    def report(shown: int) -> int:
-        count, rows = done.look()
-        if count != shown:
-            progress(Progress(min(count, ranges), ranges, rows, time.monotonic() - began))
-        return count
+    def report(shown: tuple[int, int] | None) -> tuple[int, int]:
+        found = _progress(done.look(), rows_under_way(under_way), sizes, time.monotonic() - began)
+        if (found.ranges_done, found.rows) != shown:
+            progress(found)
+        return found.ranges_done, found.rows
 
     def look() -> None:
-        shown = report(-1)
+        shown = report(None)
         while not over.wait(LOOK_SECONDS):
             shown = report(shown)
 
@@ -120,4 +124,20 @@ def watching(done: Done, ranges: int, progress: ReportProgress | None) -> Iterat
     finally:
         over.set()
         watcher.join()
-    report(-1)
+    report(None)
+
+
+def _progress(
+    done: Mapping[int, int], under_way: Mapping[int, int], sizes: Mapping[int, int | None], seconds: float
+) -> Progress:
+    """What is known of how far a job is."""
+    begun = {number: rows for number, rows in under_way.items() if number not in done}
+    usual = sum(done.values()) / len(done) if done else None
+    shares = (_share(rows, sizes.get(number) or usual) for number, rows in begun.items())
+    count = min(len(done), len(sizes))
+    rows = sum(done.values()) + sum(begun.values())
+    return Progress(count, len(sizes), rows, seconds, min((count + sum(shares)) / len(sizes), 1.0))
+
+
+def _share(rows: int, size: float | None) -> float:
+    return min(rows / size, 1.0) if size else 0.0

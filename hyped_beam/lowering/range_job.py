@@ -18,6 +18,7 @@ from hyped_beam.execute.pooled import PooledStage
 from hyped_beam.execute.stage import BatchResult, StageRunner
 from hyped_beam.execute.states import StateMerger, StateTrees
 from hyped_beam.execute.timing import READ, Timings, add_timing, add_timings, write_key
+from hyped_beam.execute.under_way import RowsUnderWay
 from hyped_beam.io.commit import Destination, RangeCommit, read_record, read_states
 from hyped_beam.io.readers.base import Range, Scan
 from hyped_beam.plan.program import Program
@@ -58,6 +59,7 @@ class RangeJob:
         marks: A local folder that each range that is done leaves its record in, for a job that commits none.
         late: What earlier scans have made known.
         kept: A folder for the values of nodes that may run only once.
+        under_way: A local folder for notes on how far ranges are, which are made where it is there.
         read_here: Whether rows are read and written by one process, also where several compute.
     """
 
@@ -70,6 +72,7 @@ class RangeJob:
     read_here: bool = False
     late: Late = field(default_factory=Late)
     kept: str = ""
+    under_way: str = ""
 
     def open(self, runner: StageRunner | PooledStage | None = None) -> OpenRangeJob:
         """Make it ready to run: nodes are set up.
@@ -154,12 +157,14 @@ class OpenRangeJob:
         columns = self.job.program.columns
         for task in tasks:
             commit = RangeCommit(self.job.destinations, task.number)
-            current = _RangeInFlight(task.number, commit, self.job.kept)
+            noted = RowsUnderWay(self.job.under_way, task.number)
+            current = _RangeInFlight(task.number, commit, self.job.kept, noted)
             begun.append(current)
             read = _timed(self.job.scan.numbered(task), current.timings)
             for place, ((spans, batch), is_last) in enumerate(_marking_last(read, self.job.empty)):
                 current.waiting += 1
                 current.rows_in += batch.num_rows
+                current.rows.append(batch.num_rows)
                 current.is_read = is_last
                 values: dict[int, Value] = {source: dict(zip(columns, batch.columns, strict=True))}
                 standing = tuple(span.moved(task.first_row) for span in spans)
@@ -192,13 +197,15 @@ def _marking_last(
 class _RangeInFlight:
     """A range some of whose batches are still being computed."""
 
-    def __init__(self, number: int, commit: RangeCommit, folder: str) -> None:
+    def __init__(self, number: int, commit: RangeCommit, folder: str, noted: RowsUnderWay) -> None:
         self.number = number
         self.kept = KeptFiles(folder, number)
         self.commit = commit
         self.waiting = 0
         self.is_read = False
         self.rows_in = 0
+        self.rows: deque[int] = deque()
+        self._noted = noted
         self.timings: Timings = {}
         self._states: list[list[pa.RecordBatch]] = []
 
@@ -211,6 +218,7 @@ class _RangeInFlight:
         if result.states:
             self._states.append(result.states)
         self.kept.add(result.kept)
+        self._noted.add(self.rows.popleft())
 
     def finish(self, mergers: Sequence[StateMerger]) -> RangeResult:
         """Commit the range."""

@@ -21,6 +21,8 @@ from hyped_beam import DataFlow, NodeError, processor
 from hyped_beam.aggregators import Count, Sum
 from hyped_beam.dsl.job import Job
 from hyped_beam.errors import DefinitionError, FlowError, InputError
+from hyped_beam.execute import under_way
+from hyped_beam.io.readers import base, packing
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.writers.json import JsonDatasetWriter
 from hyped_beam.io.writers.parquet import ParquetDatasetWriter
@@ -71,7 +73,41 @@ def test_progress_is_told_from_begin_to_end(folder: Path, tmp_path: Path, num_pr
     assert [progress.ranges_done for progress in seen] == sorted(progress.ranges_done for progress in seen)
     assert (seen[-1].ranges_done, seen[-1].rows) == (ranges, FILES * ROWS)
     assert seen[-1].seconds > 0
-    assert all((progress.rows == 0) == (progress.ranges_done == 0) for progress in seen)
+    assert (seen[0].share, seen[-1].share) == (0, 1)
+    assert all(progress.rows for progress in seen if progress.ranges_done)
+
+
+def test_progress_is_told_within_a_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(packing, "RANGES_OF_SMALL_SOURCE", 1)
+    monkeypatch.setattr(under_way, "NOTE_SECONDS", 0)
+    rows = 3 * base.BATCH_ROWS
+    pq.write_table(pa.table({"n": range(rows)}), tmp_path / "in.parquet", row_group_size=base.BATCH_ROWS)
+    seen_part = tmp_path / "seen"
+    seen: list[Progress] = []
+
+    @processor
+    def waits(n: int) -> int:
+        if n == 2 * base.BATCH_ROWS:  # the first row of the last batch
+            until(seen_part.exists)
+        return n
+
+    def tell(progress: Progress) -> None:
+        seen.append(progress)
+        if 0 < progress.share < 1:
+            seen_part.touch()
+
+    reader = ParquetReader(tmp_path / "in.parquet")
+    flow = DataFlow(features=reader)
+    job = flow.job(source=reader).write(
+        collect={"n": waits.call(flow.src_features.n)}, to=ParquetDatasetWriter(tmp_path / "out")
+    )
+    job.run(progress=tell)
+    assert {progress.ranges for progress in seen} == {1}
+    within = [progress for progress in seen if 0 < progress.share < 1]
+    assert within
+    assert {(progress.ranges_done, progress.rows / rows) for progress in within} == {
+        (0, progress.share) for progress in within
+    }
 
 
 @pytest.mark.parametrize("num_proc", [1, 2])
