@@ -43,7 +43,9 @@ def _times(result: JobResult) -> list[tuple[str, ...]]:
     times = result.node_seconds
     slowest = sorted(times, key=lambda time: -time.seconds)[:SLOWEST_NODES]
     shown: list[tuple[str, ...]] = [
-        (time.name, f"{time.seconds:.2f}", f"{time.rows:,}") for time in times if time in slowest
+        (time.name, f"{time.seconds:.2f}", f"{time.rows:,}" if time.rows else "")
+        for time in times
+        if time in slowest
     ]
     rest = [time for time in times if time not in slowest]
     if rest:

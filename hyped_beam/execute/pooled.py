@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from hyped_beam.execute.known import Late
 from hyped_beam.execute.pool import ProcessPool
 from hyped_beam.execute.stage import BatchResult, StageRunner
 from hyped_beam.execute.streams import from_bytes, to_bytes
+from hyped_beam.execute.timing import START, Timings, add_timings
 from hyped_beam.plan.program import Program
 from hyped_beam.types import arrays
 from hyped_beam.types.spans import Span
@@ -88,14 +90,18 @@ class _ComputeJob:
 
 class _Compute:
     def __init__(self, program: Program, late: Late) -> None:
+        began = time.perf_counter()
         self._runner = StageRunner(program, late)
         self._runner.open()
+        self._start: Timings = {START: (time.perf_counter() - began, 0)}
 
     def run(self, task: _Task) -> tuple[dict[str, bytes], bytes, Any, dict[int, bytes]]:
         batch = self._runner.source_batch(from_bytes(task.columns)[0], task.spans, task.place)
         kept = {node: from_bytes(held)[0] for node, held in task.restored.items()}
         restore(self._runner.program, batch, kept)
         result = self._runner.run(batch)
+        add_timings(result.timings, self._start)
+        self._start = {}
         outputs = {name: to_bytes([made]) for name, made in result.outputs.items()}
         held = {node: to_bytes([made]) for node, made in result.kept.items()}
         return outputs, to_bytes(result.states), result.timings, held

@@ -101,6 +101,8 @@ class StageRunner:
         """
         try:
             for step, runtime in self.steps:
+                if isinstance(runtime, ProcessorRuntime):
+                    runtime.prepare()
                 self._run_hook("setup", step, runtime)
                 self._opened.append((step, runtime))
                 if runtime.coroutine:

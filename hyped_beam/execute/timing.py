@@ -1,4 +1,4 @@
-"""How long the parts of a job took: each node, reading, and writing of each output."""
+"""How long the parts of a job took: its start, reading, each node, and writing of each output."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 Timings: TypeAlias = dict[str, tuple[float, int]]
-"""Seconds and rows of each part, by its key: `node_key`, `READ`, `write_key`."""
+"""Seconds and rows of each part, by its key: `START`, `READ`, `node_key`, `write_key`."""
+
+START = "start"
+"""The key of what is done before the first row: nodes are set up, and what they need is imported."""
 
 READ = "read"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from hyped_beam.execute.timing import READ, node_key, write_key
+from hyped_beam.execute.timing import READ, START, node_key, write_key
 from hyped_beam.launch.result import NodeTime
 from hyped_beam.nodes.pack import PackStruct
 from hyped_beam.plan.planner import Plan
@@ -13,7 +13,7 @@ from hyped_beam.plan.program import AggregateStep, Step
 
 
 def node_times(plan: Plan, timings: Mapping[str, tuple[float, int]]) -> tuple[NodeTime, ...]:
-    """What reading, each node, and writing of each output took, in the order of the flow.
+    """What the start, reading, each node, and writing of each output took, in the order of the flow.
 
     Args:
         plan: The plan that ran.
@@ -25,7 +25,7 @@ def node_times(plan: Plan, timings: Mapping[str, tuple[float, int]]) -> tuple[No
         steps = [step for step in scan.steps if not isinstance(step.operation, PackStruct)]
         nodes.update((step.node, step) for step in steps)
         nodes.update((step.node, step) for step in scan.aggregates)
-    parts = [(READ, "read")]
+    parts = [(START, "start"), (READ, "read")]
     parts += [
         (node_key(node.node), name)
         for node, name in zip(nodes.values(), unambiguous([*nodes.values()]), strict=True)

@@ -17,7 +17,7 @@ from hyped_beam.execute.known import Late
 from hyped_beam.execute.pooled import PooledStage
 from hyped_beam.execute.stage import BatchResult, StageRunner
 from hyped_beam.execute.states import StateMerger, StateTrees
-from hyped_beam.execute.timing import READ, Timings, add_timing, add_timings, write_key
+from hyped_beam.execute.timing import READ, START, Timings, add_timing, add_timings, write_key
 from hyped_beam.execute.under_way import RowsUnderWay
 from hyped_beam.io.commit import Destination, RangeCommit, read_record, read_states
 from hyped_beam.io.readers.base import Range, Scan
@@ -80,7 +80,10 @@ class RangeJob:
         Args:
             runner: What computes the batches; this process by default.
         """
-        return OpenRangeJob(self, runner or StageRunner(self.program, self.late))
+        began = time.perf_counter()
+        opened = OpenRangeJob(self, runner or StageRunner(self.program, self.late))
+        add_timing(opened.start, START, time.perf_counter() - began, 0)
+        return opened
 
 
 class OpenRangeJob:
@@ -96,6 +99,8 @@ class OpenRangeJob:
         self._runner = runner
         self._runner.open()
         self._mergers = [StateMerger(combine) for combine in job.program.combines]
+        self.start: Timings = {}
+        """How long it took to open; told with the first range."""
 
     def close(self) -> None:
         """Tear the nodes down."""
@@ -135,6 +140,8 @@ class OpenRangeJob:
                 current.take(result)
                 if current.waiting == 0 and current.is_read:
                     done = begun.popleft().finish(self._mergers)
+                    add_timings(done.timings, self.start)
+                    self.start = {}
                     self._mark(done)
                     yield done
         finally:

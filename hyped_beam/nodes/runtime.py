@@ -54,6 +54,11 @@ class ProcessorRuntime:
         hooks = (self.hook("setup"), self.hook("teardown"))
         return self.coroutine or any(inspect.iscoroutinefunction(hook) for hook in hooks if hook)
 
+    def prepare(self) -> None:
+        """Import what the first values of Python's need to become columns, so that no row waits for it."""
+        if self.interface.row_wise:
+            arrays.from_values([], self.output_type)
+
     def run(self, inputs: Mapping[str, Value], rows: int) -> Value:
         """The output for one batch.
 

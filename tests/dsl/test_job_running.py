@@ -131,11 +131,49 @@ def test_every_part_says_how_long_it_took_and_on_how_many_rows(folder: Path, tmp
         .run(num_proc=num_proc)
     )
     times = {part.name: part for part in result.node_seconds}
+    start = times.pop("start")
+    assert (start.rows, start.seconds > 0) == (0, True)
     assert list(times) == ["read", "slow", "later", "add", "count", "write json", "write parquet"]
     assert {part.rows for part in times.values()} == {FILES * ROWS}
     assert times["slow"].seconds >= FILES * ROWS * 0.0005
     assert all(part.seconds > 0 for part in times.values())
     assert result.rows_in == FILES * ROWS
+
+
+def test_what_a_new_process_imports_is_no_time_of_a_node(tmp_path: Path):
+    program = """
+import sys
+import pyarrow.parquet as pq, pyarrow as pa
+from hyped_beam import DataFlow, processor
+from hyped_beam.io.readers.parquet import ParquetReader
+from hyped_beam.io.writers.parquet import ParquetDatasetWriter
+
+@processor
+def seen(n: int) -> bool:
+    import sys
+    return "pandas" in sys.modules
+
+pq.write_table(pa.table({"n": [1, 2, 3]}), "rows.parquet")
+flow = DataFlow(features=ParquetReader("rows.parquet"))
+job = flow.job(source="rows.parquet").write(
+    collect={"seen": seen.call(flow.src_features.n)}, to=ParquetDatasetWriter("out")
+)
+if __name__ == "__main__":
+    job.run(num_proc=2)
+    print(pq.read_table("out/part-00000.parquet")["seen"].to_pylist())
+"""
+    (tmp_path / "program.py").write_text(program)
+    pytest.importorskip("pandas")  # which Arrow imports where Python values first become an array
+    ran = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_SECONDS,
+    )
+    assert ran.stdout == "[True, True, True]\n", ran.stderr
 
 
 def test_a_resumed_job_counts_the_rows_of_all_ranges_and_only_its_own_time(folder: Path, tmp_path: Path):
