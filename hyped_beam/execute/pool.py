@@ -137,15 +137,8 @@ class ProcessPool:
             JobError: A worker process ended.
             Exception: What a task raised.
         """
-        with self._lock:
-            self._revive()
-            self._jobs += 1
-            key = f"{id(self)}-{self._jobs}"
-            try:
-                yield from self._run(key, cloudpickle.dumps(job), deque(tasks))
-            except BaseException:
-                self.close()  # tasks of a failed job are still under way in the others
-                raise
+        with self._working(job) as (key, pickled):
+            yield from self._run(key, pickled, deque(tasks))
 
     def run_in_order(self, job: Job, tasks: Iterable[Any]) -> Iterator[Any]:
         """The results of tasks in the order of the tasks, which are taken as processes are free for them.
@@ -156,12 +149,17 @@ class ProcessPool:
             JobError: A worker process ended.
             Exception: What a task raised.
         """
+        with self._working(job) as (key, pickled):
+            yield from self._run_in_order(key, pickled, iter(tasks))
+
+    @contextlib.contextmanager
+    def _working(self, job: Job) -> Iterator[tuple[str, bytes]]:
+        """A context in which all workers are there for one job: a name for it, and its pickle."""
         with self._lock:
             self._revive()
             self._jobs += 1
-            key = f"{id(self)}-{self._jobs}"
             try:
-                yield from self._run_in_order(key, cloudpickle.dumps(job), iter(tasks))
+                yield f"{id(self)}-{self._jobs}", cloudpickle.dumps(job)
             except BaseException:
                 self.close()  # tasks of a failed job are still under way in the others
                 raise
