@@ -83,6 +83,12 @@ def _truncated_gzip(folder: Path) -> None:
 GOOD = '{"n": 1, "text": "a"}\n'
 
 SOURCES = [
+    Case(
+        "a folder of CSV and JSON",
+        "target.py --run --input data",
+        ("'data' holds files of several formats", "data/a.csv for CsvReader", "data/b.jsonl for JsonReader"),
+        make=files(data__a_dot_csv="n,text\n1,a\n", data__b_dot_jsonl='{"n":1,"text":"b"}\n'),
+    ),
     _own("a truncated Parquet file", _truncated, "rows.parquet", "cannot be read as Parquet", "cut short"),
     _own("an empty Parquet file", files(rows_dot_parquet=b""), "rows.parquet", "Parquet"),
     _own(

@@ -10,6 +10,8 @@ import pytest
 
 from hyped_beam.dsl.sources import as_source
 from hyped_beam.errors import DefinitionError, InputError
+from hyped_beam.io.readers.csv import CsvReader
+from hyped_beam.io.readers.text import TextReader
 
 
 @pytest.fixture
@@ -53,7 +55,10 @@ def test_the_reader_follows_from_the_names_of_the_files(folder, path, reader):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("mixed", "holds files of several formats, for csv.CsvReader and json.JsonReader"),
+        (
+            "mixed",
+            r"several formats: .*a.csv for CsvReader and .*b.jsonl for JsonReader\n  hint: .* as '\*.jsonl'",
+        ),
         ("other", "there are no files of a known format in the folder"),
         ("other/a.xml", "a.xml' does not tell its format\n  hint: give a reader; known are .arrow"),
         ("lnes", "there is no file or folder .*\n  hint: did you mean .*/lines"),
@@ -68,6 +73,15 @@ def test_what_tells_nothing_is_told_at_the_line(folder, path, message):
     with pytest.raises(InputError, match=message) as caught:
         as_source(folder / path)
     assert caught.value.site.file == __file__
+
+
+def test_a_pattern_of_one_reader_holds_no_files_of_another(folder):
+    with pytest.raises(InputError, match=r"mixed/\*' holds files of several formats: .*a.csv for CsvReader"):
+        _ = CsvReader(folder / "mixed" / "*").features
+    assert list(CsvReader(folder / "mixed").features) == ["n"]
+    (folder / "text" / "b.xml").write_bytes(b"2\n")  # no other reader's
+    assert len(TextReader(folder / "text" / "*").files()) == 2
+    assert len(TextReader(folder / "mixed" / "*").files()) == 2  # whatever they are, they are read as text
 
 
 def test_wrong_uris_are_told_at_the_line():

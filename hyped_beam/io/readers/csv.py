@@ -18,7 +18,8 @@ from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.csv_text import Dialect, column_names, inferred, parsed_type, tables
 from hyped_beam.io.readers.files import FileReader
 from hyped_beam.io.readers.json_values import decoded
-from hyped_beam.io.readers.lines import blocks_of, bounds, compressed_suffixes, rows_before
+from hyped_beam.io.readers.lines import blocks_of, bounds, rows_before
+from hyped_beam.io.readers.suffixes import compressed_suffixes
 from hyped_beam.types import features as features_of
 
 

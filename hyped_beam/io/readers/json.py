@@ -32,10 +32,10 @@ from hyped_beam.io.readers.lines import (
     bounds,
     check_utf8,
     chunks,
-    compressed_suffixes,
     line_number,
     rows_before,
 )
+from hyped_beam.io.readers.suffixes import compressed_suffixes
 from hyped_beam.types import features as features_of
 
 KIND = "JSON lines"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -13,8 +13,8 @@ from hyped_beam.errors import InputError
 from hyped_beam.io.filesystem import FileInfo, locate
 from hyped_beam.io.readers.base import RANGES_OF_SMALL_SOURCE, Block, Piece
 from hyped_beam.io.readers.files import damaged
+from hyped_beam.io.readers.suffixes import COMPRESSIONS
 
-COMPRESSIONS: Mapping[str, str] = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 NEWLINE, RETURN = 10, 13
 BOM = b"\xef\xbb\xbf"
 
@@ -35,12 +35,6 @@ class Chunk(NamedTuple):
 
     offset: int
     data: bytes
-
-
-def compressed_suffixes(suffixes: Iterable[str]) -> tuple[str, ...]:
-    """The suffixes, and each followed by those of the compressions."""
-    bare = tuple(suffixes)
-    return bare + tuple(suffix + packed for suffix in bare for packed in COMPRESSIONS)
 
 
 def compression_of(uri: str) -> str | None:

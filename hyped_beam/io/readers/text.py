@@ -20,10 +20,10 @@ from hyped_beam.io.readers.lines import (
     blocks_of,
     check_utf8,
     chunks,
-    compressed_suffixes,
     rows_before,
     text_of,
 )
+from hyped_beam.io.readers.suffixes import compressed_suffixes
 from hyped_beam.types import features as features_of
 
 KIND = "text"
