@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 
 from hyped_beam.errors import InputError, nearest_name
 from hyped_beam.io.filesystem import FileInfo, FileSystem, locate
-from hyped_beam.io.readers.suffixes import check_one_format
 
 Path: TypeAlias = str | os.PathLike[str]
 """A path or URI."""
@@ -96,8 +95,6 @@ def _match(given: str, suffixes: tuple[str, ...]) -> list[FileInfo]:
             raise InputError(f"there are no {kind} in the folder {given!r}", hint=hint)
         return files
     files = _glob(filesystem, path) if GLOB.search(path) else []
-    if len({file.name.lower().endswith(suffixes) for file in files}) > 1:
-        check_one_format(repr(given), files)
     if not files:
         kind = "no file matches" if GLOB.search(path) else "there is no file or folder"
         reason = filesystem.missing(path)

@@ -23,6 +23,7 @@ from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.file_scan import FileScan
 from hyped_beam.io.readers.packing import pack
 from hyped_beam.io.readers.partitions import FolderColumn
+from hyped_beam.io.readers.suffixes import check_one_format
 from hyped_beam.io.remote import explained
 from hyped_beam.types import features as features_of
 
@@ -178,9 +179,16 @@ class FileReader(Reader):
         """The files as they are now, in the order in which they are read.
 
         Raises:
-            InputError: A path matches nothing.
+            InputError: A path matches nothing, or a pattern matches files of several formats.
         """
-        return find_files(self.paths, self.suffixes)
+        found: dict[str, FileInfo] = {}
+        for path in self.paths:
+            matched = find_files([path], self.suffixes)
+            if len({file.name.lower().endswith(self.suffixes) for file in matched}) > 1:
+                check_one_format(repr(path), matched)
+            for file in matched:
+                found.setdefault(file.uri, file)
+        return list(found.values())
 
     def inputs(self) -> list[str]:
         """The files and folders as they were given, and what the globs match."""
