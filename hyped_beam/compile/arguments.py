@@ -54,6 +54,7 @@ class Request:
         overwrite: What is done with earlier output, instead of what the writers say.
         runner: The name of a runner profile.
         num_proc: How many processes compute; None for what the writers say.
+        cache: The folder that states of aggregates are kept in; None for none.
         json: Whether to print JSON objects, for machines.
         modules: The modules with the nodes of a saved flow.
         rest: The arguments that are not ours: Beam's options.
@@ -69,6 +70,7 @@ class Request:
     overwrite: Literal["error", "replace", "resume"] | None
     runner: str
     num_proc: int | None
+    cache: str | None
     json: bool
     modules: tuple[str, ...]
     rest: tuple[str, ...]
@@ -160,6 +162,11 @@ def _add_running(group: Any) -> None:
         type=_at_least_one,
         metavar="N",
         help="how many processes compute (by default the most that a writer of the job asks for, else 1)",
+    )
+    group.add_argument(
+        "--cache",
+        metavar="FOLDER",
+        help="keep here what each file adds to the aggregates, and do not read again what has not changed",
     )
     group.add_argument(
         "--runner", default="direct", metavar="NAME", help="where it runs (direct, this machine, by default)"

@@ -70,7 +70,11 @@ def _run(job: Job | None, request: Request, options: dict[str, object], console:
     assert job is not None  # noqa: S101 - `job_for` makes one to run
     console.begin()
     result = job.run(
-        runner=request.runner, options=options, num_proc=request.num_proc, progress=console.progress
+        runner=request.runner,
+        options=options,
+        num_proc=request.num_proc,
+        progress=console.progress,
+        cache=request.cache,
     )
     console.close()
     console.done(result, job.aggregates_path)

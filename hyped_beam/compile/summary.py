@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from hyped_beam.launch.result import JobResult
+from hyped_beam.launch.result import CacheUse, JobResult
 
 WIDEST_VALUE = 100
 SLOWEST_NODES = 12
@@ -29,7 +30,14 @@ def summary(result: JobResult, aggregates_path: str | None = None) -> str:
     if result.aggregates is not None:
         lines += ["", "aggregates" + (f", in {aggregates_path}" if aggregates_path else "")]
         lines += [f"  {line}" for line in _values(result.aggregates, "")]
+    if result.cache is not None:
+        lines += ["", *_cached(result.cache)]
     return "\n".join(lines)
+
+
+def _cached(use: CacheUse) -> list[str]:
+    refused = [] if use.refused is None else [f"aggregates are not cached: {use.refused}"]
+    return ([f"aggregates: {use}"] if use.parts else []) + refused
 
 
 def _outputs(result: JobResult) -> list[tuple[str, ...]]:
@@ -112,6 +120,7 @@ def as_object(result: JobResult, aggregates_path: str | None = None) -> dict[str
         ],
         "aggregates": result.aggregates,
         "aggregates_path": aggregates_path,
+        "cache": None if result.cache is None else asdict(result.cache),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates
 from hyped_beam.dsl.batches import unknown_column
+from hyped_beam.dsl.caching import refuse_iterable
 from hyped_beam.dsl.outputs import refuse_scans
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, InputError, unknown_name
 from hyped_beam.plan.planner import Plan
@@ -26,6 +27,7 @@ def apply_to(
     num_proc: int | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     fit_on: str | None = None,
+    cache: str | None = None,
 ) -> tuple[Any, Any]:
     """The result of a plan on a dataset, and its aggregates.
 
@@ -37,7 +39,7 @@ def apply_to(
     import datasets
 
     check_positive(batch_size=batch_size, num_proc=num_proc)
-    how = {"batch_size": batch_size, "num_proc": num_proc, "cache_dir": cache_dir}
+    how = {"batch_size": batch_size, "num_proc": num_proc, "cache_dir": cache_dir, "cache": cache}
     if isinstance(data, (datasets.DatasetDict, datasets.IterableDatasetDict)):
         results = _apply_to_splits(data, plan, fit_on, how)
         splits = {name: made for name, (made, _) in results.items()}
@@ -52,9 +54,10 @@ def apply_to(
         from hyped_beam.dsl.dataset import apply_now
 
         check_columns(data.features, plan)
-        return apply_now(data, plan.with_batch_size(batch_size), num_proc or 1, cache_dir)
+        return apply_now(data, plan.with_batch_size(batch_size), num_proc or 1, cache_dir, cache)
     if isinstance(data, datasets.IterableDataset):
         _refuse_of_iterables(num_proc, cache_dir)
+        refuse_iterable(data, cache)
         return _apply_lazily(data, plan, batch_size)
     raise DefinitionTypeError(
         f"apply() takes a Dataset, an IterableDataset or a dict of them, got {type(data).__name__}",
@@ -86,7 +89,7 @@ def _apply_to_splits(
     if plan.earlier and fit_on != EACH:
         from hyped_beam.dsl.fitting import fitted_plan
 
-        plan = fitted_plan(data[str(fit_on)], plan, num_proc=how["num_proc"])
+        plan = fitted_plan(data[str(fit_on)], plan, num_proc=how["num_proc"], cache=how["cache"])
         if isinstance(data, datasets.IterableDatasetDict):
             how = {**how, "num_proc": None}  # the fit has used them
     return {name: apply_to(split, plan, **how) for name, split in data.items()}

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from datasets import Dataset, DatasetDict, DatasetInfo, config
+from datasets import Dataset, DatasetDict, DatasetInfo
 from datasets.table import MemoryMappedTable, concat_tables
 
+from hyped_beam.dsl.caching import results_folder, tell
 from hyped_beam.dsl.outputs import ROWS
 from hyped_beam.io.readers.dataset import DatasetReader
 from hyped_beam.io.writers.arrow import ArrowDatasetWriter
@@ -26,7 +27,11 @@ from hyped_beam.types import features
 
 
 def apply_now(
-    data: Dataset, plan: Plan, processes: int, cache_dir: str | os.PathLike[str] | None
+    data: Dataset,
+    plan: Plan,
+    processes: int,
+    cache_dir: str | os.PathLike[str] | None,
+    cache: str | None = None,
 ) -> tuple[Dataset | DatasetDict | None, dict[str, Any] | None]:
     """The result of a plan on a dataset, and its aggregates.
 
@@ -35,6 +40,7 @@ def apply_now(
         plan: The plan.
         processes: How many processes compute.
         cache_dir: Where the Arrow files of the result are.
+        cache: The folder that states of aggregates are kept in; None for none.
     """
     folder = _result_folder(data, cache_dir) if plan.row_outputs else None
     writers = {one.name: ArrowDatasetWriter(f"{folder}/{one.name}") for one in plan.row_outputs}
@@ -45,7 +51,11 @@ def apply_now(
     ):
         work = Path(scratch)
         reader = DatasetReader(data).selecting(list(plan.graph.source.feature))
-        result = prepare_bounded(plan, reader, writers, processes=processes, runner="direct", work=work).run()
+        job = prepare_bounded(
+            plan, reader, writers, processes=processes, runner="direct", work=work, cache=cache
+        )
+        result = job.run()
+    tell(result.cache)
     aggregates = result.values[AGGREGATES].to_pylist()[0] if plan.has_aggregates else None
     made = {one.name: _dataset_of(result.shards[one.name], one.schema, data) for one in plan.row_outputs}
     if not made:
@@ -65,8 +75,7 @@ def _removed_on_failure(folder: str | None) -> Iterator[None]:
 
 
 def _result_folder(data: Dataset, cache_dir: str | os.PathLike[str] | None) -> str:
-    base = Path(cache_dir) if cache_dir is not None else Path(config.HF_DATASETS_CACHE) / "hyped_beam"
-    return str(base / f"{data._fingerprint}-{uuid.uuid4().hex[:12]}")
+    return str(results_folder(cache_dir) / f"{data._fingerprint}-{uuid.uuid4().hex[:12]}")
 
 
 def _dataset_of(shards: list[str], schema: pa.Schema, origin: Dataset) -> Dataset:

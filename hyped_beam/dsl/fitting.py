@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 
 from hyped_beam.dsl.applying import check_columns
+from hyped_beam.dsl.caching import refuse_iterable, tell
 from hyped_beam.errors import CallSite, DefinitionTypeError
 from hyped_beam.execute.batch import take_value
 from hyped_beam.execute.known import Late
@@ -24,7 +25,9 @@ Unseen = Literal["null", "error"]
 """What a fitted flow does with keys that it has not seen."""
 
 
-def fitted_plan(data: Any, plan: Plan, *, num_proc: int | None = None, unseen: Unseen = "null") -> Plan:
+def fitted_plan(
+    data: Any, plan: Plan, *, num_proc: int | None = None, unseen: Unseen = "null", cache: str | None = None
+) -> Plan:
     """The plan whose rows need no more scans: what they need is taken from a dataset.
 
     Args:
@@ -32,6 +35,7 @@ def fitted_plan(data: Any, plan: Plan, *, num_proc: int | None = None, unseen: U
         plan: The plan.
         num_proc: How many processes compute.
         unseen: What is done with keys that the dataset does not hold: "null" or "error".
+        cache: The folder that states of aggregates are kept in; None for none.
 
     Raises:
         DefinitionTypeError: It is no dataset, or nothing is done so with keys.
@@ -44,22 +48,27 @@ def fitted_plan(data: Any, plan: Plan, *, num_proc: int | None = None, unseen: U
         )
     if not plan.earlier:
         return plan
-    late = _run_scans(data, plan, num_proc or 1)
+    late = _run_scans(data, plan, num_proc or 1, cache)
     return make_plan(optimise(_with_constants(plan, late, unseen)))
 
 
-def _run_scans(data: Any, plan: Plan, processes: int) -> Late:
+def _run_scans(data: Any, plan: Plan, processes: int, cache: str | None) -> Late:
     """What the scans before the last make known."""
     from hyped_beam.dsl.sources import as_source
     from hyped_beam.launch.bounded import prepare_bounded
 
     source = as_source(data)
+    refuse_iterable(source, cache)
     check_columns(source.features, plan)
     *before, (scan, end) = plan.earlier
     scans = replace(plan, scan=scan, finish=end, earlier=tuple(before))
     with tempfile.TemporaryDirectory(prefix="hyped-beam-") as scratch:
-        job = prepare_bounded(scans, source, {}, processes=processes, runner="direct", work=Path(scratch))
-        return job.run().late
+        job = prepare_bounded(
+            scans, source, {}, processes=processes, runner="direct", work=Path(scratch), cache=cache
+        )
+        result = job.run()
+    tell(result.cache)
+    return result.late
 
 
 def _with_constants(plan: Plan, late: Late, unseen: Unseen) -> Graph:

@@ -103,6 +103,8 @@ class DataFlow(NearNames):
         collect: Any = None,
         num_proc: int | None = None,
         unseen: Literal["null", "error"] = "null",
+        *,
+        cache: bool | str | os.PathLike[str] | None = None,
     ) -> DataFlow:
         """A flow whose rows need no aggregates any more: those of a dataset have become constants.
 
@@ -112,6 +114,8 @@ class DataFlow(NearNames):
             num_proc: How many processes compute.
             unseen: What becomes of rows whose key no group of the dataset has: their values of groups are
                 null, or they are an error.
+            cache: A folder to keep what each file adds to the aggregates in, so that another run need not
+                read files that have not changed; True for one in the `datasets` cache. By default none.
 
         Returns:
             The flow, with its outputs fixed: it serves batches, is applied, saved, or run as a job.
@@ -131,11 +135,12 @@ class DataFlow(NearNames):
             >>> flow.fit(ds, collect={"d": n - Mean().call(n)}).batch_process({"n": [4.0]})
             {'d': [1.0]}
         """
+        from hyped_beam.dsl.caching import cache_folder
         from hyped_beam.dsl.fitting import fitted_plan
 
         outputs = self._wanted(collect, None)
         plan = self._rows_plan(collect)
-        fitted = fitted_plan(data, plan, num_proc=num_proc, unseen=unseen)
+        fitted = fitted_plan(data, plan, num_proc=num_proc, unseen=unseen, cache=cache_folder(cache))
         return _BuiltFlow(self._features, self._source, outputs, fitted.graph, fitted, None)
 
     def _wanted(self, collect: Any, aggregators: Any) -> Outputs:
@@ -253,6 +258,8 @@ class DataFlow(NearNames):
         num_proc: int | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         fit_on: str | None = None,
+        *,
+        cache: bool | str | os.PathLike[str] | None = None,
     ) -> tuple[Any, Any]:
         """Run the flow over a dataset.
 
@@ -271,6 +278,8 @@ class DataFlow(NearNames):
                 Refused for an iterable, which makes none.
             fit_on: For a dict of splits whose rows need aggregates: the split that they are taken from, or
                 "each" for each its own.
+            cache: A folder to keep what each file adds to the aggregates in, so that another run need not
+                read files that have not changed; True for one in the `datasets` cache. By default none.
 
         Returns:
             A dataset of the kind that was given (None where no rows were asked for), and the aggregates:
@@ -283,10 +292,16 @@ class DataFlow(NearNames):
             NodeError: A node raised on a row.
         """
         from hyped_beam.dsl.applying import apply_to
+        from hyped_beam.dsl.caching import cache_folder
 
-        plan = self._plan(self._wanted(collect, aggregators))
         return apply_to(
-            data, plan, batch_size=batch_size, num_proc=num_proc, cache_dir=cache_dir, fit_on=fit_on
+            data,
+            self._plan(self._wanted(collect, aggregators)),
+            batch_size=batch_size,
+            num_proc=num_proc,
+            cache_dir=cache_dir,
+            fit_on=fit_on,
+            cache=cache_folder(cache, cache_dir),
         )
 
     @checked_keywords

@@ -153,6 +153,7 @@ class Job(NearNames):
         progress: Callable[[Progress], None] | None = None,
         *,
         wait: bool = True,
+        cache: bool | str | os.PathLike[str] | None = None,
     ) -> JobResult:
         """Run the job.
 
@@ -164,6 +165,8 @@ class Job(NearNames):
                 at the end; in a thread of its own.
             wait: Whether to return when the job is done; otherwise it runs in processes of its own, and
                 is cancelled when this process ends before it.
+            cache: A folder to keep what each file adds to the aggregates in, so that another run need not
+                read files that have not changed; True for one in the `datasets` cache. By default none.
 
         Returns:
             What the job made.
@@ -185,9 +188,12 @@ class Job(NearNames):
             {'n': 2}
         """
         from hyped_beam.dsl.applying import check_positive
+        from hyped_beam.dsl.caching import cache_folder, refuse_iterable
         from hyped_beam.dsl.running import start
 
         check_positive(num_proc=num_proc)
+        folder = cache_folder(cache)
+        refuse_iterable(self.source, folder)
         asked = [output.writer.num_proc or 1 for output in self.outputs.values()]
         return start(
             self,
@@ -196,4 +202,5 @@ class Job(NearNames):
             processes=num_proc or max(asked, default=1),
             progress=progress,
             wait=wait,
+            cache=folder,
         )

@@ -38,11 +38,12 @@ def start(
     processes: int,
     progress: ReportProgress | None,
     wait: bool,
+    cache: str | None = None,
 ) -> JobResult:
     """Check a job, and run it: to its end, or in the background; see `Job.run`."""
     with ended_cleanly(), contextlib.ExitStack() as held:
         work = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="hyped-beam-")))
-        prepared = _prepare(job, runner, options, processes, work)
+        prepared = _prepare(job, runner, options, processes, work, cache)
 
         def run(pool: str | None = None) -> JobReport:
             return _run(job, prepared, progress, pool)
@@ -91,7 +92,12 @@ def pipeline_proto(
 
 
 def _prepare(
-    job: Job, runner: str, options: Mapping[str, Any] | None, processes: int, work: Path
+    job: Job,
+    runner: str,
+    options: Mapping[str, Any] | None,
+    processes: int,
+    work: Path,
+    cache: str | None,
 ) -> BoundedJob:
     plan = job.plan()
     check_columns(job.source.features, plan)
@@ -106,6 +112,7 @@ def _prepare(
         runner=runner,
         work=work,
         options=options,
+        cache=cache,
     )
 
 
@@ -122,6 +129,7 @@ def _run(job: Job, prepared: BoundedJob, progress: ReportProgress | None, pool: 
         aggregates=None if row is None else row.to_pylist()[0],
         seconds=result.seconds,
         node_seconds=result.node_seconds,
+        cache=result.cache,
     )
 
 

@@ -13,6 +13,9 @@ START = "start"
 
 READ = "read"
 
+REUSED, COMPUTED = "reused", "computed"
+"""The keys under which segments are counted, as rows, whose states came from the cache or were put there."""
+
 
 def node_key(node: int) -> str:
     """The key of a node, by its number in the graph."""

@@ -163,6 +163,10 @@ class FileSystem(ABC):
         """Why there can be nothing at a path, where the file system knows: the bucket is not there."""
         return None
 
+    def version(self, path: str) -> str | None:  # noqa: ARG002 - for those that tell one
+        """What the store calls this content of a file, and no other; None where it tells nothing."""
+        return None
+
     def check_writable(self, path: str) -> None:  # noqa: B027 - a store tells when something is written
         """Refuse a folder, which need not be there yet, that the system says nothing can be written to.
 

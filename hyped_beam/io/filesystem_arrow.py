@@ -100,6 +100,15 @@ class ArrowFileSystem(RemoteFileSystem):
         modified = 0 if is_folder else (info.mtime_ns or 0)
         return FileInfo(info.path, is_folder, size, modified, self.uri(info.path))
 
+    def version(self, path: str) -> str | None:
+        """The tag that the store has given this content."""
+        with explaining(self.uri(path)), self._client(path).open_input_stream(path) as stream:
+            told = {name.lower(): value.decode() for name, value in (stream.metadata() or {}).items()}
+        # of S3 a hash of the content; elsewhere the number of a version, which another file may have, too
+        where = "" if self.scheme == "s3" else self.uri(path)
+        tag = told.get("etag") or told.get("generation")
+        return None if tag is None else f"{self.scheme} {tag} {told.get('content-length')} {where}".strip()
+
     def open_input(self, path: str) -> Any:
         """The file as a `pyarrow.NativeFile`: what is read is fetched, and nothing else."""
         with explaining(self.uri(path)):

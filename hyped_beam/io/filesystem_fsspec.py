@@ -19,6 +19,9 @@ from hyped_beam.io.remote import RemoteFileSystem, explaining
 # What says that a file is not the one it was, by its name in fsspec's descriptions; the first that is there.
 VERSIONS = ("mtime", "LastModified", "last_modified", "modified", "created", "ETag", "etag", "blob_id", "md5")
 
+# What no other content of the same file has.
+CONTENT_TAGS = ("sha256", "blob_id", "md5", "md5Hash", "ETag", "etag", "generation", "version_id")
+
 
 def locate(uri: str) -> tuple[FileSystem, str]:
     """The file system of a URI, and the path on it.
@@ -91,6 +94,14 @@ class FsspecFileSystem(RemoteFileSystem):
         if info["type"] == "directory":
             return FileInfo(path, is_folder=True, uri=self.uri(path))
         return FileInfo(path, False, info.get("size") or 0, _version(info), self.uri(path))  # noqa: FBT003
+
+    def version(self, path: str) -> str | None:
+        """What the place says of this content of the file, if it says something."""
+        with explaining(self.uri(path)):
+            self._client.invalidate_cache()
+            told = self._client.info(path)
+        found = [f"{name} {told[name]}" for name in CONTENT_TAGS if isinstance(told.get(name), (str, int))]
+        return f"{self.uri(path)} {told.get('size')} {' '.join(found)}" if found else None
 
     def open_input(self, path: str) -> Any:
         """The file as a `pyarrow.NativeFile` with random access."""

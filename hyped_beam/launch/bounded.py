@@ -24,9 +24,10 @@ from hyped_beam.io.readers.base import Reader, cuts
 from hyped_beam.io.writers.base import Writer
 from hyped_beam.ir.graph import Constant, GroupConstant, Keys
 from hyped_beam.ir.text import graph_text
+from hyped_beam.launch.caching import Caching, prepare_caching
 from hyped_beam.launch.profiles import Profile, load_profile
 from hyped_beam.launch.progress import DoneInMarks, DoneInOutput, ReportProgress, watching
-from hyped_beam.launch.result import NodeTime
+from hyped_beam.launch.result import CacheUse, NodeTime
 from hyped_beam.launch.running import check_options, import_beam, run_pipeline
 from hyped_beam.launch.times import node_times
 from hyped_beam.nodes.configuration import Configured
@@ -54,6 +55,7 @@ class BoundedResult:
         states: What the values come from, as `StateTrees.to_bytes` writes it down.
         seconds: How long it ran.
         node_seconds: How long its parts took.
+        cache: How much of the aggregates came from the cache; None for a job without one.
     """
 
     rows_in: int
@@ -64,6 +66,7 @@ class BoundedResult:
     states: bytes
     seconds: float
     node_seconds: tuple[NodeTime, ...]
+    cache: CacheUse | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class BoundedJob:
         work: A folder for what only this job needs.
         resume: Whether ranges that are done already are left as they are.
         claims: The folders of its outputs, once they are ready to be written to.
+        caching: What is kept of its aggregates from one job to another; None for nothing.
     """
 
     plan: Plan
@@ -93,6 +97,7 @@ class BoundedJob:
     work: Path
     resume: bool
     claims: tuple[Claim, ...] = ()
+    caching: Caching | None = None
 
     def run(self, progress: ReportProgress | None = None, pool: str | None = None) -> BoundedResult:
         """Run it, and wait until it is done.
@@ -126,16 +131,17 @@ class BoundedJob:
             states=(self.work / "states.arrow").read_bytes(),
             seconds=time.monotonic() - started,
             node_seconds=node_times(self.plan, timings),
+            cache=None if self.caching is None else self.caching.use(timings),
         )
 
     def scans(self) -> list[tuple[RangeJob, Finish]]:
         """What is done with each range of each scan, and after it; only the last one writes rows."""
         return [
-            (self._range_job(scan), self._finish(number, scan, end))
+            (self._range_job(number, scan), self._finish(number, scan, end))
             for number, (scan, end) in enumerate(self.plan.passes)
         ]
 
-    def _range_job(self, scan: Program) -> RangeJob:
+    def _range_job(self, number: int, scan: Program) -> RangeJob:
         from hyped_beam.lowering.range_job import RangeJob
 
         is_last = scan is self.plan.scan
@@ -149,6 +155,7 @@ class BoundedJob:
             kept=str(self.work),
             under_way=str(self._under_way) if is_last else "",
             read_here=self.reader.reads_here(self.processes),
+            cache=None if self.caching is None else self.caching.of_scan(self.plan, number),
         )
 
     def _finish(self, number: int, scan: Program, end: Program | None) -> Finish:
@@ -237,6 +244,7 @@ def prepare_bounded(
     runner: str,
     work: Path,
     options: Mapping[str, Any] | None = None,
+    cache: str | None = None,
 ) -> BoundedJob:
     """Check all that can be checked before a job runs, and make its output folders ready.
 
@@ -248,6 +256,7 @@ def prepare_bounded(
         runner: The name of a runner profile.
         work: A folder for what only this job needs.
         options: Beam's options.
+        cache: The folder that states of aggregates are kept in from one job to another; None for none.
 
     Raises:
         DefinitionError: An option or the runner is not known, or outputs contradict each other.
@@ -257,9 +266,9 @@ def prepare_bounded(
     fingerprint = _fingerprint(plan, reader.fingerprint())
     kinds = [kind for kind in (job.destinations, job.group_destinations) if kind]
     commit.check_outputs([made for kind in kinds for made in kind], _overwrite(writers), reader.inputs())
-    return replace(
-        job, claims=tuple(commit.prepare(kind, fingerprint, _overwrite(writers)) for kind in kinds)
-    )
+    caching = prepare_caching(cache, plan, reader, writers)
+    claims = tuple(commit.prepare(kind, fingerprint, _overwrite(writers)) for kind in kinds)
+    return replace(job, claims=claims, caching=caching)
 
 
 def bounded_job(

@@ -30,6 +30,25 @@ class NodeTime:
 
 
 @dataclass(frozen=True)
+class CacheUse:
+    """How much of the aggregates of a job came from the cache.
+
+    Attributes:
+        parts: Into how many parts the source was cut: files, parts of large ones, some tiny ones together.
+            Each scan that aggregates counts its own.
+        reused: How many of them were not read, for the cache had what they come to.
+        refused: Why nothing, or not everything, could be kept; None where all was.
+    """
+
+    parts: int
+    reused: int
+    refused: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.reused:,} of {self.parts:,} parts from the cache"
+
+
+@dataclass(frozen=True)
 class JobReport:
     """What a job made; see `JobResult`."""
 
@@ -40,6 +59,7 @@ class JobReport:
     aggregates: Mapping[str, Any] | None
     seconds: float
     node_seconds: tuple[NodeTime, ...]
+    cache: CacheUse | None = None
 
 
 class JobCancelledError(JobError):
@@ -140,6 +160,11 @@ class JobResult(NearNames):
     def node_seconds(self) -> tuple[NodeTime, ...]:
         """How long reading, each node, and writing of each output took, in the order of the flow."""
         return self._report().node_seconds
+
+    @property
+    def cache(self) -> CacheUse | None:
+        """How much of the aggregates came from the cache; None for a job that was given none."""
+        return self._report().cache
 
     def _report(self) -> JobReport:
         if not self._future.done():

@@ -26,7 +26,8 @@ from hyped_beam.io import commit
 from hyped_beam.io.commit import Destination
 from hyped_beam.io.readers.base import BATCH_ROWS, Range, Reader
 from hyped_beam.lowering.failure import StageFailedError, as_text
-from hyped_beam.lowering.range_job import OpenRangeJob, RangeJob, RangeResult
+from hyped_beam.lowering.range_in_flight import RangeResult
+from hyped_beam.lowering.range_job import OpenRangeJob, RangeJob
 from hyped_beam.lowering.states import AccumulatorCoder, CombineRanges, RangeReport
 from hyped_beam.plan.program import Combine, Program
 

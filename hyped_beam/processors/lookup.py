@@ -73,7 +73,7 @@ class Lookup(Processor):
 
     def fingerprint(self) -> str:
         """Of what the table holds."""
-        return str(self.table.fingerprint())
+        return str(self.table.content())
 
     def setup(self) -> None:
         """Read the table."""

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from typing_extensions import Self
 
+from hyped_beam.io.contents import Contents
 from hyped_beam.io.endpoint import Endpoint
 from hyped_beam.types.spans import Span
 
@@ -142,6 +143,40 @@ class Scan(ABC):
             yield (Span(batch.num_rows, row),), batch
             row += batch.num_rows
 
+    def segments(self, part: Range) -> list[Range]:
+        """The parts of a range, in order, whose scan batches are cut apart: each can be read by itself."""
+        return [part]
+
+    def content(
+        self,
+        part: Range,  # noqa: ARG002 - for those that can tell
+        columns: Sequence[str],  # noqa: ARG002
+        contents: Contents,  # noqa: ARG002
+    ) -> str | None:
+        """What some columns of a segment hold: equal for two only where they are read as the same batches.
+
+        Args:
+            part: One of the `segments` of a range.
+            columns: Some of the columns of the scan.
+            contents: What files hold.
+
+        Returns:
+            None where that cannot be told without reading them.
+
+        Raises:
+            InputError: A file is gone.
+        """
+        return None
+
+    def is_still(self, part: Range, contents: Contents) -> bool:  # noqa: ARG002 - for those that can tell
+        """Whether a segment holds what it held when `content` was asked for."""
+        return False
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether all rows are read."""
+        return True
+
 
 class Reader(Endpoint):
     """A source of rows."""
@@ -200,6 +235,10 @@ class Reader(Endpoint):
     @abstractmethod
     def fingerprint(self) -> str:
         """Equal for two readers only where they would read the same rows in the same ranges."""
+
+    def content(self) -> str:
+        """What the source holds, where that is to be told for certain; files are read for it."""
+        return self.fingerprint()
 
 
 def blocks_of_batches(rows: Counts, sizes: Counts) -> list[Block]:

@@ -18,7 +18,7 @@ from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.csv_text import Dialect, column_names, inferred, parsed_type, tables
 from hyped_beam.io.readers.files import FileReader
 from hyped_beam.io.readers.json_values import decoded
-from hyped_beam.io.readers.lines import blocks_of, bounds, rows_before
+from hyped_beam.io.readers.lines import blocks_of, bounds, compression_of, rows_before
 from hyped_beam.io.readers.suffixes import compressed_suffixes
 from hyped_beam.types import features as features_of
 
@@ -119,6 +119,10 @@ class CsvReader(FileReader):
     def blocks_of(self, file: FileInfo) -> list[Block]:
         """A whole file; any bytes from-to where line ends are ends of rows."""
         return blocks_of(file, whole=self.newlines_in_values)
+
+    def told_by_name(self, uri: str) -> str:
+        """What stands between values, and how the file is compressed."""
+        return f"{self._dialect(uri)} {compression_of(uri) or ''}"
 
     def first_rows(self, file: FileInfo, starts: Sequence[int]) -> list[int]:
         """How many rows stand before some places."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from hyped_beam.errors import InputError
-from hyped_beam.io.readers.base import BATCH_ROWS, Piece, Range, Scan, batch_of, joined
+from hyped_beam.io.contents import Contents
+from hyped_beam.io.readers.base import BATCH_ROWS, Piece, Range, Scan, batch_of, cuts, joined
 from hyped_beam.io.readers.conditions import Condition
-from hyped_beam.io.readers.packing import segments_of
+from hyped_beam.io.readers.packing import rows_of, segments_of
 from hyped_beam.io.readers.partitions import FolderColumn
 from hyped_beam.io.readers.partitions import may_meet as folder_may_meet
 from hyped_beam.types.arrays import conform, full
@@ -58,6 +60,42 @@ class FileScan(Scan):
             else:
                 yield from _in_shared_batches(reading.parts())
             first = reading.next_row
+
+    def segments(self, part: Range) -> list[Range]:
+        """The files of a range; of a large one several parts, of tiny ones some together."""
+        found: list[Range] = []
+        first = part.first_row
+        for pieces in segments_of(part.pieces):
+            rows = rows_of(pieces)
+            found.append(Range(part.number, pieces, rows, first))
+            first = None if first is None or rows is None else first + rows
+        return found or [part]
+
+    def content(self, part: Range, columns: Sequence[str], contents: Contents) -> str:
+        """What some columns of a segment hold; see `Scan.content`."""
+        told = [self._told[name] for name in columns if name in self._told]
+        names_file = self.reader.tells_path(columns)
+        described: list[Any] = [type(self.reader).__name__, self.reader.format_options(), cuts()]
+        described += [[name, str(self.schema.field(name).type)] for name in columns]
+        for piece in part.pieces:
+            described += [
+                contents.of(piece.path).fingerprint,
+                self.reader.told_by_name(piece.path),
+                [piece.start, piece.stop, piece.joins],
+                [str(column.value_in(piece.path).as_py()) for column in told],
+                [piece.path, piece.first_row] if names_file else None,
+            ]
+        return json.dumps(described)
+
+    def is_still(self, part: Range, contents: Contents) -> bool:
+        """Whether the files hold what they held when `content` was asked for."""
+        held = {piece.path: contents.of(piece.path) for piece in part.pieces}
+        return all(contents.is_still(path, content) for path, content in held.items())
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether no rows are left out by the condition."""
+        return self.condition is None
 
     def may_meet(self, piece: Piece) -> bool:
         """Whether a row of a piece may meet the condition, by the folder it lies in."""

@@ -14,6 +14,7 @@ import xxhash
 from pydantic import Field, field_serializer, field_validator
 
 from hyped_beam.errors import InputError
+from hyped_beam.io.contents import fingerprint_of
 from hyped_beam.io.filesystem import FileInfo, info_of
 from hyped_beam.io.paths import GLOB, Paths, as_paths, find_files
 from hyped_beam.io.readers import partitions
@@ -141,6 +142,14 @@ class FileReader(Reader):
         """The numbers of the rows that begin at some places, for formats that are cut by bytes."""
         raise NotImplementedError
 
+    def told_by_name(self, uri: str) -> str:  # noqa: ARG002 - for formats whose names tell something
+        """What the name of a file says of how it is read."""
+        return ""
+
+    def tells_path(self, columns: Sequence[str]) -> bool:
+        """Whether a column says which file a row is from."""
+        return self.origin in columns
+
     # ---------------------------------------------------------------------------------- what they share
 
     @cached_property
@@ -229,6 +238,17 @@ class FileReader(Reader):
         files = [(file.uri, file.size, file.modified) for file in self.files()]
         told = json.dumps([type(self).__name__, self.to_json(), files], sort_keys=True)
         return "xxh128:" + xxhash.xxh3_128(told.encode()).hexdigest()
+
+    def content(self) -> str:
+        """Of the configuration and of the bytes of each file, with its path."""
+        files = [(file.uri, fingerprint_of(file.uri)) for file in self.files()]
+        told = json.dumps([type(self).__name__, self.to_json(), files], sort_keys=True)
+        return "xxh128:" + xxhash.xxh3_128(told.encode()).hexdigest()
+
+    def format_options(self) -> dict[str, Any]:
+        """What is said of how files are read, wherever they are."""
+        told = self.model_dump(mode="json", exclude={"paths", "declared", "origin", "hive_partitioning"})
+        return dict(sorted(told.items()))
 
     def __str__(self) -> str:
         more = ", ..." if len(self.paths) > 2 else ""  # noqa: PLR2004 - a line's worth of paths

@@ -113,6 +113,10 @@ class HubReader(Reader):
         """Of the files of the split, and of how they are read."""
         return self.files.fingerprint()
 
+    def content(self) -> str:
+        """Of the bytes of the files of the split, and of how they are read."""
+        return self.files.content()
+
     def __str__(self) -> str:
         name = "" if self.name is None else f", {self.name!r}"
         return f"{type(self).__name__}({self.path!r}{name}, split={self.split!r})"

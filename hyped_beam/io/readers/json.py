@@ -32,6 +32,7 @@ from hyped_beam.io.readers.lines import (
     bounds,
     check_utf8,
     chunks,
+    compression_of,
     line_number,
     rows_before,
 )
@@ -99,6 +100,10 @@ class JsonReader(FileReader):
     def blocks_of(self, file: FileInfo) -> list[Block]:
         """Any bytes from-to, of which the lines that begin in them are read."""
         return blocks_of(file)
+
+    def told_by_name(self, uri: str) -> str:
+        """How a file is compressed."""
+        return compression_of(uri) or ""
 
     def first_rows(self, file: FileInfo, starts: Sequence[int]) -> list[int]:
         """How many lines that are not blank stand before some places."""

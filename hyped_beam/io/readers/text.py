@@ -20,6 +20,7 @@ from hyped_beam.io.readers.lines import (
     blocks_of,
     check_utf8,
     chunks,
+    compression_of,
     rows_before,
     text_of,
 )
@@ -77,6 +78,14 @@ class TextReader(FileReader):
         if self.whole:
             return [Block(0, None, file.size, 1)]
         return blocks_of(file)
+
+    def told_by_name(self, uri: str) -> str:
+        """How a file is compressed."""
+        return compression_of(uri) or ""
+
+    def tells_path(self, columns: Sequence[str]) -> bool:
+        """Whether a column says which file a row is from, as `path` does."""
+        return super().tells_path(columns) or (self.whole and "path" in columns)
 
     def first_rows(self, file: FileInfo, starts: Sequence[int]) -> list[int]:
         """How many lines stand before some places."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import os
 import re
 from functools import lru_cache
@@ -77,6 +79,20 @@ def load_wrapped(source: str) -> Any:
         DefinitionError: It is not there, or cannot be loaded.
     """
     return copy.deepcopy(load(source).wrapped)
+
+
+def fingerprint(source: str) -> str:
+    """Of the files of a tokenizer.
+
+    Raises:
+        DefinitionError: It is not there.
+    """
+    path = _find(source)
+    folder = path.parent if path.is_file() else path
+    held = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name, _ in _stamp(path)}
+    if path.is_file():
+        held[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return json.dumps(held, sort_keys=True)
 
 
 def _stamp(path: Path) -> tuple[tuple[str, int], ...]:

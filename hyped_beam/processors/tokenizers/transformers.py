@@ -172,6 +172,10 @@ class TransformersTokenizer(Processor):
         self._check(loaded, is_pair=text_pair is not None)
         return {name: self._column_feature(name) for name in self._columns(loaded)}
 
+    def fingerprint(self) -> str:
+        """Of what the files of the tokenizer hold."""
+        return loading.fingerprint(self.tokenizer)
+
     def setup(self) -> None:
         """Load the tokenizer."""
         self._encode = self._encoder(self.output_type.names)

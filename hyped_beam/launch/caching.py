@@ -1,0 +1,98 @@
+"""Which scans of a job take states of aggregates from a cache, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hyped_beam.errors import InputError
+from hyped_beam.execute.timing import COMPUTED, REUSED, Timings
+from hyped_beam.io.entries import prepare_folder
+from hyped_beam.io.paths import lies_in
+from hyped_beam.launch.result import CacheUse
+from hyped_beam.nodes.fingerprint import NoFingerprintError
+from hyped_beam.plan.fingerprint import StatesKey, states_key
+
+if TYPE_CHECKING:
+    from hyped_beam.io.readers.base import Reader
+    from hyped_beam.io.writers.base import Writer
+    from hyped_beam.lowering.state_cache import StateCache
+    from hyped_beam.plan.planner import Plan
+
+_UNTOLD = "the source does not tell what its files hold"
+
+
+@dataclass(frozen=True)
+class Caching:
+    """The cache of a job.
+
+    Attributes:
+        folder: The folder of the cache.
+        keys: What the states of each scan that has some follow from, by the number of the scan.
+        refused: Why the states of a scan are not kept; empty where all are.
+    """
+
+    folder: str
+    keys: Mapping[int, StatesKey] = field(default_factory=dict)
+    refused: str = ""
+
+    def of_scan(self, plan: Plan, number: int) -> StateCache | None:
+        """The cache of a scan; None where its states are not kept."""
+        from hyped_beam.lowering.state_cache import StateCache
+
+        if number not in self.keys:
+            return None
+        scan, _ = plan.passes[number]
+        return StateCache(self.folder, self.keys[number], is_read=not scan.outputs and not scan.kept)
+
+    def use(self, timings: Timings) -> CacheUse:
+        """What came of it."""
+        reused, computed = (timings.get(key, (0.0, 0))[1] for key in (REUSED, COMPUTED))
+        refused = self.refused
+        if self.keys and not reused + computed:
+            refused = _UNTOLD
+        return CacheUse(reused + computed, reused, refused or None)
+
+
+def prepare_caching(
+    folder: str | None, plan: Plan, reader: Reader, writers: Mapping[str, Writer]
+) -> Caching | None:
+    """Find out what can be kept of a job, and make the folder ready.
+
+    Args:
+        folder: The folder of the cache; None for none.
+        plan: The plan.
+        reader: The source.
+        writers: The outputs.
+
+    Raises:
+        InputError: The folder lies in the source or in an output, or cannot be written to.
+    """
+    if folder is None:
+        return None
+    from hyped_beam.lowering.state_cache import FILES, STATES
+
+    _check_apart(folder, reader.inputs(), [writer.path for writer in writers.values()])
+    keys: dict[int, StatesKey] = {}
+    refused = ""
+    for number, (scan, _) in enumerate(plan.passes):
+        if not scan.combines:
+            continue
+        try:
+            keys[number] = states_key(scan)
+        except NoFingerprintError as error:
+            refused = str(error)
+    if keys:
+        for inner in (STATES, FILES):
+            prepare_folder(f"{folder}/{inner}")
+    return Caching(folder, keys, refused)
+
+
+def _check_apart(folder: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    for what, places in (("input", inputs), ("output", outputs)):
+        outer = lies_in(folder, places)
+        if outer is not None:
+            raise InputError(
+                f"the cache {folder!r} lies in the {what} {outer!r}", hint="give another folder: cache=PATH"
+            )

@@ -1,0 +1,83 @@
+"""What is installed, and in which version: code that is told by that, as opposed to the user's own."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import os
+import platform
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+_INSTALLED = tuple({f"{path}{os.sep}" for path in sysconfig.get_paths().values()})
+_OWN = f"{Path(__file__).parent.parent}{os.sep}"
+_BUILT_ON = ("pyarrow", "numpy", "datasets", "xxhash", "pydantic", "jinja2", "tokenizers", "transformers")
+
+
+class UnknownVersionError(Exception):
+    """An installed package that does not say its version."""
+
+
+@functools.lru_cache(maxsize=4096)
+def is_installed(name: str | None) -> bool:
+    """Whether a module is the standard library's, an installed package's or this one's."""
+    top = (name or "").partition(".")[0]
+    if top in ("", "__main__", "__mp_main__"):
+        return False
+    if top in sys.stdlib_module_names or top in sys.builtin_module_names:
+        return True
+    module = sys.modules.get(name or "") or sys.modules.get(top)
+    spec = getattr(module, "__spec__", None)
+    file = getattr(module, "__file__", None) or getattr(spec, "origin", None)
+    if file is None:  # of a namespace package
+        paths = list(getattr(module, "__path__", ()))
+        return bool(paths) and all(f"{path}{os.sep}".startswith(_INSTALLED) for path in paths)
+    return str(file).startswith((*_INSTALLED, _OWN))
+
+
+@functools.lru_cache(maxsize=1024)
+def version_of(name: str) -> str:
+    """The version of an installed package.
+
+    Raises:
+        UnknownVersionError: It does not say.
+    """
+    top = name.partition(".")[0]
+    if top in sys.stdlib_module_names or top in sys.builtin_module_names:
+        return sys.version
+    try:
+        return importlib.metadata.version(top)
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    names = importlib.metadata.packages_distributions().get(top)
+    if names:
+        return " ".join(f"{one} {importlib.metadata.version(one)}" for one in sorted(set(names)))
+    version = getattr(sys.modules.get(top), "__version__", None)
+    if version is None:
+        raise UnknownVersionError(f"uses the package {top}, whose version is not known")
+    return str(version)
+
+
+@functools.cache
+def versions() -> Mapping[str, str]:
+    """What computes: this package as it is, those that it is built on, Python and the kind of processor."""
+    own = hashlib.blake2b(digest_size=16)
+    for file in sorted(Path(_OWN).rglob("*.py")):
+        own.update(f"{file.relative_to(_OWN)}\0".encode())
+        own.update(file.read_bytes())
+    found = {
+        "hyped_beam": own.hexdigest(),
+        "python": sys.version,
+        "processor": f"{platform.machine()} {pa.runtime_info().simd_level}",
+    }
+    for name in _BUILT_ON:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "none"
+    return found
