@@ -38,7 +38,7 @@ job = (
     .write(
         "tokens",
         collect={"id": src.id, "label": src.label, "words": words, "input_ids": tokens.input_ids},
-        to=JsonDatasetWriter("build/mail", overwrite="replace"),
+        to=JsonDatasetWriter("out/mail", overwrite="replace"),
     )
     .aggregate(
         {
@@ -46,6 +46,6 @@ job = (
             "words": {"mean": Mean().call(words), "max": Max().call(words)},
             "urgent": Sum().call(src.text.lower().contains("urgent").cast("int64")),
         },
-        to="build/mail-stats.json",
+        to="out/mail-stats.json",
     )
 )

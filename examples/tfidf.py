@@ -17,5 +17,5 @@ src = flow.src_features
 weights = features.tfidf(src.text.lower().split(), min_df=2)
 job = flow.job(source=mails).write(
     collect={"id": src.id, "weights": weights},
-    to=JsonDatasetWriter("build/tfidf", overwrite="replace"),
+    to=JsonDatasetWriter("out/tfidf", overwrite="replace"),
 )

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, UnknownNameError
 from hyped_beam.ir.graph import Edge, GraphBuilder, Keys, Kind, Node
-from hyped_beam.ir.scope import DATASET, ScopeKind, domain_of, meeting_scope, reaches
+from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, ScopeKind, domain_of, meeting_scope, reaches
 from hyped_beam.nodes import suggestions
 from hyped_beam.nodes.call import Bound, bind, meeting_of
 from hyped_beam.nodes.different_rows import described, different_rows
 from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, scope_of
 from hyped_beam.types import features
 from hyped_beam.types.features import Family
+
+UNNAMED = "key"
+"""The name of a single key that is no field."""
 
 WHERE = "where"
 """The input of an aggregator that says which rows it takes."""
@@ -193,7 +196,7 @@ def _named(keys: Any) -> dict[str, Ref]:
     """Keys by name; a single ref is named after its field."""
     if isinstance(keys, Ref):
         path = edge_of(keys).path
-        return {path[-1] if path else "key": keys}
+        return {path[-1] if path else UNNAMED: keys}
     if isinstance(keys, Mapping) and keys and all(isinstance(key, Ref) for key in keys.values()):
         return {str(name): key for name, key in keys.items()}
     raise DefinitionTypeError(
@@ -215,14 +218,23 @@ def _groups_of(keys: Mapping[str, Ref], rows: int, site: CallSite | None) -> Gro
     in_order = list(inputs.items())  # which groups come in, too
     node = next((node for node in known if list(node.inputs.items()) == in_order), None)
     if node is None:
-        name = f"groups by {', '.join(keys)}"
-        scope = builder.add_scope(ScopeKind.GROUPS, name, members=rows, site=site)
+        scope = builder.add_scope(ScopeKind.GROUPS, _written(builder, keys, rows), members=rows, site=site)
         edge = builder.add(
             Kind.KEYS, Keys(), feature=feature, name="keys", inputs=inputs, scope=scope, site=site, rows=rows
         )
         node = builder.nodes[edge.node]
         builder.groups.setdefault(rows, []).append(node)
     return GroupBy(builder, node.scope, _ref(builder, node))
+
+
+def _written(builder: GraphBuilder, keys: Mapping[str, Ref], rows: int) -> str:
+    """What groups are called: by which keys, and of which rows unless of those of the source."""
+    names = [
+        builder.nodes[edge_of(key).node].name if name == UNNAMED and not edge_of(key).path else name
+        for name, key in keys.items()
+    ]
+    of = "" if rows == SOURCE_ROWS else f" of {builder.scopes[rows].name} rows"
+    return f"groups{of} by {', '.join(names)}"
 
 
 def _ref(builder: GraphBuilder, node: Node) -> Ref:

@@ -144,6 +144,13 @@ def test_samples_of_the_page(page, monkeypatch):
     for name, test in list(vars(main).items()):
         if name.startswith("test_"):
             test()
+    assert left_behind() == set(), "samples write to out/, which git ignores"
+
+
+def left_behind() -> set[str]:
+    """What samples have left in the checkout, outside the folders that git ignores."""
+    ignored = {line.rstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines()}
+    return {path.name for path in Path.cwd().iterdir()} - {"examples", *ignored}
 
 
 def modules_with_samples() -> list[str]:
@@ -160,6 +167,7 @@ def test_docstrings_of_the_module(name):
         found = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
     assert found.attempted, f"{name} has samples that doctest does not see"
     assert found.failed == 0, said.getvalue()
+    assert left_behind() == set()
 
 
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")

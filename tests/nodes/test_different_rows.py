@@ -49,13 +49,13 @@ MIXED = {
         lambda src: src.n - mean_by(positive(src)),
         (
             "'left' has the rows of the source",
-            "'right' has a value for each of the groups by k, made at",
+            "'right' has a value for each of the groups of filter rows by k, made at",
             "where=condition",
         ),
     ),
     "groups of exploded rows at all": (
         lambda src: src.n - count_by(words(src)),
-        ("a value for each of the groups by key", "where=condition"),
+        ("a value for each of the groups of explode rows by explode", "where=condition"),
     ),
     "two kinds of groups": (
         lambda src: Mean().call(src.n, by=src.k) + Mean().call(src.n, by=src.yes),

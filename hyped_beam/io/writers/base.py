@@ -135,7 +135,7 @@ class Writer(Endpoint):
         Example:
             >>> import datasets
             >>> from hyped_beam.io.writers.json import JsonDatasetWriter
-            >>> JsonDatasetWriter("dump/").consume(datasets.Dataset.from_dict({"n": [1, 2, 3]})).rows
+            >>> JsonDatasetWriter("out/dump").consume(datasets.Dataset.from_dict({"n": [1, 2, 3]})).rows
             {'rows': 3}
         """
         from hyped_beam.dsl.consuming import consume
