@@ -106,6 +106,15 @@ class AggregateState:
             DefinitionError: This process, such as a loader's worker, is not the one that it was made in.
             NodeError: An aggregator raised.
         """
+        states = self.states()
+        return values_of(self.plan, empty_states(self.plan) if states is None else states)
+
+    def states(self) -> list[pa.RecordBatch] | None:
+        """The states of each combine over all batches, in the order of the source; None before the first.
+
+        Raises:
+            DefinitionError: This process, such as a loader's worker, is not the one that it was made in.
+        """
         if self._process != os.getpid():
             raise DefinitionError(
                 "aggregates are known only in the process that made them, this is a worker of it",
@@ -116,8 +125,7 @@ class AggregateState:
             together = self._no_states()
             for number, held in enumerate(shards):
                 together.add((0, number), held.trees.total())
-            states = together.total() if shards else empty_states(self.plan)
-        return values_of(self.plan, states)
+            return together.total() if shards else None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _elsewhere, (cloudpickle.dumps(self.plan),)
@@ -183,3 +191,8 @@ class LiveAggregates(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"LiveAggregates({self._state.value()!r})"
+
+
+def state_of(aggregates: LiveAggregates) -> AggregateState:
+    """What live aggregates are read from."""
+    return aggregates._state  # noqa: SLF001 - of the same module

@@ -42,14 +42,19 @@ def fitted_plan(
         InputError: It has not the columns that the plan reads.
         NodeError: A node raised.
     """
+    check_unseen(unseen)
+    if not plan.earlier:
+        return plan
+    late = _run_scans(data, plan, num_proc or 1, cache)
+    return make_plan(optimise(with_constants(plan, late, unseen)))
+
+
+def check_unseen(unseen: Any) -> None:
+    """Raise for something that cannot be done with keys that were not seen."""
     if unseen not in get_args(Unseen):
         raise DefinitionTypeError(
             f'unseen= takes "null" or "error", got {unseen!r:.80}', site=CallSite.nearest()
         )
-    if not plan.earlier:
-        return plan
-    late = _run_scans(data, plan, num_proc or 1, cache)
-    return make_plan(optimise(_with_constants(plan, late, unseen)))
 
 
 def _run_scans(data: Any, plan: Plan, processes: int, cache: str | None) -> Late:
@@ -71,7 +76,7 @@ def _run_scans(data: Any, plan: Plan, processes: int, cache: str | None) -> Late
     return result.late
 
 
-def _with_constants(plan: Plan, late: Late, unseen: Unseen) -> Graph:
+def with_constants(plan: Plan, late: Late, unseen: Unseen) -> Graph:
     """The graph with what was found out in the place of the nodes that it was found out by."""
     known = {number for number in plan.scan.late if number in late.values}
     nodes = [

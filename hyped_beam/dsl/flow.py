@@ -143,6 +143,45 @@ class DataFlow(NearNames):
         fitted = fitted_plan(data, plan, num_proc=num_proc, unseen=unseen, cache=cache_folder(cache))
         return _BuiltFlow(self._features, self._source, outputs, fitted.graph, fitted, None)
 
+    @checked_keywords
+    def freeze(
+        self, aggregates: Any, collect: Any = None, unseen: Literal["null", "error"] = "null"
+    ) -> DataFlow:
+        """A flow whose rows need no aggregates any more: what batches have added up to has become constants.
+
+        It does what `fit` does, without another look at the rows: from the states that live aggregates hold
+        now. More batches change nothing of it.
+
+        Args:
+            aggregates: What `build` returned beside the flow, or `apply` beside an iterable dataset.
+            collect: As for `fit`. The aggregates that these rows need must have been asked for there, or be
+                what those are made of.
+            unseen: As for `fit`.
+
+        Returns:
+            The flow, with its outputs fixed: it serves batches, is applied, saved, or run as a job.
+
+        Raises:
+            DefinitionError: No batch was computed yet, or the rows need what the aggregates do not hold.
+
+        Example:
+            >>> from hyped_beam import DataFlow
+            >>> from hyped_beam.aggregators import Mean
+            >>> flow = DataFlow(features={"n": "float64"})
+            >>> n = flow.src_features.n
+            >>> mean = Mean().call(n)
+            >>> built, aggregates = flow.build(collect={"n": n}, aggregators={"mean": mean})
+            >>> for batch in ([1.0, 2.0], [6.0]):
+            ...     _ = built.batch_process({"n": batch})
+            >>> flow.freeze(aggregates, collect={"d": n - mean}).batch_process({"n": [4.0]})
+            {'d': [1.0]}
+        """
+        from hyped_beam.dsl.freezing import frozen_plan
+
+        outputs = self._wanted(collect, None)
+        frozen = frozen_plan(aggregates, self._rows_plan(collect), self._builder, unseen=unseen)
+        return _BuiltFlow(self._features, self._source, outputs, frozen.graph, frozen, None)
+
     def _wanted(self, collect: Any, aggregators: Any) -> Outputs:
         wanted = Outputs(collect, aggregators)
         if wanted:
