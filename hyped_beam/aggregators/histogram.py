@@ -107,7 +107,7 @@ class Histogram(Aggregator):
 
     def finish(self, state: State) -> Value:
         edges, n = self._edges(), len(state.counts)
-        counts = values_of(pc.list_flatten(state.counts)).reshape(n, -1)
+        counts = values_of(pc.list_flatten(state.counts)).reshape(n, len(edges) + 1)
         inside, groups = counts[:, 1:-1], np.arange(n)
         return self.Value(
             listed(pa.array(np.tile(edges, n)), np.repeat(groups, len(edges)), n),

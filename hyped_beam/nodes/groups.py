@@ -159,12 +159,22 @@ class Groups:
         wide = pa.decimal256(_MOST_DIGITS, values.type.scale)
         limit = pc.max(pc.abs(values)).as_py() or decimal.Decimal(0)
         if int(limit.scaleb(values.type.scale, _WIDE)) * len(values) >= 10**_MOST_DIGITS:
-            msg = "the sum of decimals may overflow 76 digits: cast them to fewer digits or float64 first"
-            raise pa.ArrowInvalid(msg)
+            return self._large_decimal_sum(values, wide)
         exact = pc.cast(values, wide)
         if self.n == 1:
             return pa.repeat(pc.cast(pc.sum(exact, min_count=0), wide), 1)
         return self._reduce(exact, "sum", min_count=0)
+
+    def _large_decimal_sum(self, values: pa.Array, wide: pa.DataType) -> pa.Array:
+        """Sums of decimals that may have more than 76 digits on the way, one by one."""
+        totals = [decimal.Decimal(0)] * self.n
+        for group, value in zip(self.numbers.tolist(), values.to_pylist(), strict=True):
+            if value is not None:
+                totals[group] = _WIDE.add(totals[group], value)
+        if any(total.copy_abs().scaleb(wide.scale, _WIDE) >= 10**_MOST_DIGITS for total in totals):
+            msg = "the sum of decimals overflows 76 digits: cast them to fewer digits or float64 first"
+            raise pa.ArrowInvalid(msg)
+        return pa.array(totals, wide)
 
     def count(self, values: pa.Array) -> pa.Array:
         """The number of values that are not null (int64)."""

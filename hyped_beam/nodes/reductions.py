@@ -16,7 +16,8 @@ _SHORT = np.iinfo(np.uint16).max + 1
 def sums(values: Vector, ids: Vector, n: int, dtype: Any = None) -> Vector:
     """The sum of each group; 0 where it has no rows. Floats are added one after the other."""
     total = np.zeros((n, *values.shape[1:]), dtype or values.dtype)
-    np.add.at(total, ids, values)
+    with np.errstate(all="ignore"):  # infinities cancel out to NaN, and large floats are infinite
+        np.add.at(total, ids, values)
     return total
 
 

@@ -90,6 +90,23 @@ def test_decimals_widen_and_then_fail(run):
         run(Sum(), {"value": pa.array([most, most], pa.decimal128(38, 0))})
 
 
+def test_decimals_of_76_digits(run):
+    most = decimal.Decimal("9" * 76)
+    kind = pa.decimal256(76, 0)
+    values = {"value": pa.array([most, None, most.copy_negate(), most, decimal.Decimal(-7)], kind)}
+    exact = decimal.Context(prec=100).subtract(most, decimal.Decimal(7))
+    assert run(Sum(), values)[0].as_py() == exact
+    assert run(Sum(), values, [1] * 5, 2).to_pylist() == [0, exact]
+    scaled = pa.array(
+        [decimal.Decimal("9" * 74).scaleb(-2, decimal.Context(prec=100))] * 3, pa.decimal256(76, 2)
+    )
+    assert run(Sum(), {"value": scaled})[0].as_py() == decimal.Context(prec=100).multiply(
+        scaled[0].as_py(), 3
+    )
+    with pytest.raises(pa.ArrowInvalid, match="overflows 76 digits"):
+        run(Sum(), {"value": pa.array([most, decimal.Decimal(1)], kind)})
+
+
 def test_floats_become_infinite_as_floats_do(run):
     assert run(Sum(), {"value": pa.array([1e308, 1e308])})[0].as_py() == math.inf
     assert run(Product(), {"value": pa.array([1e308, -1e308])})[0].as_py() == -math.inf
