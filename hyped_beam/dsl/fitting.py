@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from hyped_beam.dsl.applying import check_columns
 from hyped_beam.dsl.caching import refuse_iterable, tell
-from hyped_beam.errors import CallSite, DefinitionTypeError
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
 from hyped_beam.execute.batch import take_value
 from hyped_beam.execute.known import Late
 from hyped_beam.ir.graph import Constant, Graph, GroupConstant, Keys, Kind, Node
@@ -54,6 +54,21 @@ def check_unseen(unseen: Any) -> None:
     if unseen not in get_args(Unseen):
         raise DefinitionTypeError(
             f'unseen= takes "null" or "error", got {unseen!r:.80}', site=CallSite.nearest()
+        )
+
+
+def refuse_groups_alone(plan: Plan) -> None:
+    """Raise for a plan whose rows are groups that need no scan before: they are a result, and no rows to serve.
+
+    Raises:
+        DefinitionError: They are.
+    """
+    if plan.group_outputs and not plan.earlier:
+        raise DefinitionError(
+            "there is nothing to fit: the rows are groups of the dataset, and none of those that are served",
+            site=CallSite.nearest(),
+            hint="take the groups themselves: flow.apply(ds, collect=...); or collect what rows are to have of "
+            'their group: {"mean": Mean().call(ref, by=key)}',
         )
 
 

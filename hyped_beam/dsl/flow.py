@@ -121,7 +121,7 @@ class DataFlow(NearNames):
             The flow, with its outputs fixed: it serves batches, is applied, saved, or run as a job.
 
         Raises:
-            DefinitionError: What was asked are no refs of this flow.
+            DefinitionError: What was asked are no refs of this flow, or are groups, which are no rows to serve.
             InputError: The data is not what the flow takes.
             NodeError: A node raised on a row.
 
@@ -136,10 +136,11 @@ class DataFlow(NearNames):
             {'d': [1.0]}
         """
         from hyped_beam.dsl.caching import cache_folder
-        from hyped_beam.dsl.fitting import fitted_plan
+        from hyped_beam.dsl.fitting import fitted_plan, refuse_groups_alone
 
         outputs = self._wanted(collect, None)
         plan = self._rows_plan(collect)
+        refuse_groups_alone(plan)
         fitted = fitted_plan(data, plan, num_proc=num_proc, unseen=unseen, cache=cache_folder(cache))
         return _BuiltFlow(self._features, self._source, outputs, fitted.graph, fitted, None)
 
@@ -176,10 +177,13 @@ class DataFlow(NearNames):
             >>> flow.freeze(aggregates, collect={"d": n - mean}).batch_process({"n": [4.0]})
             {'d': [1.0]}
         """
+        from hyped_beam.dsl.fitting import refuse_groups_alone
         from hyped_beam.dsl.freezing import frozen_plan
 
         outputs = self._wanted(collect, None)
-        frozen = frozen_plan(aggregates, self._rows_plan(collect), self._builder, unseen=unseen)
+        plan = self._rows_plan(collect)
+        refuse_groups_alone(plan)
+        frozen = frozen_plan(aggregates, plan, self._builder, unseen=unseen)
         return _BuiltFlow(self._features, self._source, outputs, frozen.graph, frozen, None)
 
     def _wanted(self, collect: Any, aggregators: Any) -> Outputs:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hyped_beam import DataFlow, NodeError, ops
-from hyped_beam.aggregators import Count, Max, Mean, Std, Sum, Vocabulary
+from hyped_beam.aggregators import Count, Max, Mean, Min, Std, Sum, Vocabulary
 from hyped_beam.errors import DefinitionError
 
 MAILS = datasets.Dataset(
@@ -151,6 +151,28 @@ def test_a_flow_that_needs_no_aggregates_is_fitted_already():
     flow = DataFlow(features=NUMBERS.features)
     fitted = flow.fit(NUMBERS, collect={"n": flow.src_features.n + 1})
     assert fitted.batch_process({"n": [1]}) == {"n": [2]}
+
+
+def test_groups_alone_are_nothing_to_fit():
+    flow = DataFlow(features=NUMBERS.features)
+    src = flow.src_features
+    g = ops.group_by(src.k)
+    with pytest.raises(DefinitionError, match="nothing to fit: the rows are groups") as caught:
+        flow.fit(NUMBERS, collect={"k": g.keys.k, "mean": Mean().call(src.n, by=g)})
+    assert "flow.apply(ds, collect=...)" in caught.value.hint
+    assert caught.value.site.file == __file__
+
+
+def test_groups_of_what_is_fitted_are_fitted():
+    flow = DataFlow(features=NUMBERS.features)
+    src = flow.src_features
+    g = ops.group_by(src.k)
+    off = src.n - Min().call(src.n)
+    fitted = flow.fit(NUMBERS, collect={"k": g.keys.k, "max": Max().call(off, by=g)})
+    shifted = NUMBERS.map(lambda row: {"n": row["n"] + 10})
+    found, _ = fitted.apply(shifted)
+    wanted, _ = flow.apply(NUMBERS, collect={"k": g.keys.k, "max": Max().call(off, by=g)})
+    assert found["max"][:] == [largest + 10 for largest in wanted["max"][:]]
 
 
 SPLITS = datasets.DatasetDict(train=NUMBERS, test=NUMBERS.select([0, 1]))
