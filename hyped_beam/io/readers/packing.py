@@ -29,7 +29,7 @@ SHARED_BYTES = 1 << 20
 # Files are tiny where a source has so many of them, or more, that a batch for each would cost too much.
 BATCHES_OF_TINY_FILES = 1024
 # Sizes are rounded down to powers of these, so that they stay as they are while a source grows.
-SEGMENT_STEP, SHARED_STEP = 16, 4
+SEGMENT_STEP, SHARED_STEP = 2, 4
 
 Segment = tuple[Piece, ...]
 """Pieces whose rows share scan batches: one piece, or several small files."""
