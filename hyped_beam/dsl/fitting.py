@@ -58,7 +58,7 @@ def check_unseen(unseen: Any) -> None:
 
 
 def refuse_groups_alone(plan: Plan) -> None:
-    """Raise for a plan whose rows are groups that need no scan before: they are a result, and no rows to serve.
+    """Raise for a plan whose rows are groups, and need no scan before: they are a result, not to be served.
 
     Raises:
         DefinitionError: They are.
@@ -67,8 +67,8 @@ def refuse_groups_alone(plan: Plan) -> None:
         raise DefinitionError(
             "there is nothing to fit: the rows are groups of the dataset, and none of those that are served",
             site=CallSite.nearest(),
-            hint="take the groups themselves: flow.apply(ds, collect=...); or collect what rows are to have of "
-            'their group: {"mean": Mean().call(ref, by=key)}',
+            hint="take the groups themselves, by flow.apply(ds, collect=...), or collect what rows are to "
+            'have of their group: {"mean": Mean().call(ref, by=key)}',
         )
 
 

@@ -121,7 +121,7 @@ class DataFlow(NearNames):
             The flow, with its outputs fixed: it serves batches, is applied, saved, or run as a job.
 
         Raises:
-            DefinitionError: What was asked are no refs of this flow, or are groups, which are no rows to serve.
+            DefinitionError: What was asked are no refs of this flow, or groups, which are not served.
             InputError: The data is not what the flow takes.
             NodeError: A node raised on a row.
 
