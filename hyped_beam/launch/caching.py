@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hyped_beam.errors import InputError
@@ -11,7 +11,7 @@ from hyped_beam.execute.timing import COMPUTED, REUSED, Timings
 from hyped_beam.io.entries import prepare_folder
 from hyped_beam.io.paths import lies_in
 from hyped_beam.launch.result import CacheUse
-from hyped_beam.nodes.fingerprint import NoFingerprintError
+from hyped_beam.nodes.fingerprint import NoFingerprintError, digest_of
 from hyped_beam.plan.fingerprint import StatesKey, states_key
 
 if TYPE_CHECKING:
@@ -80,9 +80,13 @@ def prepare_caching(
         if not scan.combines:
             continue
         try:
-            keys[number] = states_key(scan)
+            key = states_key(scan)
+            # a format of one's own reads files in a way of its own
+            read_by = digest_of(type(reader), may_read=True)
         except NoFingerprintError as error:
             refused = str(error)
+        else:
+            keys[number] = replace(key, digest=f"{key.digest} {read_by}")
     if keys:
         for inner in (STATES, FILES):
             prepare_folder(f"{folder}/{inner}")

@@ -53,13 +53,17 @@ def fingerprint_of(operation: Any) -> str:
         raise NoFingerprintError(f"{type(operation).__name__} {error}") from None
 
 
-def digest_of(value: Any) -> str:
+def digest_of(value: Any, *, may_read: bool = False) -> str:
     """The fingerprint of any value.
+
+    Args:
+        value: The value.
+        may_read: Whether code may read files, for it is known otherwise what these hold.
 
     Raises:
         NoFingerprintError: It holds something of which that cannot be said.
     """
-    digest = _Digest()
+    digest = _Digest(may_read=may_read)
     try:
         digest.add(value)
     except UnknownVersionError as error:
@@ -70,11 +74,11 @@ def digest_of(value: Any) -> str:
 class _Digest:
     """A hash of values, and of the code that they are and use."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_read: bool = False) -> None:
         self._hash = hashlib.blake2b(digest_size=16)
         self._known: dict[int, tuple[bytes, Any]] = {}
         self._open: list[int] = []
-        self._reads_on_its_own = False
+        self._reads_on_its_own = may_read
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 _INSTALLED = tuple({f"{path}{os.sep}" for path in sysconfig.get_paths().values()})
+_OWN_NAME = "hyped_beam"
 _OWN = f"{Path(__file__).parent.parent}{os.sep}"
 _BUILT_ON = ("pyarrow", "numpy", "datasets", "xxhash", "pydantic", "jinja2", "tokenizers", "transformers")
 
@@ -42,7 +43,7 @@ def is_installed(name: str | None) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def version_of(name: str) -> str:
-    """The version of an installed package.
+    """The version of an installed package, and what was installed, which may change without another number.
 
     Raises:
         UnknownVersionError: It does not say.
@@ -50,17 +51,26 @@ def version_of(name: str) -> str:
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names or top in sys.builtin_module_names:
         return sys.version
+    if top == _OWN_NAME:
+        return versions()[_OWN_NAME]
     try:
-        return importlib.metadata.version(top)
+        return _told(top)
     except importlib.metadata.PackageNotFoundError:
         pass
     names = importlib.metadata.packages_distributions().get(top)
     if names:
-        return " ".join(f"{one} {importlib.metadata.version(one)}" for one in sorted(set(names)))
+        return " ".join(_told(one) for one in sorted(set(names)))
     version = getattr(sys.modules.get(top), "__version__", None)
     if version is None:
         raise UnknownVersionError(f"uses the package {top}, whose version is not known")
     return str(version)
+
+
+def _told(name: str) -> str:
+    """The version of a distribution, and a hash of the checksums of its files."""
+    found = importlib.metadata.distribution(name)
+    files = hashlib.blake2b((found.read_text("RECORD") or "").encode(), digest_size=16).hexdigest()
+    return f"{name} {found.version} {files}"
 
 
 @functools.cache
@@ -71,7 +81,7 @@ def versions() -> Mapping[str, str]:
         own.update(f"{file.relative_to(_OWN)}\0".encode())
         own.update(file.read_bytes())
     found = {
-        "hyped_beam": own.hexdigest(),
+        _OWN_NAME: own.hexdigest(),
         "python": sys.version,
         "processor": f"{platform.machine()} {pa.runtime_info().simd_level}",
     }

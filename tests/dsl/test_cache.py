@@ -370,6 +370,34 @@ def test_files_of_one_size_and_time_but_other_bytes(source):
     assert same(source.run(), source.run(cache=None))
 
 
+OWN_READER = """
+from hyped_beam.io.readers.json import JsonReader
+class OwnReader(JsonReader):
+    suffixes = (".rows",)
+    def read_piece(self, piece, wanted, condition):
+        open(piece.path).close()
+        for row, batch in super().read_piece(piece, wanted, condition):
+            yield row, batch.slice(1)
+"""
+
+
+def test_a_format_of_ones_own_counts_with_its_code(source):
+    def run(script, cache=True):
+        module = ModuleType("__main__")
+        exec(script, module.__dict__)  # noqa: S102
+        reader = module.OwnReader(source.files, features=FEATURES)
+        return source.run(reader, cache=cache, aggregators=lambda src: {"sum": Sum().call(src.x)})
+
+    for number in range(3):
+        (source.files / f"{number}.rows").write_text(as_lines(table(number)))
+    assert (run(OWN_READER).cache.refused, run(OWN_READER).cache.reused) == (None, 3)
+    changed = OWN_READER.replace("slice(1)", "slice(2)")
+    assert run(changed).cache.reused == 0
+    assert same(run(changed), run(changed, cache=None))
+    (source.files / "0.rows").rename(source.files / "5.rows")
+    assert run(OWN_READER).cache.reused == 3
+
+
 # ------------------------------------------------------------------------------------------------ programs
 
 
@@ -556,17 +584,24 @@ def test_two_programs_at_once_keep_what_a_third_uses(source, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import sys\n"
-        "from hyped_beam import DataFlow\n"
-        "from hyped_beam.aggregators import Mean, Std\n"
+        "from hyped_beam import DataFlow, ops\n"
+        "from hyped_beam.aggregators import Max, Mean, Std\n"
         "flow = DataFlow(features={'x': 'float64', 'k': 'string'})\n"
-        "x = flow.src_features.x * 3\n"
-        "job = flow.job(source=sys.argv[1]).aggregate({'mean': Mean().call(x), 'std': Std().call(x)})\n"
+        "src = flow.src_features\n"
+        "some = ops.filter(src, src.k.is_in(['k1', 'k2', 'k3']))\n"
+        "most = Max().call(Mean().call(some.x * 3, by=some.k))\n"
+        "job = flow.job(source=sys.argv[1]).aggregate({'most': most, 'std': Std().call(some.x)})\n"
         "print(job.run(cache=sys.argv[2]).aggregates)\n"
     )
     command = [sys.executable, str(script), str(source.files), str(source.cache)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     told = {process.communicate()[0] for process in both}
-    third = source.run(aggregators=lambda src: {"mean": Mean().call(src.x * 3), "std": Std().call(src.x * 3)})
+
+    def asked(src):
+        some = ops.filter(src, src.k.is_in(["k1", "k2", "k3"]))
+        return {"most": Max().call(Mean().call(some.x * 3, by=some.k)), "std": Std().call(some.x)}
+
+    third = source.run(aggregators=asked)
     assert told == {f"{third.aggregates}\n"}
     assert third.cache.reused == 8
     assert not [path for path in source.cache.rglob("*") if path.name.endswith(".tmp")]

@@ -27,6 +27,7 @@ from hyped_beam.io.readers.base import (
     recut,
     scan_cuts,
 )
+from hyped_beam.io.readers.files import FileReader
 from hyped_beam.io.readers.parquet import ParquetReader
 
 
@@ -332,3 +333,15 @@ def test_stored_dictionaries_become_their_values(write, tmp_path, read_all):
     write(pa.table({"x": pa.array(values).dictionary_encode()}), tmp_path / "x.arrow", rows=100)
     batches = read_all(ArrowReader(tmp_path / "x.arrow"))
     assert [value for batch in batches for value in batch["x"].to_pylist()] == values
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [("/a.b/x.kv", "kv"), ("s3://b/in/x.kv.gz?region=eu", "kv.gz"), ("/data/part", "")],
+)
+def test_what_a_name_ends_in_says_how_a_format_of_ones_own_is_read(uri, told):
+    class OwnReader(ParquetReader):
+        told_by_name = FileReader.told_by_name
+
+    assert OwnReader("x.kv").told_by_name(uri) == told
+    assert ParquetReader("x.kv").told_by_name(uri) == ""

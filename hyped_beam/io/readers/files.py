@@ -142,12 +142,12 @@ class FileReader(Reader):
         """The numbers of the rows that begin at some places, for formats that are cut by bytes."""
         raise NotImplementedError
 
-    def told_by_name(self, uri: str) -> str:  # noqa: ARG002 - for formats whose names tell something
-        """What the name of a file says of how it is read."""
-        return ""
+    def told_by_name(self, uri: str) -> str:
+        """What the name of a file says of how it is read: all that it ends in."""
+        return uri.partition("?")[0].rpartition("/")[2].partition(".")[2]
 
     def tells_path(self, columns: Sequence[str]) -> bool:
-        """Whether a column says which file a row is from."""
+        """Whether what is read into some columns depends on the path of a file, as `origin` does."""
         return self.origin in columns
 
     # ---------------------------------------------------------------------------------- what they share
