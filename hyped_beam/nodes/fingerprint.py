@@ -26,6 +26,7 @@ from pydantic import BaseModel
 
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.installed import UnknownVersionError, is_installed, version_of
+from hyped_beam.nodes.interface import Interface
 from hyped_beam.nodes.processor import FunctionProcessor
 from hyped_beam.types import scalars
 from hyped_beam.types.environment import EnvironmentValue
@@ -158,8 +159,10 @@ class _Digest:
         told = getattr(value, "fingerprint", None) if isinstance(value, Configured) else None
         outer = self._reads_on_its_own
         self._reads_on_its_own = outer or told is not None
+        if isinstance(value, Configured):
+            self._add_interface(value.interface())
         if isinstance(value, FunctionProcessor):
-            self._write("function", str(value.interface().row_wise))
+            self._write("function")
             self.add(value._function)  # noqa: SLF001 - of the same package
         else:
             self.add(type(value))
@@ -170,6 +173,11 @@ class _Digest:
         self._reads_on_its_own = outer
         if told is not None:
             self._write("fingerprint", str(told()))
+
+    def _add_interface(self, interface: Interface) -> None:
+        """What annotations say of how a node is called; types are told where it is used."""
+        inputs = [(name, taken.optional, taken.admits_null) for name, taken in interface.inputs.items()]
+        self._add_all((inputs, interface.row_wise, interface.coroutine))
 
     # ------------------------------------------------------------------------------------------------ code
 

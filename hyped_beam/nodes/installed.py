@@ -9,6 +9,7 @@ import os
 import platform
 import sys
 import sysconfig
+import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -73,6 +74,16 @@ def _told(name: str) -> str:
     return f"{name} {found.version} {files}"
 
 
+def _time_zones() -> str:
+    """The version of the system's time zones, where it says so."""
+    for folder in zoneinfo.TZPATH:
+        file = Path(folder, "tzdata.zi")
+        if file.is_file():
+            with file.open(encoding="utf-8") as lines:
+                return lines.readline().strip()
+    return "unknown"
+
+
 @functools.cache
 def versions() -> Mapping[str, str]:
     """What computes: this package as it is, those that it is built on, Python and the kind of processor."""
@@ -83,6 +94,7 @@ def versions() -> Mapping[str, str]:
     found = {
         _OWN_NAME: own.hexdigest(),
         "python": sys.version,
+        "time zones": _time_zones(),
         "processor": f"{platform.machine()} {pa.runtime_info().simd_level}",
     }
     for name in _BUILT_ON:

@@ -57,12 +57,15 @@ class _Numbered:
         self._scopes: dict[int, int] = {}
         needed = self._needed()
         self._steps = [step for step in program.steps if step.node in needed]
+        self._used = needed
 
     def key(self) -> StatesKey:
         program = self._program
         for step in self._steps:
             if not step.operation.repeatable:
                 raise NoFingerprintError(f"{step.name} is not repeatable")
+        if not self._used <= self._told():
+            raise NoFingerprintError("a node that is not repeatable has run in a scan before")
         steps = [self._step(step) for step in self._steps]
         combines = [self._combine(combine) for combine in program.combines]
         scopes = self._described_scopes()
@@ -105,6 +108,12 @@ class _Numbered:
             elif number in groupings:
                 waiting += self._uses(groupings[number].keys.values(), (groupings[number].rows,))
         return found
+
+    def _told(self) -> set[int]:
+        """The nodes whose values are told; those of nodes that a scan before has kept are not."""
+        program = self._program
+        found = {*program.takes, *program.constants, *program.late, *(step.node for step in program.steps)}
+        return found | {grouping.node for grouping in program.groupings}
 
     def _uses(self, edges: Iterable[Edge], scopes: Iterable[int]) -> Iterator[int]:
         program = self._program

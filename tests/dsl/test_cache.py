@@ -18,6 +18,7 @@ from typing import Any
 import datasets
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
@@ -501,6 +502,45 @@ def test_what_is_not_repeatable_is_never_kept(source):
     found = [source.run(aggregators=lambda src: {"sum": Sum().call(drawn.call(src.x))}) for _ in range(2)]
     assert [one.cache.reused for one in found] == [0, 0]
     assert found[0].cache.refused == "drawn is not repeatable"
+
+
+def test_nor_is_what_later_scans_make_of_it(source, tmp_path):
+    step = tmp_path / "step"
+
+    class Drawn(Processor):
+        path: str
+        repeatable = False
+
+        def process(self, x: Float64Column) -> Float64Column:
+            return pa.compute.multiply(x, float(Path(self.path).read_text()))
+
+    source.write(1, 2)
+    reader = ParquetReader(source.files)
+
+    def fitted(cache):
+        flow = DataFlow(features=reader)
+        drawn = Drawn(path=str(step)).call(flow.src_features.x)
+        most = Max().call(drawn - Mean().call(drawn))
+        fitted = flow.fit(reader, collect={"d": flow.src_features.x / most}, cache=cache)
+        return fitted.batch_process({"x": [1.0]})["d"]
+
+    for number in ("2", "4"):
+        step.write_text(number)
+        with pytest.warns(UserWarning, match="not repeatable"):
+            found = fitted(source.cache)
+        assert found == fitted(None)
+    assert not entry_files(source)
+
+
+def test_of_a_flow_with_rows_the_scans_before_are_kept(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "hyped_beam.cache")
+    rows = datasets.Dataset(table(1, 1_000))
+    flow = DataFlow(features=rows.features)
+    src = flow.src_features
+    collect = {"off": src.x - Mean().call(src.x, by=src.k)}
+    one, two = (flow.apply(rows, collect=collect, cache=tmp_path / "cache")[0] for _ in range(2))
+    assert bits(one[:]) == bits(two[:]) == bits(flow.apply(rows, collect=collect)[0][:])
+    assert caplog.messages[1].split(" ")[1] == caplog.messages[1].split(" ")[3] != "0"
 
 
 def test_code_that_cannot_be_told_is_not_kept_and_the_reason_is_said(source, tmp_path):

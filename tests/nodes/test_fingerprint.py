@@ -84,17 +84,13 @@ def made(source: str) -> Any:
         ('text + "!"', 'text + "?"'),
         ("[word for word in", "[word.lower() for word in"),
         ("in TABLE", "not in TABLE"),
-        ("-> int", "-> int | None"),
-        ("text: str", "text: str, other: str = None"),
+        ("node(text: str)", "node(text: str | None)"),
+        ("node(text: str)", "node(text: str, other: str = None)"),
     ],
 )
 def test_whatever_a_function_uses_changes_its_fingerprint(old, new):
     assert old in FUNCTION
-    before = fingerprint_of(made(FUNCTION))
-    changed = FUNCTION.replace(old, new)
-    if "text:" in old or "->" in old:  # what the flow knows anyway
-        changed = changed.replace("return len(found)", "return 1 + len(found)")
-    assert fingerprint_of(made(changed)) != before
+    assert fingerprint_of(made(FUNCTION.replace(old, new))) != fingerprint_of(made(FUNCTION))
 
 
 @pytest.mark.parametrize("change", ["# a comment\n" + FUNCTION, FUNCTION + "\nUNUSED = 1\n", FUNCTION])

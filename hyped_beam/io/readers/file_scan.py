@@ -76,7 +76,7 @@ class FileScan(Scan):
         told = [self._told[name] for name in columns if name in self._told]
         names_file = self.reader.tells_path(columns)
         described: list[Any] = [type(self.reader).__name__, self.reader.format_options(), cuts()]
-        described += [[name, str(self.schema.field(name).type)] for name in columns]
+        described += [[name, _told_type(self.schema.field(name).type)] for name in columns]
         for piece in part.pieces:
             described += [
                 contents.of(piece.path).fingerprint,
@@ -130,6 +130,13 @@ class FileScan(Scan):
     @cached_property
     def _told(self) -> dict[str, FolderColumn]:
         return {column.name: column for column in self.told}
+
+
+def _told_type(arrow_type: pa.DataType) -> str:
+    """A type as text; extensions with what only they know, such as a shape."""
+    if not isinstance(arrow_type, pa.ExtensionType):
+        return str(arrow_type)
+    return f"{arrow_type} of {arrow_type.storage_type}: {arrow_type.__arrow_ext_serialize__().hex()}"
 
 
 class _Reading:
