@@ -278,7 +278,8 @@ class DataFlow(NearNames):
             n: How many rows.
 
         Returns:
-            A `pandas.DataFrame` with a row for each of the first `n`.
+            A `pandas.DataFrame` with a row for each of the first `n`, which shows all columns, in a terminal
+            below each other where they are wider.
         """
         from hyped_beam.dsl.applying import check_positive
         from hyped_beam.dsl.preview import first_rows, frame_of

@@ -42,7 +42,7 @@ def first_rows(data: Any, rows: int, columns: Mapping[str, Feature]) -> pa.Recor
 
 
 def frame_of(batch: pa.RecordBatch) -> Any:
-    """Output rows as a `pandas.DataFrame`."""
-    import pandas as pd
+    """Output rows as a `pandas.DataFrame` that shows all of its columns."""
+    from hyped_beam.dsl.frame import Preview
 
-    return pd.DataFrame(python_columns(pa.Table.from_batches([batch])))
+    return Preview(python_columns(pa.Table.from_batches([batch])))

@@ -120,6 +120,13 @@ def sample(ref: Any, fraction: float, *, seed: int = 0, by: Any = None) -> Any:
             place in the source.
     """
     value = _ref(ref, "sample")
+    given: Any = fraction
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given <= 1:
+        raise DefinitionTypeError(
+            f"sample() takes a fraction from 0 to 1, got {fraction!r:.60}",
+            site=CallSite.nearest(),
+            hint="write ops.sample(ref, 0.1) for a tenth",
+        )
     return _at(value, Share(stop=fraction).call(hashed=_hashed(value, by, seed)))
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from hyped_beam.errors import CallSite, DefinitionTypeError, unknown_name
 from hyped_beam.nodes import registry
 from hyped_beam.nodes.call import record
+from hyped_beam.nodes.precedence import check_parentheses
 from hyped_beam.nodes.refs import Ref, feature_of
 from hyped_beam.types import features, promotion
 from hyped_beam.types.features import Family, Feature
@@ -83,6 +84,7 @@ def call_operator(symbol: str, operands: tuple[Any, ...]) -> Any:
             site=CallSite.nearest(),
             hint=f"write ref.{name}()",
         )
+    check_parentheses(symbol, operands)
     left = operands[0] if isinstance(operands[0], Ref) else refs[0]
     node = registry.find_operator(symbol, features.family(feature_of(left)))
     if node is None and isinstance(operands[-1], Ref):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
@@ -174,7 +175,7 @@ class Ref:
         raise _not_now(
             self,
             "a ref has no truth value while the flow is written",
-            "use & | ~ for and, or, not, and ops.if_else for if",
+            "use & | ~ for and, or, not, as in (a > 1) & (b > 2), and ops.if_else for if",
         )
 
     def __len__(self) -> NoReturn:
@@ -207,7 +208,19 @@ class BoundMethod:
         self._ref = ref
         self._name = name
         self._node = node
-        self.__doc__ = node.__doc__
+
+    @property
+    def __doc__(self) -> str:
+        """What `help` shows: how it is called, and the documentation of the node behind it."""
+        documentation = inspect.cleandoc(self._node.__doc__ or "").replace("Attributes:\n", "Args:\n", 1)
+        return f"{self._name}{self.__signature__}\n\n{documentation}"
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """What it takes."""
+        from hyped_beam.nodes.signatures import signature_of
+
+        return signature_of(self._node)
 
     def __call__(self, *args: Any, **arguments: Any) -> Any:
         """Add the node to the flow."""

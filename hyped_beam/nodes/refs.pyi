@@ -8,6 +8,7 @@ import decimal
 from collections.abc import Mapping, Sequence
 from typing import Literal, overload
 
+import inspect
 from collections.abc import Iterable
 from typing import Any, NoReturn
 from hyped_beam.errors import CallSite, DefinitionTypeError, UnknownNameError

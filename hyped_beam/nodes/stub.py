@@ -9,21 +9,16 @@ knows; the stub therefore gives every ref all of them.
 from __future__ import annotations
 
 import ast
-import collections.abc
 import inspect
 import sys
 import textwrap
-import types
-import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic.fields import FieldInfo
-
 from hyped_beam.nodes import refs, registry
-from hyped_beam.nodes.interface import Input
+from hyped_beam.nodes.signatures import Parameter, parameters_of
 from hyped_beam.types.features import Family
 
 COMMAND = "python -m hyped_beam.nodes.stub"
@@ -40,43 +35,6 @@ import decimal
 from collections.abc import Mapping, Sequence
 from typing import Literal, overload
 '''
-
-PYTHON_TYPES = {
-    Family.BOOLEAN: "bool",
-    Family.INTEGER: "int",
-    Family.FLOAT: "float",
-    Family.DECIMAL: "decimal.Decimal",
-    Family.STRING: "str",
-    Family.BINARY: "bytes",
-    Family.TIMESTAMP: "datetime.datetime",
-    Family.DATE: "datetime.date",
-    Family.TIME: "datetime.time",
-    Family.DURATION: "datetime.timedelta",
-    Family.LIST: "Sequence[Any]",
-    Family.STRUCT: "Mapping[str, Any]",
-}
-
-MOST_TYPES = 4
-"""The most types that are listed for an input; one that takes more takes nearly anything."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter of a method.
-
-    Attributes:
-        name: Its name.
-        types: Its types, as they are written.
-        default: Its default, as it is written; None where it must be given.
-    """
-
-    name: str
-    types: tuple[str, ...]
-    default: str | None = None
-
-    def __str__(self) -> str:
-        listed = "Any" if "Any" in self.types else " | ".join(self.types)
-        return f"{self.name}: {listed}" + ("" if self.default is None else f" = {self.default}")
 
 
 def stub_path() -> Path:
@@ -111,7 +69,7 @@ def _statement(statement: ast.stmt) -> Iterator[str]:
         yield _documentation(ast.get_docstring(statement), "    ")
         is_ref = statement.name == refs.Ref.__name__
         for member in statement.body:
-            if isinstance(member, ast.FunctionDef):
+            if isinstance(member, ast.FunctionDef) and not member.decorator_list:
                 yield textwrap.indent(_signature(member, of_ref=is_ref), "    ")
         if is_ref:
             for name, families in _methods().items():
@@ -139,7 +97,7 @@ def _methods() -> dict[str, dict[type[Any], list[Family]]]:
 
 
 def _method(name: str, families: Mapping[type[Any], list[Family]]) -> str:
-    signatures = _merged([_parameters(node) for node in families])
+    signatures = _merged([parameters_of(node) for node in families])
     heads = [f"def {name}({', '.join(['self', *map(str, listed)])}) -> Ref:" for listed in signatures]
     documentation = _described(families)
     body = f"\n{_documentation(documentation, '    ')}" if documentation else " ..."
@@ -178,62 +136,6 @@ def _together(signatures: list[list[Parameter]]) -> list[Parameter]:
         default = defaults.pop() if len(defaults) == 1 else "..."
         together.append(replace(same[0], types=listed, default=default))
     return together
-
-
-def _parameters(node: type[Any]) -> list[Parameter]:
-    """The parameters of the method that a node is."""
-    interface = node.interface()
-    if interface.variadic is not None:
-        return [Parameter("*args", ("Any",)), Parameter("**arguments", ("Any",))]
-    inputs = [_input(name, declared) for name, declared in list(interface.inputs.items())[1:]]
-    options = [_option(name, field) for name, field in node.model_fields.items()]
-    ordered: list[Parameter] = []
-    for parameter in (*inputs, *options):
-        after_default = bool(ordered) and ordered[-1].default is not None
-        ordered.append(
-            replace(parameter, default="...") if after_default and parameter.default is None else parameter
-        )
-    return ordered
-
-
-def _input(name: str, declared: Input) -> Parameter:
-    families = declared.pattern.families
-    known = [PYTHON_TYPES[family] for family in Family if family in families and family in PYTHON_TYPES]
-    listed = ["Any"] if len(known) > MOST_TYPES or not known else ["Ref", *known]
-    if declared.optional:
-        return Parameter(name, (*listed, "None"), "None")
-    return Parameter(name, tuple(listed))
-
-
-def _option(name: str, field: FieldInfo) -> Parameter:
-    if field.is_required():
-        return Parameter(name, tuple(_types(field.annotation)))
-    default = field.get_default()
-    plain = default is None or type(default) in (bool, int, float, str, bytes)
-    return Parameter(name, tuple(_types(field.annotation)), repr(default) if plain else "...")
-
-
-def _types(annotation: Any) -> list[str]:
-    """An annotation as the types that it stands for; `Any` where it names what the stub does not know."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if annotation is None or annotation is type(None):
-        return ["None"]
-    if origin in (typing.Union, types.UnionType):
-        return list(dict.fromkeys(kind for argument in arguments for kind in _types(argument)))
-    if origin is typing.Annotated:
-        return _types(arguments[0])
-    if origin is typing.Literal:
-        return [f"Literal[{', '.join(map(repr, arguments))}]"]
-    if origin in (list, tuple, dict, set, frozenset, collections.abc.Sequence, collections.abc.Mapping):
-        return [_generic(origin, arguments)]
-    if isinstance(annotation, type) and annotation.__module__ == "builtins":
-        return [annotation.__name__]
-    return ["Any"]
-
-
-def _generic(origin: Any, arguments: tuple[Any, ...]) -> str:
-    inner = ", ".join("..." if argument is ... else " | ".join(_types(argument)) for argument in arguments)
-    return f"{origin.__name__}[{inner}]"
 
 
 def _documentation(text: str | None, indent: str) -> str:

@@ -107,6 +107,8 @@ def _as_feature(name: str, feature: Any) -> Feature:
         return value(feature)
     if isinstance(feature, Mapping):
         return {str(key): _as_feature(f"{name}.{key}", inner) for key, inner in feature.items()}
+    if isinstance(feature, (list, tuple)) and len(feature) == 1:
+        return list_of(_as_feature(f"{name}[]", feature[0]))
     if isinstance(feature, pa.DataType):
         return from_arrow(feature)
     is_feature = isinstance(feature, (list, tuple)) or callable(feature) or hasattr(feature, "feature")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import datasets
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -36,6 +37,27 @@ def test_the_first_rows_as_a_frame(source: str):
     assert list(frame.columns) == ["m", "u"]
     assert frame["m"].tolist() == [1, 2, 3]
     assert "<table" in frame._repr_html_()
+
+
+def test_all_columns_are_shown_in_a_terminal_and_in_a_notebook(monkeypatch: pytest.MonkeyPatch):
+    names = [f"column_{number:02}" for number in range(30)]
+    frame = FLOW.preview(DATASET, collect={name: SRC.n + at for at, name in enumerate(names)}, n=2)
+    for columns in ("40", "80", "500"):
+        monkeypatch.setenv("COLUMNS", columns)
+        shown = repr(frame)
+        assert str(frame) == shown
+        assert all(name in shown for name in names)
+        assert "..." not in shown
+        assert max(map(len, shown.splitlines())) <= int(columns)
+    assert all(name in frame._repr_html_() for name in names)
+
+
+def test_a_preview_is_a_frame_like_any_other():
+    frame = FLOW.preview(DATASET, collect={"m": SRC.n, "t": SRC.t.repeat(99)}, n=3)
+    assert isinstance(frame, pd.DataFrame)
+    assert type(frame[["m"]]) is pd.DataFrame
+    assert frame["m"].sum() == 3
+    assert max(map(len, repr(frame).splitlines())) < 80
 
 
 def test_no_more_rows_than_there_are_and_five_by_default():

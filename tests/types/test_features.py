@@ -270,6 +270,11 @@ class TestAsFeatures:
     def test_whatever_describes_columns(self, given):
         assert features.as_features(given) == Features({"a": Value("int8")})
 
+    def test_dtypes_stand_within_lists_too(self):
+        nested = {"a": ["int8"], "b": [{"c": "string", "d": ["float64"]}]}
+        wanted = {"a": List(Value("int8")), "b": List({"c": Value("string"), "d": List(Value("float64"))})}
+        assert features.as_features(nested) == Features(wanted)
+
     def test_metadata_of_a_schema_is_read(self):
         label = Features({"a": ClassLabel(names=["x"])})
         assert features.as_features(label.arrow_schema) == label
