@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -93,17 +94,35 @@ class Aggregator(Configured):
         return features.to_arrow(read.infer(given))
 
 
+PARTS = {
+    "State": "class State(NamedTuple): total: Float64Column",
+    "update": "def update(self, value: NumberColumn, by: Groups) -> State",
+    "merge": "def merge(self, state: State, by: Groups) -> State",
+    "finish": "def finish(self, state: State) -> Float64Column",
+}
+"""What an aggregator consists of, and how it is written."""
+
+
 def _interface(cls: type[Aggregator]) -> Interface:
-    for name in ("State", "update", "merge", "finish"):
+    for name, written in PARTS.items():
         if not hasattr(cls, name):
-            raise DefinitionTypeError(f"{cls.__name__} has no `{name}`", site=CallSite.nearest())
+            raise DefinitionTypeError(
+                f"{cls.__name__} has no `{name}`", site=CallSite.nearest(), hint=f"write {written}"
+            )
+    if "by" not in inspect.signature(cls.update).parameters:  # type: ignore[attr-defined]  # checked above
+        raise DefinitionTypeError(
+            f"{cls.__name__}: `update` takes no groups `by`",
+            site=CallSite.nearest(),
+            hint=f"its last argument is the groups of the rows: {PARTS['update']}",
+        )
     names = interfaces.names_of(cls)
     try:
         # The state is what `update` returns, so its annotation says nothing about the interface.
         taken = interfaces.read_inputs(cls.update, leave_out=("by",), names=names)  # type: ignore[attr-defined]  # checked above
         output, record = interfaces.read_output(cls.finish, names=names)  # type: ignore[attr-defined]  # checked above
     except (TypeError, NameError) as error:
-        raise DefinitionTypeError(str(error), site=CallSite.nearest()) from error
+        hint = f"inputs and the value are annotated, as in {PARTS['update']} and {PARTS['finish']}"
+        raise DefinitionTypeError(str(error), site=CallSite.nearest(), hint=hint) from error
     if grouping.WHERE in taken:
         raise DefinitionTypeError(
             f"{cls.__name__}: `update` takes an input {grouping.WHERE!r}, by which call() chooses rows",
@@ -155,14 +174,25 @@ class AggregatorRuntime:
         return self.node.State(**{name: states.field(name) for name in self.state_type.names})
 
     def _states(self, state: Any, groups: int) -> pa.StructArray:
-        columns = [
-            arrays.conform(_one_array(getattr(state, field.name)), field.type) for field in self.state_type
-        ]
-        for field, column in zip(self.state_type, columns, strict=True):
-            if len(column) != groups:
-                msg = f"state {field.name!r} has {len(column)} rows for {groups} groups"
-                raise ValueError(msg)
+        columns = [self._column(state, field, groups) for field in self.state_type]
         return pa.StructArray.from_arrays(columns, fields=list(self.state_type))
+
+    def _column(self, state: Any, field: pa.Field, groups: int) -> pa.Array:
+        """One column of what `update` or `merge` returned."""
+        if not isinstance(state, tuple) or not hasattr(state, field.name):
+            msg = (
+                f"returned {type(state).__name__}, where a state of {', '.join(self.state_type.names)} is due"
+            )
+            raise TypeError(msg)
+        try:
+            column = arrays.conform(_one_array(getattr(state, field.name)), field.type)
+        except TypeError as error:
+            msg = f"state {field.name!r}: {error}"
+            raise TypeError(msg) from None
+        if len(column) != groups:
+            msg = f"state {field.name!r} has {len(column)} rows for {groups} groups"
+            raise ValueError(msg)
+        return column
 
 
 def _one_array(column: Any) -> pa.Array:

@@ -83,7 +83,7 @@ def test_a_missing_function_is_said():
         def update(self, text: StringColumn, by: Groups) -> State:
             return self.State(by.count(text))
 
-    with pytest.raises(DefinitionTypeError, match="Half has no `merge`"):
+    with pytest.raises(DefinitionTypeError, match="Half has no `merge`\n  hint: write def merge"):
         Half().call(SRC.text)
 
 
@@ -123,6 +123,34 @@ def test_a_state_of_the_wrong_size_is_an_error():
 
     with pytest.raises(NodeError, match="state 'n' has 4 rows for 1 groups"):
         aggregate(TooMany().call(SRC.text), TABLE)
+
+
+class NoGroups(Strict):
+    def update(self, text: StringColumn, groups: Groups) -> Strict.State:  # not called `by`
+        return self.State(groups.count(text))
+
+
+class NoState(Strict):
+    def update(self, text: StringColumn, by: Groups) -> Strict.State:
+        return by.count(text)
+
+
+class OtherType(Strict):
+    def update(self, text: StringColumn, by: Groups) -> Strict.State:
+        return self.State(pc.cast(by.count(text), pa.float64()))
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (NoGroups, "`update` takes no groups `by`\n  hint: .* def update"),
+        (NoState, "returned Int64Array, where a state of n is due"),
+        (OtherType, "state 'n': returned double, where int64 is declared"),
+    ],
+)
+def test_a_function_that_is_written_wrongly_is_told(node, message):
+    with pytest.raises((DefinitionTypeError, NodeError), match=message):
+        aggregate(node().call(SRC.text), TABLE)
 
 
 def test_what_is_inherited_is_found_by_annotations_too():
