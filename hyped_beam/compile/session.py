@@ -35,7 +35,7 @@ def answer(request: Request, console: Console) -> None:
     if request.plot is not None:
         from hyped_beam.dsl.plot import save
 
-        save(plan.graph, request.plot)
+        save(plan.graph, request.plot, joins=plan.joins)
     if request.run:
         _run(job, request, options, console)
 
@@ -48,7 +48,7 @@ def _as_text(plan: Plan, form: str) -> str:
     if form == "dot":
         from hyped_beam.dsl.plot import dot_text
 
-        return dot_text(plan.graph)
+        return dot_text(plan.graph, joins=plan.joins)
     from hyped_beam.plan.text import plan_text
 
     return plan_text(plan)

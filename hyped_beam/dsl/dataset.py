@@ -18,6 +18,7 @@ from datasets.table import MemoryMappedTable, concat_tables
 
 from hyped_beam.dsl.caching import results_folder, tell
 from hyped_beam.dsl.outputs import ROWS
+from hyped_beam.dsl.sources import plan_for_source
 from hyped_beam.io.readers.dataset import DatasetReader
 from hyped_beam.io.writers.arrow import ArrowDatasetWriter
 from hyped_beam.launch.bounded import prepare_bounded
@@ -51,6 +52,7 @@ def apply_now(
     ):
         work = Path(scratch)
         reader = DatasetReader(data).selecting(list(plan.graph.source.feature))
+        plan = plan_for_source(plan, reader)
         job = prepare_bounded(
             plan, reader, writers, processes=processes, runner="direct", work=work, cache=cache
         )

@@ -45,6 +45,7 @@ def fitted_plan(
     check_unseen(unseen)
     if not plan.earlier:
         return plan
+    plan = plan.in_one_place()  # what becomes a constant has to fit into a process
     late = _run_scans(data, plan, num_proc or 1, cache)
     return make_plan(optimise(with_constants(plan, late, unseen)))
 
@@ -63,7 +64,7 @@ def refuse_groups_alone(plan: Plan) -> None:
     Raises:
         DefinitionError: They are.
     """
-    if plan.group_outputs and not plan.earlier:
+    if (plan.group_outputs or plan.partition_outputs) and not plan.earlier:
         raise DefinitionError(
             "there is nothing to fit: the rows are groups of the dataset, and none of those that are served",
             site=CallSite.nearest(),
@@ -80,8 +81,7 @@ def _run_scans(data: Any, plan: Plan, processes: int, cache: str | None) -> Late
     source = as_source(data)
     refuse_iterable(source, cache)
     check_columns(source.features, plan)
-    *before, (scan, end) = plan.earlier
-    scans = replace(plan, scan=scan, finish=end, earlier=tuple(before))
+    scans = replace(plan, passes=plan.earlier)
     with tempfile.TemporaryDirectory(prefix="hyped-beam-") as scratch:
         job = prepare_bounded(
             scans, source, {}, processes=processes, runner="direct", work=Path(scratch), cache=cache

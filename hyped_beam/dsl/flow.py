@@ -19,6 +19,7 @@ from hyped_beam.ir.graph import Edge, Graph, GraphBuilder, Kind
 from hyped_beam.nodes.refs import Ref, builder_of
 from hyped_beam.nodes.registry import load_entry_points, load_library
 from hyped_beam.passes.prune import prune
+from hyped_beam.plan.joins import Choice
 from hyped_beam.plan.planner import AGGREGATES, Plan
 from hyped_beam.types import features as feature_types
 from hyped_beam.types.spans import Span
@@ -394,18 +395,21 @@ class DataFlow(NearNames):
         """
         from hyped_beam.dsl.plot import draw
 
-        return draw(self._drawn(collect, aggregators), ax=ax, path=save)
+        graph, joins = self._drawn(collect, aggregators)
+        return draw(graph, ax=ax, path=save, joins=joins)
 
-    def _drawn(self, collect: Any, aggregators: Any) -> Graph:
+    def _drawn(self, collect: Any, aggregators: Any) -> tuple[Graph, Mapping[int, Choice]]:
         outputs = Outputs(collect, aggregators) or self._outputs
-        if outputs:
-            return plan_of(graph_of(self._builder, outputs)).graph
-        return self._builder.build()
+        if not outputs:
+            return self._builder.build(), {}
+        plan = plan_of(graph_of(self._builder, outputs))
+        return plan.graph, plan.joins
 
     def _repr_html_(self) -> str:
         from hyped_beam.dsl.plot import svg
 
-        return svg(self._drawn(None, None))
+        graph, joins = self._drawn(None, None)
+        return svg(graph, joins=joins)
 
     @checked_keywords
     def job(self, source: Any) -> Job:

@@ -39,14 +39,17 @@ def frozen_plan(aggregates: Any, plan: Plan, builder: GraphBuilder, *, unseen: U
     held = _Held(_live(aggregates), builder)
     if not plan.earlier:
         return plan
-    (scan, end), *further = plan.earlier
-    for later, _ in further:
-        for step in later.aggregates:
+    plan = plan.in_one_place()  # what becomes a constant has to fit into a process
+    first, *further = plan.earlier
+    for later in further:
+        for step in later.scan.aggregates:
             raise DefinitionError(
                 f"the rows need {_named(step)}, which is made of other aggregates, in a scan of its own",
                 site=CallSite.nearest(),
                 hint="fit the flow: flow.fit(ds, collect=...)",
             )
+    scan, end = first.scan, first.finish
+    assert end is not None  # noqa: S101 - what comes before another scan makes something known
     states = [held.states_of(combine) for combine in scan.combines]
     late = finish(scan.combines, end, states, Late()).late
     return make_plan(optimise(with_constants(plan, late, unseen)))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from hyped_beam.dsl.keywords import checked_keywords
 from hyped_beam.dsl.outputs import ROWS, graph_with_sinks, plan_of
 from hyped_beam.dsl.rows import Split
-from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, NearNames
+from hyped_beam.dsl.sources import plan_for_source
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, InputError, NearNames
 from hyped_beam.io.destinations import Destination
 from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.writers.base import Writer
@@ -93,7 +94,7 @@ class Job(NearNames):
                 hint=f'write one for each: .write("{first}", collect=parts.{first}, to=...)',
             )
         made = replace(self, outputs={**self.outputs, name: _Output(collect, to)})
-        made.plan()  # what is wrong is said on this line
+        _checked_plan(made)  # what is wrong is said on this line
         return made
 
     @checked_keywords
@@ -112,24 +113,20 @@ class Job(NearNames):
                 "the job has aggregates already", site=CallSite.nearest(), hint="put all into one mapping"
             )
         made = replace(self, aggregators=aggregators, aggregates_path=None if to is None else os.fspath(to))
-        made.plan()
+        _checked_plan(made)
         return made
 
     def plan(self) -> Plan:
-        """The plan of the job.
+        """The plan of the job, for its source as far as it can be looked at.
 
         Raises:
             DefinitionError: It has no outputs, or a writer cannot write its columns.
         """
-        if not self.outputs and self.aggregators is None:
-            raise DefinitionError(
-                "the job has no output", site=CallSite.nearest(), hint="add .write(collect=..., to=...)"
-            )
-        rows = {name: output.collect for name, output in self.outputs.items()}
-        plan = plan_of(graph_with_sinks(self.builder, rows, self.aggregators))
-        for output in plan.row_outputs:
-            Destination(output.name, self.outputs[output.name].writer, output.schema).check()
-        return plan
+        plan = _checked_plan(self)
+        try:
+            return plan_for_source(plan, self.source)
+        except InputError:  # whoever reads it says so
+            return plan
 
     def explain(self) -> str:
         """What would run, as text."""
@@ -142,7 +139,8 @@ class Job(NearNames):
         """Draw what would run; see `DataFlow.plot`."""
         from hyped_beam.dsl.plot import draw
 
-        return draw(self.plan().graph, ax=ax, path=save)
+        plan = self.plan()
+        return draw(plan.graph, ax=ax, path=save, joins=plan.joins)
 
     @checked_keywords
     def run(
@@ -204,3 +202,16 @@ class Job(NearNames):
             wait=wait,
             cache=folder,
         )
+
+
+def _checked_plan(job: Job) -> Plan:
+    """The plan of a job, whatever the size of its source."""
+    if not job.outputs and job.aggregators is None:
+        raise DefinitionError(
+            "the job has no output", site=CallSite.nearest(), hint="add .write(collect=..., to=...)"
+        )
+    rows = {name: output.collect for name, output in job.outputs.items()}
+    plan = plan_of(graph_with_sinks(job.builder, rows, job.aggregators))
+    for output in plan.row_outputs:
+        Destination(output.name, job.outputs[output.name].writer, output.schema).check()
+    return plan

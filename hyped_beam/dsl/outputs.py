@@ -90,13 +90,13 @@ def refuse_scans(plan: Plan, what: str) -> None:
             hint=f"collect one of its parts, as in collect=parts.{part}, or use flow.apply(ds, ...)",
         )
     if plan.earlier:
-        first = next(step for scan, _ in plan.earlier for step in scan.aggregates)
+        first = next(step for one in plan.earlier for step in one.scan.aggregates)
         raise DefinitionError(
             f"the rows need {first.name!r} of all rows ({first.site}), and {what} sees only some of them",
             site=CallSite.nearest(),
             hint="fit it first, on all rows: fitted = flow.fit(ds, collect=...)",
         )
-    if plan.group_outputs:
+    if plan.group_outputs or plan.partition_outputs:
         raise DefinitionError(
             f"the rows are groups of all rows, and {what} sees only some of them",
             site=CallSite.nearest(),

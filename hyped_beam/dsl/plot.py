@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hyped_beam.dsl.drawing import dot as dots
 from hyped_beam.dsl.drawing.picture import picture_of
 from hyped_beam.errors import CallSite, DefinitionError, nearest_name
 from hyped_beam.ir.graph import Graph
+from hyped_beam.plan.joins import Choice
 
 if TYPE_CHECKING:
     import pydot
     from matplotlib.axes import Axes
+
+Joins: TypeAlias = Mapping[int, Choice]
+"""Where groups are put together, by the number of their KEYS node."""
 
 FORMATS = (".svg", ".png", ".pdf")
 """The kinds of file that pictures are saved to."""
@@ -31,6 +36,7 @@ def draw(
     ax: Axes | None = None,
     path: str | os.PathLike[str] | None = None,
     title: str | None = None,
+    joins: Joins | None = None,
 ) -> Axes:
     """Draw a flow on matplotlib axes.
 
@@ -39,6 +45,7 @@ def draw(
         ax: The axes to draw on; new ones by default, in a figure of pyplot as large as the flow needs.
         path: A file to save the picture to as well: `.svg`, `.png` or `.pdf`.
         title: A line above the flow.
+        joins: Where groups are put together, as the plan chooses.
 
     Returns:
         The axes; a notebook shows them.
@@ -47,7 +54,7 @@ def draw(
         DefinitionError: The file is of another kind, or its folder does not exist.
     """
     file = None if path is None else _checked(path)
-    dot, placed = dots.arranged(picture_of(graph), title=title)
+    dot, placed = dots.arranged(picture_of(graph, joins), title=title)
     if file is not None:
         _write(file, dot, placed)
 
@@ -62,32 +69,35 @@ def draw(
     return ax
 
 
-def save(graph: Graph, path: str | os.PathLike[str], *, title: str | None = None) -> None:
+def save(
+    graph: Graph, path: str | os.PathLike[str], *, title: str | None = None, joins: Joins | None = None
+) -> None:
     """Save the picture of a flow, without a figure of pyplot.
 
     Args:
         graph: The flow.
         path: The file: `.svg`, `.png` or `.pdf`.
         title: A line above the flow.
+        joins: Where groups are put together, as the plan chooses.
 
     Raises:
         DefinitionError: The file is of another kind, or its folder does not exist.
     """
     file = _checked(path)
-    _write(file, *dots.arranged(picture_of(graph), title=title))
+    _write(file, *dots.arranged(picture_of(graph, joins), title=title))
 
 
-def svg(graph: Graph, *, title: str | None = None) -> str:
+def svg(graph: Graph, *, title: str | None = None, joins: Joins | None = None) -> str:
     """A flow as an `<svg>` element that fits the width of the page it is put into."""
-    dot, _ = dots.arranged(picture_of(graph), title=title)
+    dot, _ = dots.arranged(picture_of(graph, joins), title=title)
     document = dots.svg_of(dot)
     element = document[document.index("<svg") :]
     return element.replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)
 
 
-def dot_text(graph: Graph, *, title: str | None = None) -> str:
+def dot_text(graph: Graph, *, title: str | None = None, joins: Joins | None = None) -> str:
     """A flow in the DOT language of graphviz."""
-    dot, _ = dots.arranged(picture_of(graph), title=title)
+    dot, _ = dots.arranged(picture_of(graph, joins), title=title)
     return dot.to_string()
 
 

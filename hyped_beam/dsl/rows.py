@@ -9,7 +9,7 @@ from hyped_beam.aggregators import Min
 from hyped_beam.augmentors import Explode, Filter, RepeatRows, Share
 from hyped_beam.augmentors.exploding import VALUE
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
-from hyped_beam.ir.graph import Edge, Kind
+from hyped_beam.ir.graph import Edge, Join, Kind
 from hyped_beam.ir.scope import DATASET, reaches
 from hyped_beam.nodes import grouping
 from hyped_beam.nodes.call import meeting_of
@@ -213,14 +213,23 @@ def split(ref: Any, by: Any = None, *, seed: int = 0, **shares: float) -> Split:
     return Split(parts)
 
 
-def group_by(keys: Any) -> GroupBy:
+def group_by(keys: Any, *, join: Join = "auto") -> GroupBy:
     """Groups of rows, one for each key: a scope, which aggregators are called on with `by=`.
 
     Args:
         keys: A mapping of names to refs, or a single ref. Nulls equal each other, so do NaNs.
+        join: How values of groups get to the rows. "broadcast": all are put together in one place and go to
+            every process. "shuffle": they are computed in 32 partitions of the keys, and each range of rows
+            is given those of its own keys, so that no process holds all groups; groups that are collected
+            then come in the order of the keys within each partition. "auto": the plan chooses, by the keys
+            and the size of the source. The values are the same bits.
 
     Returns:
         The groups; `.keys` is the struct of their keys, a row for each group, in the order of the keys.
+
+    Raises:
+        DefinitionError: The keys are no refs, or belong to different rows.
+        DefinitionTypeError: There is no such join.
 
     Example:
         >>> import pyarrow as pa
@@ -233,7 +242,7 @@ def group_by(keys: Any) -> GroupBy:
         >>> evaluate(ops.collect({"k": g.keys.k, "total": Sum().call(src.n, by=g)}), table).to_pylist()
         [{'k': 'a', 'total': 2}, {'k': 'b', 'total': 4}]
     """
-    return grouping.group_by(keys)
+    return grouping.group_by(keys, join)
 
 
 def each(ref: Any) -> Each:
@@ -247,23 +256,31 @@ def each(ref: Any) -> Each:
     return grouping.each(ref)
 
 
-def lookup(ref: Any, in_: Any, key: str) -> Any:
+def lookup(ref: Any, in_: Any, key: str, *, join: Join = "auto") -> Any:
     """The row of a second table that has a key, as a struct; null where none has it.
 
     Args:
         ref: The key.
-        in_: The table: a reader, a path, or a dataset. Each process holds it in memory.
+        in_: The table: a reader, a path, or a dataset.
         key: The column of the table that is looked in; no two of its rows have the same.
+        join: How its rows get to those of the source. "broadcast": each process holds the table in memory.
+            "shuffle": in a job the table and the keys of the source meet in 32 partitions of the keys, which
+            takes a further scan of the source's keys, and each range of rows is given the rows of the table
+            that it needs. "auto": the plan chooses, by the size of the table. Outside of jobs, as in
+            `batch_process`, the process holds the table.
 
     Returns:
         The other columns of the table, as a nullable struct.
 
     Raises:
         DefinitionError: The table has no such column, or it is of another type than the ref.
+        DefinitionTypeError: There is no such join.
     """
     from hyped_beam.dsl.sources import as_source
 
-    return Lookup(table=as_source(in_), key=key).call(_ref(ref, "lookup"))
+    grouping.check_join("lookup", join)
+    how: dict[str, Any] = {} if join == "auto" else {"join": join}
+    return Lookup(table=as_source(in_), key=key, **how).call(_ref(ref, "lookup"))
 
 
 def align(ref: Any, to: Any) -> Any:

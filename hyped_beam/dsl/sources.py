@@ -10,6 +10,8 @@ from typing import Any
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, InputError
 from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.readers.files import FileReader
+from hyped_beam.plan.joins import Extent
+from hyped_beam.plan.planner import Plan
 
 HUB_DATASET = re.compile(r"hf://datasets/[^/@?*]+/[^/?*]+/?")
 """A whole dataset of the Hub; with more behind it, files in one."""
@@ -69,6 +71,15 @@ def source_like(path: str, like: Any) -> Any:
     if isinstance(like, FileReader) and type(source) is type(like):
         return type(like).from_json({**like.to_json(), "paths": [path]})
     return source
+
+
+def plan_for_source(plan: Plan, source: Reader) -> Plan:
+    """A plan with what is chosen by the size of its source, which is looked at only if something is.
+
+    Raises:
+        InputError: The source is missing or damaged.
+    """
+    return plan.for_source(Extent(*source.extent())) if plan.depends_on_source else plan
 
 
 def is_dataset(source: Any) -> bool:

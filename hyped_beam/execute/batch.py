@@ -35,6 +35,7 @@ class Batch:
         grouped: The group of each row that is put together, and the keys of the groups, by their scope.
         shared: The groups that aggregators share, by the scopes of the rows and of the groups.
         timings: How long its steps took so far.
+        late: What earlier stages have made known of the groups of its range, by the number of the node.
     """
 
     values: dict[int, Value]
@@ -48,6 +49,7 @@ class Batch:
     grouped: dict[int, tuple[pa.Array, pa.StructArray]] = field(default_factory=dict)
     shared: dict[tuple[int, int], Groups] = field(default_factory=dict)
     timings: Timings = field(default_factory=dict)
+    late: Mapping[int, pa.Array] = field(default_factory=dict)
 
     def rows_of(self, scope: int) -> int:
         """How many rows of a scope it holds."""

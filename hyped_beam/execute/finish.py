@@ -26,10 +26,12 @@ class Finished:
     Attributes:
         outputs: Rows by the name of the output: one for the whole dataset, or one for each group.
         late: What later stages need.
+        keys: The keys of the groups by their scope, in order.
     """
 
     outputs: dict[str, pa.RecordBatch]
     late: Late
+    keys: dict[int, pa.StructArray]
 
 
 def finish(
@@ -47,19 +49,20 @@ def finish(
         NodeError: An aggregator, or a node behind it, raised.
     """
     values: dict[int, Value] = {}
-    counts: dict[int, int] = {}
+    found_keys: dict[int, pa.StructArray] = {}
     for combine, merged in zip(combines, states, strict=True):
         keys, found = StateMerger(combine).finish(merged)
         values.update(found)
         if combine.grouping is not None and keys is not None:
             values[combine.grouping.node] = arrays.columns_of(keys, len(keys))
-            counts[combine.grouping.scope] = len(keys)
+            found_keys[combine.grouping.scope] = keys
+    counts = {scope: len(keys) for scope, keys in found_keys.items()}
     batch = Batch(values, 1, base=DATASET, counts=counts)
     for scope, count in counts.items():
         batch.maps[scope, DATASET] = pa.array(np.zeros(count, np.int64))
     with StageRunner(program, late) as runner:
         result = runner.run(batch)
-    return Finished(result.outputs, _given(program, batch))
+    return Finished(result.outputs, _given(program, batch), found_keys)
 
 
 def _given(program: Program, batch: Batch) -> Late:

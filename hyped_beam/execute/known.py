@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -55,30 +56,31 @@ class Late:
 
 
 class Known:
-    """What a stage knows beforehand, put into each of its batches.
+    """What is known beforehand of the batches of a stage, or of a range of them.
 
     Args:
         program: The program of the stage.
-        late: What earlier stages have made known.
+        values: The values of nodes.
+        maps: For groups of groups, the group that each belongs to.
     """
 
-    def __init__(self, program: Program, late: Late) -> None:
-        self._program = program
-        self._values: dict[int, Value] = {
-            **program.constants,
-            **{number: late.values[number] for number in program.late},
-        }
+    def __init__(
+        self,
+        program: Program,
+        values: Mapping[int, Value],
+        maps: Mapping[tuple[int, int], pa.Array] | None = None,
+    ) -> None:
+        self._values = values
         self._counts: dict[int, int] = {}
         for number, value in self._values.items():
             scope = program.scope_of[number]
             if scope != DATASET and not isinstance(value, pa.Scalar):
                 self._counts[scope] = len(arrays.whole(value, 0))
-        self._maps = late.maps
-        self._groupings = {grouping.node: grouping for grouping in program.groupings}
-        self._indices = {
+        self._maps = maps or {}
+        self.indices = {
             grouping.node: _index(self._values[grouping.node], self._counts[grouping.scope])
             for grouping in program.groupings
-            if grouping.known
+            if grouping.known and grouping.node in values
         }
 
     def enter(self, batch: Batch) -> None:
@@ -87,6 +89,51 @@ class Known:
         batch.counts.update(self._counts)
         batch.maps.update(self._maps)
 
+
+class StageKnown:
+    """What a stage knows beforehand: of all of its batches, and of those of each range.
+
+    Args:
+        program: The program of the stage.
+        late: What earlier stages have made known.
+    """
+
+    ranges_held = 4
+    """Of how many ranges it is kept, as batches of neighbouring ones are in flight."""
+
+    def __init__(self, program: Program, late: Late) -> None:
+        self._program = program
+        values = {**program.constants, **{number: late.values[number] for number in program.late}}
+        self._always = Known(program, values, late.maps)
+        self._of_ranges: dict[int, Known] = {}
+        self._groupings = {grouping.node: grouping for grouping in program.groupings}
+        self._lock = threading.Lock()
+
+    def enter(self, batch: Batch) -> None:
+        """Put what is known into a batch."""
+        self._always.enter(batch)
+        if self._program.by_range:
+            self._of_range(batch).enter(batch)
+
+    def _of_range(self, batch: Batch) -> Known:
+        """What is known of the range that a batch belongs to."""
+        number = batch.place[0]
+        with self._lock:
+            found = self._of_ranges.get(number)
+            if found is None:
+                held = {node: batch.late[node] for node in self._program.by_range}
+                found = self._of_ranges[number] = Known(self._program, held)
+                while len(self._of_ranges) > self.ranges_held:
+                    self._of_ranges.pop(next(iter(self._of_ranges)))
+        return found
+
+    def _index(self, node: int, batch: Batch) -> KeyIndex | None:
+        """What finds the groups of a batch; None where they are made from the batch."""
+        found = self._always.indices.get(node)
+        if found is None and node in self._program.by_range:
+            return self._of_range(batch).indices[node]
+        return found
+
     def find_groups(self, step: Step, inputs: Mapping[str, Value], batch: Batch) -> None:
         """Find out to which group each row of a batch belongs; null for a group that is not known."""
         grouping = self._groupings[step.node]
@@ -94,7 +141,7 @@ class Known:
         keys = key_columns(grouping, inputs, rows)
         ids, first = group_rows(keys, rows)
         distinct = {name: take_value(column, pa.array(first)) for name, column in keys.items()}
-        index = self._indices.get(step.node)
+        index = self._index(step.node, batch)
         if index is not None:
             places = index.find(distinct, len(first))
             if step.operation.unseen == "error" and np.any(places < 0):

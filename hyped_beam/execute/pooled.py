@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -37,12 +40,14 @@ class PooledStage:
         self.program = program
         self.pool = pool
         self._late = late
+        self._of_ranges = _LateFiles()
 
     def open(self) -> None:
         """Nothing: each process opens its own."""
 
     def close(self) -> None:
-        """Nothing: each process closes its own."""
+        """Remove what was put aside for the processes, each of which closes its own."""
+        self._of_ranges.close()
 
     def run_all(self, batches: Iterable[Batch]) -> Iterator[BatchResult]:
         """The results of batches, in their order; a few of them are in flight.
@@ -51,9 +56,10 @@ class PooledStage:
             NodeError: A node raised.
             JobError: A process ended.
         """
-        tasks = (self._packed(batch) for batch in batches)
+        tasks = map(self._packed, batches)
         job = _ComputeJob(self.program, self._late)
         for outputs, states, timings, kept in self.pool.run_in_order(job, tasks):
+            self._of_ranges.done()
             made = {name: from_bytes(held)[0] for name, held in outputs.items()}
             held_values = {node: from_bytes(held)[0] for node, held in kept.items()}
             yield BatchResult(made, from_bytes(states), timings, held_values)
@@ -66,7 +72,49 @@ class PooledStage:
             held = pa.RecordBatch.from_struct_array(arrays.struct_of({}, batch.rows))
         restored = {node: to_bytes([part]) for node, part in kept_of(self.program, batch).items()}
         # a pickle of a slice would hold all that it is cut from
-        return _Task(to_bytes([held]), batch.spans, batch.place, restored)
+        late = self._of_ranges.add(batch.late)
+        return _Task(to_bytes([held]), batch.spans, batch.place, restored, late)
+
+
+class _LateFiles:
+    """What is known of ranges, as files that the batches of one share while they are in flight."""
+
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._late: Mapping[int, pa.Array] = {}
+        self._flying: deque[str] = deque()
+        self._made = 0
+
+    def add(self, late: Mapping[int, pa.Array]) -> str:
+        """The file for one more batch; nothing for one of whose range nothing is known."""
+        if not late:
+            self._flying.append("")
+        elif late is self._late:
+            self._flying.append(self._flying[-1] if self._flying else self._write(late))
+        else:
+            self._late = late
+            self._flying.append(self._write(late))
+        return self._flying[-1]
+
+    def _write(self, late: Mapping[int, pa.Array]) -> str:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="hyped-beam-")
+        self._made += 1
+        path = Path(self._folder.name, f"{self._made}.arrow")
+        path.write_bytes(Late(dict(late)).to_bytes())
+        return str(path)
+
+    def done(self) -> None:
+        """The first of the batches in flight is done."""
+        path = self._flying.popleft()
+        if path and path not in self._flying:
+            Path(path).unlink()
+
+    def close(self) -> None:
+        """Remove all that is left."""
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +125,7 @@ class _Task:
     spans: tuple[Span, ...]
     place: tuple[int, int]
     restored: dict[int, bytes]
+    late: str
 
 
 @dataclass(frozen=True)
@@ -94,11 +143,14 @@ class _Compute:
         self._runner = StageRunner(program, late)
         self._runner.open()
         self._start: Timings = {START: (time.perf_counter() - began, 0)}
+        self._path = ""
+        self._of_range: Mapping[int, pa.Array] = {}
 
     def run(self, task: _Task) -> tuple[dict[str, bytes], bytes, Any, dict[int, bytes]]:
         batch = self._runner.source_batch(from_bytes(task.columns)[0], task.spans, task.place)
         kept = {node: from_bytes(held)[0] for node, held in task.restored.items()}
         restore(self._runner.program, batch, kept)
+        batch.late = self._late_in(task.late)
         result = self._runner.run(batch)
         add_timings(result.timings, self._start)
         self._start = {}
@@ -108,3 +160,10 @@ class _Compute:
 
     def close(self) -> None:
         self._runner.close()
+
+    def _late_in(self, path: str) -> Mapping[int, pa.Array]:
+        """What is known of a range, which is read once for all of its batches."""
+        if path != self._path:
+            self._path = path
+            self._of_range = Late.from_bytes(Path(path).read_bytes()).values if path else {}
+        return self._of_range

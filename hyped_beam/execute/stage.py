@@ -21,7 +21,7 @@ from hyped_beam.execute.combining import CombineUpdate, aggregate_in_place, step
 from hyped_beam.execute.coroutines import CoroutineStep, background_loop, run_in_loop
 from hyped_beam.execute.failure import Place, found_error, node_error, slice_inputs
 from hyped_beam.execute.keeping import kept_values
-from hyped_beam.execute.known import Known, Late
+from hyped_beam.execute.known import Late, StageKnown
 from hyped_beam.execute.row_numbers import row_numbers
 from hyped_beam.execute.timing import Timings, add_timing, node_key
 from hyped_beam.ir.graph import Kind
@@ -75,7 +75,7 @@ class StageRunner:
     def __init__(self, program: Program, late: Late | None = None) -> None:
         self.program = program
         self.steps = [(step, runtime_of(step)) for step in program.steps]
-        self._known = Known(program, late or Late())
+        self._known = StageKnown(program, late or Late())
         self._combines = [CombineUpdate(combine, program) for combine in program.combines]
         self.uses_loop = any(runtime.needs_loop for _, runtime in self.steps)
         self._waits = _waits(program) if self.uses_loop else {}

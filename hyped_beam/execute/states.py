@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -52,6 +52,8 @@ class StateMerger:
         Raises:
             NodeError: An aggregator raised.
         """
+        if self.combine.grouping is not None:  # where there are no groups there is nothing to merge
+            neighbours = [part for part in neighbours if part.num_rows] or neighbours[:1]
         if len(neighbours) == 1:
             return neighbours[0]
         states = pa.concat_batches(neighbours)
@@ -136,11 +138,29 @@ class StateTree:
         in_order = sorted(self._nodes, key=lambda position: position[1] << max(position[0], 0))
         return self._merger.merge([self._nodes[position] for position in in_order])
 
+    @classmethod
+    def of_parts(cls, merger: StateMerger, parts: Mapping[int, pa.RecordBatch], numbers: int) -> StateTree:
+        """The tree of numbered parts, those that are missing having no groups.
+
+        Args:
+            merger: What merges the states of groups.
+            parts: States by the number of the part.
+            numbers: How many parts there are, with those that are missing.
+        """
+        tree = cls(merger)
+        none = no_states(merger.schema)
+        if merger.combine.commutative:  # at once: one after the other takes longer the more groups there are
+            tree.add((0, 0), merger.merge([none, *(parts[number] for number in sorted(parts))]))
+            return tree
+        for number in range(numbers):
+            tree.add((0, number), parts.get(number, none))
+        return tree
+
     def to_batch(self) -> pa.RecordBatch:
         """The tree as Arrow data: the states of its nodes, whose positions and rows stand in the schema."""
         positions = sorted(self._nodes)
         held = [self._nodes[position] for position in positions]
-        states = pa.concat_batches(held) if held else _no_rows(self._merger.schema)
+        states = pa.concat_batches(held) if held else no_states(self._merger.schema)
         told = [(*position, batch.num_rows) for position, batch in zip(positions, held, strict=True)]
         return states.replace_schema_metadata({_POSITIONS: json.dumps(told)})
 
@@ -153,7 +173,8 @@ class StateTree:
             start += rows
 
 
-def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+def no_states(schema: pa.Schema) -> pa.RecordBatch:
+    """States of no groups."""
     return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 

@@ -6,7 +6,7 @@ import enum
 import itertools
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import pyarrow as pa
 
@@ -91,6 +91,12 @@ class GroupConstant:
         return f"{len(self.values):,} groups"
 
 
+Join: TypeAlias = Literal["auto", "broadcast", "shuffle"]
+"""How values find the rows with their key: all go to every process, or each to where it is used.
+
+"auto" lets the plan choose."""
+
+
 @dataclass(frozen=True)
 class Keys:
     """The keys of groups.
@@ -98,17 +104,21 @@ class Keys:
     Attributes:
         known: The keys that a fitted flow has seen, a struct of them; None where they are found by running.
         unseen: What is done with a key that is not among the known ones: values are "null", or an "error".
+        join: How values of groups that are found by running get back to the rows.
     """
 
     known: pa.StructArray | None = None
     unseen: str = "null"
+    join: Join = "auto"
     repeatable: bool = True
 
     def identity(self) -> Hashable:  # noqa: D102
-        return None if self.known is None else (id(self.known), self.unseen)
+        return self.join if self.known is None else (id(self.known), self.unseen)
 
     def describe(self) -> str:  # noqa: D102
-        return "" if self.known is None else f"{len(self.known):,} groups"
+        if self.known is not None:
+            return f"{len(self.known):,} groups"
+        return "" if self.join == "auto" else f"join={self.join}"
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from hyped_beam.launch.result import CacheUse, NodeTime
 from hyped_beam.launch.running import check_options, import_beam, run_pipeline
 from hyped_beam.launch.times import node_times
 from hyped_beam.nodes.configuration import Configured
-from hyped_beam.plan.planner import AGGREGATES, Plan
+from hyped_beam.plan.planner import AGGREGATES, Pass, Plan
 from hyped_beam.plan.program import Program
 from hyped_beam.types import features
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import apache_beam as beam
 
     from hyped_beam.lowering.bounded import Finish
+    from hyped_beam.lowering.partitions import PartitionJob
     from hyped_beam.lowering.range_job import RangeJob
 
 
@@ -78,6 +79,7 @@ class BoundedJob:
         reader: The source.
         destinations: Its outputs of rows.
         group_destinations: Its outputs of groups, which are written once all rows are read.
+        partition_destinations: Its outputs of groups that are in partitions of their keys.
         processes: How many processes compute.
         profile: Where it runs.
         options: Beam's options.
@@ -91,6 +93,7 @@ class BoundedJob:
     reader: Reader
     destinations: tuple[Destination, ...]
     group_destinations: tuple[Destination, ...]
+    partition_destinations: tuple[Destination, ...]
     processes: int
     profile: Profile
     options: Mapping[str, Any]
@@ -116,7 +119,7 @@ class BoundedJob:
         scans = self.scans()  # live as long as the run: what cannot travel is found in them
         with self._taken_back_on_failure(), self._watched(progress):
             run_pipeline(lambda pipeline: self.fill(pipeline, scans, pool), self.profile, self.options)
-        outputs = (*self.destinations, *self.group_destinations)
+        outputs = (made for kind in self.kinds for made in kind)
         manifests = {made.name: commit.read_manifest(made) for made in outputs}
         reports = [json.loads(Path(finish.report_path).read_text(encoding="utf-8")) for _, finish in scans]
         timings: Timings = {}
@@ -134,11 +137,17 @@ class BoundedJob:
             cache=None if self.caching is None else self.caching.use(timings),
         )
 
+    @property
+    def kinds(self) -> tuple[tuple[Destination, ...], ...]:
+        """The outputs by what they hold, each kind committed by itself; those that there are."""
+        kinds = (self.destinations, self.group_destinations, self.partition_destinations)
+        return tuple(kind for kind in kinds if kind)
+
     def scans(self) -> list[tuple[RangeJob, Finish]]:
         """What is done with each range of each scan, and after it; only the last one writes rows."""
         return [
-            (self._range_job(number, scan), self._finish(number, scan, end))
-            for number, (scan, end) in enumerate(self.plan.passes)
+            (self._range_job(number, one.scan), self._finish(number, one))
+            for number, one in enumerate(self.plan.passes)
         ]
 
     def _range_job(self, number: int, scan: Program) -> RangeJob:
@@ -158,19 +167,30 @@ class BoundedJob:
             cache=None if self.caching is None else self.caching.of_scan(self.plan, number),
         )
 
-    def _finish(self, number: int, scan: Program, end: Program | None) -> Finish:
+    def _finish(self, number: int, one: Pass) -> Finish:
         from hyped_beam.lowering.bounded import Finish
 
-        is_last = scan is self.plan.scan
+        is_last = one.scan is self.plan.scan
         return Finish(
-            scan.combines,
-            end,
+            one.scan.gathered,
+            one.finish,
             self.group_destinations if is_last else (),
             values_path=str(self.work / "aggregates.arrow"),
             report_path=str(self.work / f"report-{number}.json"),
+            partitions=self._partitions(number),
             late_path=str(self.work / "late.arrow") if is_last else None,
             states_path=str(self.work / "states.arrow") if is_last else None,
         )
+
+    def _partitions(self, number: int) -> PartitionJob | None:
+        from hyped_beam.execute.partitions import PartitionProgram
+        from hyped_beam.lowering.partitions import PartitionJob
+
+        program = PartitionProgram.after(self.plan, number)
+        is_last = number == len(self.plan.passes) - 1
+        if program is None:
+            return None
+        return PartitionJob(program, self.partition_destinations if is_last else ())
 
     def fill(
         self, pipeline: beam.Pipeline, scans: Sequence[tuple[RangeJob, Finish]], pool: str | None = None
@@ -224,15 +244,17 @@ class BoundedJob:
             # an interruption may strike between the making of a file and the note of it
             with contextlib.suppress(FlowError, OSError):
                 self.remove_unfinished()
-            for claim in self.claims:
-                claim.withdraw_if_empty()
+            for kind, claim in zip(self.kinds, self.claims, strict=False):
+                if kind is self.partition_destinations:
+                    claim.withdraw()  # what is resumed computes all groups anew
+                else:
+                    claim.withdraw_if_empty()
             raise
 
     def remove_unfinished(self) -> None:
         """Remove what was being written when processes were ended."""
-        for destinations in (self.destinations, self.group_destinations):
-            if destinations:
-                remove_unrecorded(destinations)
+        for destinations in self.kinds:
+            remove_unrecorded(destinations)
 
 
 def prepare_bounded(
@@ -264,10 +286,10 @@ def prepare_bounded(
     """
     job = bounded_job(plan, reader, writers, processes=processes, runner=runner, work=work, options=options)
     fingerprint = _fingerprint(plan, reader.fingerprint())
-    kinds = [kind for kind in (job.destinations, job.group_destinations) if kind]
-    commit.check_outputs([made for kind in kinds for made in kind], _overwrite(writers), reader.inputs())
+    outputs = [made for kind in job.kinds for made in kind]
+    commit.check_outputs(outputs, _overwrite(writers), reader.inputs())
     caching = prepare_caching(cache, plan, reader, writers)
-    claims = tuple(commit.prepare(kind, fingerprint, _overwrite(writers)) for kind in kinds)
+    claims = tuple(commit.prepare(kind, fingerprint, _overwrite(writers)) for kind in job.kinds)
     return replace(job, claims=claims, caching=caching)
 
 
@@ -285,15 +307,17 @@ def bounded_job(
     import_beam()
     profile = load_profile(runner)
     check_options(options or {})
-    rows, groups = (
+    rows, groups, partitions = (
         tuple(
             Destination(name=output.name, writer=writers[output.name], schema=output.schema)
             for output in outputs
         )
-        for outputs in (plan.scan.outputs, plan.group_outputs)
+        for outputs in (plan.scan.outputs, plan.group_outputs, plan.partition_outputs)
     )
     resume = _overwrite(writers) == "resume"
-    return BoundedJob(plan, reader, rows, groups, processes, profile, dict(options or {}), work, resume)
+    return BoundedJob(
+        plan, reader, rows, groups, partitions, processes, profile, dict(options or {}), work, resume
+    )
 
 
 def _overwrite(writers: Mapping[str, Writer]) -> str:

@@ -43,7 +43,7 @@ class Caching:
 
         if number not in self.keys:
             return None
-        scan, _ = plan.passes[number]
+        scan = plan.passes[number].scan
         return StateCache(self.folder, self.keys[number], is_read=not scan.outputs and not scan.kept)
 
     def use(self, timings: Timings) -> CacheUse:
@@ -76,7 +76,7 @@ def prepare_caching(
     _check_apart(folder, reader.inputs(), [writer.path for writer in writers.values()])
     keys: dict[int, StatesKey] = {}
     refused = ""
-    for number, (scan, _) in enumerate(plan.passes):
+    for number, scan in enumerate(one.scan for one in plan.passes):
         if not scan.combines:
             continue
         try:

@@ -7,28 +7,33 @@ import os
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import cloudpickle
 import pyarrow as pa
+from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
-from hyped_beam.errors import FlowError, JobError
 from hyped_beam.execute.finish import finish as finish_scan
 from hyped_beam.execute.known import Late
+from hyped_beam.execute.partitions import StateSplitter
 from hyped_beam.execute.pool import ProcessPool, named_pool, shared_pool
 from hyped_beam.execute.pooled import PooledStage
 from hyped_beam.io import commit
 from hyped_beam.io.commit import Destination
 from hyped_beam.io.readers.base import BATCH_ROWS, Range, Reader
-from hyped_beam.lowering.failure import StageFailedError, as_text
+from hyped_beam.lowering.cutting import RANGES, CutRanges
+from hyped_beam.lowering.failure import raising_text
+from hyped_beam.lowering.partitions import STATES, PartitionJob, ToPartition, finish_partitions
 from hyped_beam.lowering.range_in_flight import RangeResult
-from hyped_beam.lowering.range_job import OpenRangeJob, RangeJob
+from hyped_beam.lowering.range_job import OpenRangeJob, RangeJob, RangeTask
 from hyped_beam.lowering.states import AccumulatorCoder, CombineRanges, RangeReport
+from hyped_beam.plan.joins import PARTITIONS
 from hyped_beam.plan.program import Combine, Program
 
 
@@ -37,8 +42,9 @@ class Finish:
     """What is done once, when all ranges of a scan are done.
 
     Attributes:
-        combines: What the ranges report the states of.
+        combines: What the ranges report the states of, those apart that go to partitions.
         program: What is computed from them; None where there is nothing to compute.
+        partitions: What is done behind it for each partition of groups; None where there are none.
         destinations: Where the program's rows go that are groups, by the name of the output.
         values_path: The file that the aggregates asked for are written to, as an Arrow stream of one row.
         report_path: The file that says, as JSON, how many rows were read and how long each part took.
@@ -51,26 +57,9 @@ class Finish:
     destinations: tuple[Destination, ...]
     values_path: str
     report_path: str
+    partitions: PartitionJob | None = None
     late_path: str | None = None
     states_path: str | None = None
-
-
-class CutRanges(beam.DoFn):
-    """The ranges of the source, cut where the job runs.
-
-    Args:
-        reader: The pickled reader.
-    """
-
-    def __init__(self, reader: bytes) -> None:
-        self.reader = reader
-
-    def process(self, element: Any) -> Iterator[tuple[int, str]]:
-        del element
-        reader: Reader = pickle.loads(self.reader)  # noqa: S301 - made by this job's driver
-        # A source without rows is one empty range: its aggregates have values, its outputs columns.
-        for cut in reader.ranges() or [Range(0, (), rows=0, first_row=0)]:
-            yield cut.number, cut.to_json()
 
 
 class DoRanges(beam.DoFn):
@@ -91,7 +80,8 @@ class DoRanges(beam.DoFn):
         self.processes = processes
         self.pool = pool
         self._open: OpenRangeJob | None = None
-        self._waiting: list[Range] = []
+        self._waiting: list[RangeTask] = []
+        self._splitter: StateSplitter | None = None
 
     def setup(self) -> None:
         self._late = b""
@@ -110,10 +100,12 @@ class DoRanges(beam.DoFn):
         self._waiting = []
 
     def process(
-        self, element: tuple[int, Iterable[str]], late: bytes = b""
-    ) -> Iterator[tuple[None, RangeReport]]:
+        self, element: tuple[int, Iterable[tuple[int, int, bytes]]], late: bytes = b""
+    ) -> Iterator[Any]:
         self._late = late
-        self._waiting += (Range.from_json(text) for text in element[1])
+        (_, _, cut), *slices = sorted(element[1], key=itemgetter(0, 1))
+        task = RangeTask(Range.from_json(cut.decode()), tuple(values for _, _, values in slices))
+        self._waiting.append(task)
         alone = self.processes == 1 and self._own_pool() is None
         if not alone and not self.read_here:
             return
@@ -124,15 +116,27 @@ class DoRanges(beam.DoFn):
             if self._open.overlaps:
                 return
             while self._waiting:
-                yield None, _report(self._open.run(self._waiting.pop(0)))
+                report, states = self._told(self._open.run(self._waiting.pop(0)))
+                yield None, report
+                yield from (TaggedOutput(STATES, part) for part in states)
 
-    def finish_bundle(self) -> Iterator[WindowedValue]:
+    def finish_bundle(self) -> Iterator[Any]:
         if not self._waiting:
             return
         with raising_text():
             for result in self._run_waiting():
-                yield WindowedValue((None, _report(result)), MIN_TIMESTAMP, [GlobalWindow()])
+                report, states = self._told(result)
+                yield _at_end((None, report))
+                yield from (TaggedOutput(STATES, _at_end(part)) for part in states)
         self._waiting = []
+
+    def _told(self, result: RangeResult) -> tuple[RangeReport, list[tuple[int, ToPartition]]]:
+        """What a range reports, and the states that go to partitions, by the number of the partition."""
+        if self._splitter is None:
+            self._splitter = StateSplitter(self._job().program.combines)
+        together, split = self._splitter.split(result.states)
+        report = result.number, result.record, together, json.dumps(result.timings)
+        return report, [(partition, (STATES, result.number, held)) for partition, held in split.items()]
 
     def _run_waiting(self) -> Iterator[RangeResult]:
         if self._open is not None:
@@ -193,21 +197,9 @@ def _write_outputs(finish: Finish, outputs: dict[str, pa.RecordBatch]) -> None:
             writer.write_batch(row)
 
 
-def _report(result: RangeResult) -> RangeReport:
-    return result.number, result.record, result.states, json.dumps(result.timings)
-
-
-class raising_text:  # noqa: N801 - used as a statement
-    """A context in which errors of ours become exceptions whose text survives the runner."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, FlowError):
-            raise StageFailedError(as_text(error)) from error
-        if isinstance(error, OSError):
-            raise StageFailedError(as_text(JobError(f"{type(error).__name__}: {error}"))) from error
+def _at_end(value: Any) -> WindowedValue:
+    """What is put out at the end of a bundle."""
+    return WindowedValue(value, MIN_TIMESTAMP, [GlobalWindow()])
 
 
 def build(
@@ -230,20 +222,37 @@ def build(
         pool: The name of the pool that they are, where the job has one of its own.
     """
     known: tuple[Any, ...] = ()
-    for number, (job, finish) in enumerate(scans):
-        behind = "" if len(scans) == 1 else f"{number}"
+    to_ranges: list[Any] = []
+    onward: list[Any] = []
+    for level, (job, finish) in enumerate(scans):
+        behind = "" if len(scans) == 1 else f"{level}"
         combine = CombineRanges(cloudpickle.dumps(finish.combines))
         workers = processes or (os.cpu_count() or 1)
         do = DoRanges(cloudpickle.dumps(job), workers, pool, read_here=job.read_here)
-        done = (
+        cut_ranges = CutRanges(cloudpickle.dumps(reader), PARTITIONS if finish.partitions else 0)
+        cut = (
             pipeline
             | f"Start{behind}" >> beam.Impulse()
-            | f"CutRanges{behind}" >> beam.ParDo(CutRanges(cloudpickle.dumps(reader)))
+            | f"CutRanges{behind}" >> beam.ParDo(cut_ranges).with_outputs(RANGES, main="cuts")
+        )
+        ranges = cut.cuts
+        if job.program.by_range:
+            ranges = (ranges, *to_ranges) | f"WithGroups{behind}" >> beam.Flatten()
+        done = (
+            ranges
             # One range a key. `Reshuffle` takes eight steps for it, a third of a small job's time.
             | f"SpreadRanges{behind}" >> beam.GroupByKey()
-            | f"DoRanges{behind}" >> beam.ParDo(do, *known)
+            | f"DoRanges{behind}" >> beam.ParDo(do, *known).with_outputs(STATES, main="reports")
+        )
+        finished = (
+            done.reports
             | f"CombineRanges{behind}" >> beam.CombinePerKey(combine)
             | f"Finish{behind}"
             >> beam.ParDo(FinishScan(cloudpickle.dumps((job.destinations, finish)), combine), *known)
         )
-        known = (beam.pvalue.AsSingleton(done),)
+        known = (beam.pvalue.AsSingleton(finished),)
+        if finish.partitions is not None:
+            parts = (cut[RANGES], done[STATES], *onward)
+            made = finish_partitions(pipeline, level, finish.partitions, parts, *known, behind)
+            to_ranges.append(made[0])
+            onward.append(made[1])

@@ -37,3 +37,16 @@ def find_failure(text: str) -> FlowError | None:
     if kind == "NodeError":
         return NodeError.from_json(saved)
     return _KINDS[kind](saved["message"], hint=saved["hint"])
+
+
+class raising_text:  # noqa: N801 - used as a statement
+    """A context in which errors of ours become exceptions whose text survives the runner."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, FlowError):
+            raise StageFailedError(as_text(error)) from error
+        if isinstance(error, OSError):
+            raise StageFailedError(as_text(JobError(f"{type(error).__name__}: {error}"))) from error

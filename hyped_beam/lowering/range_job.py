@@ -13,6 +13,7 @@ import pyarrow as pa
 from hyped_beam.execute.batch import Batch
 from hyped_beam.execute.keeping import restore
 from hyped_beam.execute.known import Late
+from hyped_beam.execute.partitions import values_of_range
 from hyped_beam.execute.pooled import PooledStage
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import StateMerger
@@ -24,6 +25,19 @@ from hyped_beam.lowering.range_in_flight import RangeInFlight, RangeResult
 from hyped_beam.lowering.state_cache import OpenStateCache, StateCache
 from hyped_beam.plan.program import Program
 from hyped_beam.types.arrays import Value
+
+
+@dataclass(frozen=True)
+class RangeTask:
+    """One range that is to be done.
+
+    Attributes:
+        cut: The range.
+        slices: What partitions of groups have sent it, in the order of scans and partitions.
+    """
+
+    cut: Range
+    slices: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +105,7 @@ class OpenRangeJob:
         """Tear the nodes down."""
         self._runner.close()
 
-    def run(self, task: Range) -> RangeResult:
+    def run(self, task: RangeTask) -> RangeResult:
         """Do one range.
 
         Raises:
@@ -105,7 +119,7 @@ class OpenRangeJob:
         """Whether ranges are best done together, as those of nodes that wait are."""
         return self._runner.uses_loop
 
-    def run_all(self, tasks: Iterable[Range]) -> Iterator[RangeResult]:
+    def run_all(self, tasks: Iterable[RangeTask]) -> Iterator[RangeResult]:
         """Do ranges; the batches of one are begun while those of the one before are in flight.
 
         Raises:
@@ -113,7 +127,7 @@ class OpenRangeJob:
         """
         waiting = []
         for task in tasks:
-            done = self._done(task) if self.job.resume else None
+            done = self._done(task.cut) if self.job.resume else None
             if done is None:
                 waiting.append(task)
             else:
@@ -149,17 +163,20 @@ class OpenRangeJob:
             return None
         return RangeResult(task.number, record.to_json(), read_states(self.job.destinations, record) or b"")
 
-    def _batches(self, tasks: Iterable[Range], begun: deque[RangeInFlight]) -> Iterator[Batch]:
+    def _batches(self, tasks: Iterable[RangeTask], begun: deque[RangeInFlight]) -> Iterator[Batch]:
         program = self.job.program
         source = program.takes[0]
         for task in tasks:
-            commit = RangeCommit(self.job.destinations, task.number)
-            noted = RowsUnderWay(self.job.under_way, task.number)
-            current = RangeInFlight(task, commit, self.job.kept, noted, self._cache)
+            number = task.cut.number
+            late = values_of_range(program, task.slices)
+            commit = RangeCommit(self.job.destinations, number)
+            noted = RowsUnderWay(self.job.under_way, number)
+            cache = None if self._cache is None else self._cache.of_range(late)
+            current = RangeInFlight(task.cut, commit, self.job.kept, noted, cache)
             begun.append(current)
             for place, spans, batch in current.read(self.job.scan, self.job.empty):
                 values: dict[int, Value] = {source: dict(zip(program.columns, batch.columns, strict=True))}
-                made = Batch(values, batch.num_rows, spans, (task.number, place))
+                made = Batch(values, batch.num_rows, spans, (number, place), late=late)
                 if program.restored:
                     restore(program, made, current.kept.next_batch(program.restored))
                 yield made

@@ -6,8 +6,9 @@ the range that a segment is in, nor where its file is, is part of that, unless t
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,19 @@ class OpenStateCache:
         self._program = f"{cache.key.digest} {_digest_of_late(cache.key, late)}"
         self._entries = Entries(f"{cache.folder}/{STATES}")
         self._contents = Contents(f"{cache.folder}/{FILES}")
+
+    def of_range(self, late: Mapping[int, pa.Array]) -> OpenStateCache:
+        """The same cache, for a range that is given values of its groups.
+
+        Args:
+            late: The values by the number of the node.
+        """
+        if not self._key.by_range:
+            return self
+        found = copy.copy(self)
+        known = digest_of([late[number] for number in self._key.by_range])
+        found._program = f"{self._program} {known}"  # noqa: SLF001 - of its own class
+        return found
 
     def key_of(self, segment: Range, first_row: int | None, batches: int) -> str | None:
         """What the states of a segment are found by; None where they cannot be.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
-from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, UnknownNameError
-from hyped_beam.ir.graph import Edge, GraphBuilder, Keys, Kind, Node
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, UnknownNameError, nearest_name
+from hyped_beam.ir.graph import Edge, GraphBuilder, Join, Keys, Kind, Node
 from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, ScopeKind, domain_of, meeting_scope, reaches
 from hyped_beam.nodes import suggestions
 from hyped_beam.nodes.call import Bound, bind, meeting_of
@@ -66,20 +66,43 @@ class Each:
         return f"<each of the {self.builder.scopes[self.scope].name}>"
 
 
-def group_by(keys: Any) -> GroupBy:
+def group_by(keys: Any, join: Join = "auto") -> GroupBy:
     """The groups of the rows in which keys meet.
 
     Args:
         keys: A ref, or a mapping of names to refs.
+        join: How values of the groups get back to the rows.
 
     Raises:
-        DefinitionError: They are no refs, or belong to different rows.
+        DefinitionError: They are no refs, or belong to different rows, or values are not joined so.
     """
+    check_join("group_by", join)
     named = _named(keys)
     site = CallSite.nearest()
     _refuse_other_flows("group_by()", builder_of(next(iter(named.values()))), named, site)
     rows = meeting_of("group_by", named, site)
-    return _groups_of(named, rows, site)
+    return _groups_of(named, rows, site, join)
+
+
+def check_join(function: str, join: Any) -> None:
+    """Refuse a way of joining that there is not.
+
+    Args:
+        function: What was called.
+        join: What was given as `join=`.
+
+    Raises:
+        DefinitionTypeError: It is none of "auto", "broadcast" and "shuffle".
+    """
+    known = get_args(Join)
+    if isinstance(join, str) and join in known:
+        return
+    near = nearest_name(join, known) if isinstance(join, str) else None
+    raise DefinitionTypeError(
+        f'{function}(): join= takes "auto", "broadcast" or "shuffle", got {join!r:.80}',
+        site=CallSite.nearest(),
+        hint=f"did you mean {near!r}?" if near else "leave it out: the plan chooses",
+    )
 
 
 def each(ref: Any) -> Each:
@@ -206,7 +229,7 @@ def _named(keys: Any) -> dict[str, Ref]:
     )
 
 
-def _groups_of(keys: Mapping[str, Ref], rows: int, site: CallSite | None) -> GroupBy:
+def _groups_of(keys: Mapping[str, Ref], rows: int, site: CallSite | None, join: Join = "auto") -> GroupBy:
     if rows == DATASET:
         raise DefinitionError(
             "a key is a value of rows, got one of the whole dataset", site=site, hint="group by a column"
@@ -216,11 +239,25 @@ def _groups_of(keys: Mapping[str, Ref], rows: int, site: CallSite | None) -> Gro
     feature = {name: feature_of(key) for name, key in keys.items()}
     known = builder.groups.get(rows, ())
     in_order = list(inputs.items())  # which groups come in, too
-    node = next((node for node in known if list(node.inputs.items()) == in_order), None)
+    node = next(
+        (
+            node
+            for node in known
+            if list(node.inputs.items()) == in_order and join in ("auto", node.operation.join)
+        ),
+        None,
+    )
     if node is None:
         scope = builder.add_scope(ScopeKind.GROUPS, _written(builder, keys, rows), members=rows, site=site)
         edge = builder.add(
-            Kind.KEYS, Keys(), feature=feature, name="keys", inputs=inputs, scope=scope, site=site, rows=rows
+            Kind.KEYS,
+            Keys(join=join),
+            feature=feature,
+            name="keys",
+            inputs=inputs,
+            scope=scope,
+            site=site,
+            rows=rows,
         )
         node = builder.nodes[edge.node]
         builder.groups.setdefault(rows, []).append(node)

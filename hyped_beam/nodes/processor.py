@@ -16,6 +16,7 @@ from hyped_beam.nodes import interface as interfaces
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.interface import Interface
 from hyped_beam.nodes.refs import Ref
+from hyped_beam.nodes.tables import TableByKey
 from hyped_beam.types.patterns import Pattern
 
 
@@ -61,6 +62,13 @@ class Processor(Configured):
         if hasattr(cls, "process") and hasattr(cls, "process_row"):
             msg = f"{cls.__name__} has both `process` and `process_row`"
             raise DefinitionTypeError(msg, site=_site_of(cls.process_row), hint="write one of them")
+
+    def table_by_key(self) -> TableByKey | None:
+        """The table in which its one input is looked up; None for a node that is no lookup.
+
+        A node that has one also has `with_rows(batches)`: the same node that knows these rows of it alone.
+        """
+        return None
 
     @classmethod
     def interface(cls) -> Interface:

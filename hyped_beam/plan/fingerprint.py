@@ -21,6 +21,7 @@ class StatesKey:
         digest: Of the program, as far as its aggregates need it, and of what computes.
         columns: The columns of the source that they are made of.
         late: The nodes whose values earlier stages make known, in an order of their own.
+        by_range: The nodes of which each range is given the values of its groups, in an order of their own.
         scopes: The scopes of the program, in an order of their own.
         numbers_rows: Whether it matters where in the source a row stands.
     """
@@ -28,6 +29,7 @@ class StatesKey:
     digest: str
     columns: tuple[str, ...]
     late: tuple[int, ...]
+    by_range: tuple[int, ...]
     scopes: tuple[int, ...]
     numbers_rows: bool
 
@@ -75,12 +77,14 @@ class _Numbered:
             if number in program.constants
         }
         late = tuple(number for number in self._nodes if number in program.late)
-        places = [self._nodes[number] for number in late]
+        by_range = tuple(number for number in self._nodes if number in program.by_range)
+        places = [[self._nodes[number] for number in known] for known in (late, by_range)]
         described = [steps, combines, scopes, constants, places, program.condition, dict(versions())]
         return StatesKey(
             digest_of(described),
             self._columns(),
             late,
+            by_range,
             tuple(self._scopes),
             any(getattr(step.operation, "tells_rows_apart", False) for step in self._steps),
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from hyped_beam.ir.graph import Graph, Kind, Node, makers, needs
-from hyped_beam.ir.scope import DATASET, SOURCE_ROWS
+from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, domain_of
+from hyped_beam.passes.spread_lookups import spread_lookups
+from hyped_beam.plan.joins import Choice, Extent, choose_joins, choose_lookups, open_lookups
 from hyped_beam.plan.levels import Levels, closure
 from hyped_beam.plan.program import Output, Program
 from hyped_beam.plan.stages import Stage, make_program
@@ -16,81 +18,147 @@ AGGREGATES = "aggregates"
 
 
 @dataclass(frozen=True)
+class Pass:
+    """A scan, and what is computed from the states that it leaves.
+
+    Attributes:
+        scan: What runs on the batches of the source.
+        finish: What runs once after it; None where there is nothing to compute in one place.
+        partitions: What runs behind that for each partition of the keys of groups that are shuffled; None
+            where there are none.
+    """
+
+    scan: Program
+    finish: Program | None = None
+    partitions: Program | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """How a graph is executed.
 
     Attributes:
         graph: The graph that it was made from, after all passes.
-        scan: The stage of the last scan, which all rows leave.
-        finish: The stage that runs once after it; None where nothing but rows was asked for.
-        earlier: The scans before it, whose aggregates its rows need, each with what is computed after it.
+        passes: The scans of the source, in order; rows leave the last one.
+        joins: How the values of groups get to the rows, by the number of their KEYS node; and how the rows of
+            a second table do, by the number of the lookup.
+        batch_size: A bound on the rows that nodes are given at once.
     """
 
     graph: Graph
-    scan: Program
-    finish: Program | None
-    earlier: tuple[tuple[Program, Program], ...] = ()
+    passes: tuple[Pass, ...]
+    joins: Mapping[int, Choice] = field(default_factory=dict)
+    batch_size: int | None = None
+
+    @property
+    def scan(self) -> Program:
+        """The stage of the last scan, which all rows leave."""
+        return self.passes[-1].scan
+
+    @property
+    def finish(self) -> Program | None:
+        """The stage that runs once after it; None where there is nothing to compute in one place."""
+        return self.passes[-1].finish
+
+    @property
+    def earlier(self) -> tuple[Pass, ...]:
+        """The scans before the last, whose aggregates its rows need."""
+        return self.passes[:-1]
+
+    def for_source(self, extent: Extent) -> Plan:
+        """The same plan for a job over a source of some size; it chooses what is shuffled.
+
+        Raises:
+            InputError: A table that is looked in is missing or damaged.
+        """
+        tables = choose_lookups(Levels(self.graph))
+        graph = spread_lookups(self.graph, [node for node, choice in tables.items() if choice.shuffled])
+        made = make_plan(graph, extent)
+        return replace(made, joins={**made.joins, **tables}).with_batch_size(self.batch_size)
+
+    @property
+    def depends_on_source(self) -> bool:
+        """Whether something is chosen for a job over some source, and has not been yet."""
+        return any(choice.open for choice in self.joins.values())
+
+    def in_one_place(self) -> Plan:
+        """The same plan with all groups put together in one place."""
+        if not any(choice.shuffled for choice in self.joins.values()):
+            return self
+        return make_plan(self.graph, in_one_place=True).with_batch_size(self.batch_size)
 
     def with_batch_size(self, batch_size: int | None) -> Plan:
         """The same plan, with a bound on the rows that nodes are given at once."""
         if batch_size is None:
             return self
-        earlier = tuple((scan.with_batch_size(batch_size), end) for scan, end in self.earlier)
-        return replace(self, scan=self.scan.with_batch_size(batch_size), earlier=earlier)
+        passes = (replace(one, scan=one.scan.with_batch_size(batch_size)) for one in self.passes)
+        return replace(self, passes=tuple(passes), batch_size=batch_size)
 
     @property
     def group_outputs(self) -> tuple[Output, ...]:
-        """The outputs whose rows are groups."""
-        return (
-            () if self.finish is None else tuple(one for one in self.finish.outputs if one.name != AGGREGATES)
-        )
+        """The outputs whose rows are groups that are put together in one place."""
+        return _rows_of(self.passes[-1].finish)
+
+    @property
+    def partition_outputs(self) -> tuple[Output, ...]:
+        """The outputs whose rows are groups in partitions of their keys."""
+        return _rows_of(self.passes[-1].partitions)
 
     @property
     def row_outputs(self) -> tuple[Output, ...]:
         """The outputs of rows, those of groups behind the others."""
-        return (*self.scan.outputs, *self.group_outputs)
+        return (*self.scan.outputs, *self.group_outputs, *self.partition_outputs)
 
     @property
     def has_aggregates(self) -> bool:
         """Whether aggregates of the whole dataset were asked for."""
         return self.finish is not None and any(one.name == AGGREGATES for one in self.finish.outputs)
 
-    @property
-    def passes(self) -> tuple[tuple[Program, Program | None], ...]:
-        """All scans with what is computed after each, in order."""
-        return (*self.earlier, (self.scan, self.finish))
+
+def _rows_of(program: Program | None) -> tuple[Output, ...]:
+    return () if program is None else tuple(one for one in program.outputs if one.name != AGGREGATES)
 
 
-def make_plan(graph: Graph) -> Plan:
-    """The plan of a graph."""
-    planner = _Planner(graph)
-    scans: list[Stage] = []
-    for level in range(planner.last + 1):
-        once = {node.id for scan in scans for node in scan.steps if not node.operation.repeatable}
-        scans.append(planner.scan(level, once))
-    for number, scan in enumerate(scans):
-        needed = {node.id for other in scans[number + 1 :] for node in other.restored}
-        scans[number] = replace(scan, kept=[node for node in scan.steps if node.id in needed])
-    finishes: list[Stage | None] = []
+def make_plan(graph: Graph, extent: Extent | None = None, *, in_one_place: bool = False) -> Plan:
+    """The plan of a graph.
+
+    Args:
+        graph: The graph, after all passes.
+        extent: How large the source is; without it only groups are shuffled that are told to be.
+        in_one_place: Whether all groups are put together in one place, also those that are told not to be.
+    """
+    levels = Levels(graph)
+    joins = {} if in_one_place else choose_joins(levels, extent)
+    shuffled = {graph.nodes[node].scope for node, choice in joins.items() if choice.shuffled}
+    if extent is None and not in_one_place:
+        joins = {**joins, **open_lookups(levels)}
+    planner = _Planner(levels, shuffled)
+    scans = planner.scans()
+    passes: list[Pass] = []
+    later: list[Stage] = []
     for level in reversed(range(planner.last + 1)):
-        later = [*scans[level + 1 :], *(stage for stage in finishes if stage is not None)]
-        finishes.insert(0, planner.finish(level, later))
-    programs = [make_program(planner.levels, stage) for stage in scans]
-    ends = [None if stage is None else make_program(planner.levels, stage) for stage in finishes]
-    earlier = tuple((scan, end) for scan, end in zip(programs, ends[:-1], strict=False) if end is not None)
-    return Plan(graph, programs[-1], ends[-1], earlier)
+        partitions = planner.partitions(level, later)
+        finish = planner.finish(level, [*later, *([partitions] if partitions else [])])
+        stages = (scans[level], finish, partitions)
+        scan, end, groups = (None if one is None else make_program(levels, one) for one in stages)
+        if scan is not None and (end or groups or level == planner.last):
+            passes.insert(0, Pass(scan, end, groups))
+        later += [stage for stage in stages if stage is not None]
+    return Plan(graph, tuple(passes), joins)
 
 
 class _Planner:
     """Finds what runs in each scan, and after it.
 
     Args:
-        graph: The graph, pruned.
+        levels: The levels of the graph.
+        shuffled: The scopes of groups whose states go to partitions of the keys.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.levels = Levels(graph)
+    def __init__(self, levels: Levels, shuffled: Collection[int]) -> None:
+        self.graph = graph = levels.graph
+        self.levels = levels
+        self.shuffled = shuffled
         running = [node for node in graph.nodes.values() if self.levels.runs_in_scan(node)]
         self.sinks = [node for node in running if node.kind is Kind.SINK]
         self.end_sinks = [node for node in graph.sinks if not self.levels.runs_in_scan(node)]
@@ -98,6 +166,21 @@ class _Planner:
             node for node in running if self.levels.leaves_scan(node) and not self.levels.is_constant(node)
         ]
         self.last = max((self.levels[node.id] for node in (*self.sinks, *self.leaving)), default=0)
+
+    def scans(self) -> list[Stage]:
+        """What runs in each scan, and what of it is kept for later ones."""
+        scans: list[Stage] = []
+        for level in range(self.last + 1):
+            once = {node.id for scan in scans for node in scan.steps if not node.operation.repeatable}
+            scans.append(self.scan(level, once))
+        for number, scan in enumerate(scans):
+            needed = {node.id for other in scans[number + 1 :] for node in other.restored}
+            scans[number] = replace(scan, kept=[node for node in scan.steps if node.id in needed])
+        return scans
+
+    def in_partitions(self, node: Node) -> bool:
+        """Whether a node's value belongs to groups that are in partitions, or to rows made of them."""
+        return domain_of(self.graph.scopes, node.scope) in self.shuffled
 
     def combined(self, level: int) -> list[Node]:
         """The aggregators whose states leave a scan, and the keys that they go by."""
@@ -121,7 +204,10 @@ class _Planner:
         steps = [node for node in steps if node.id not in once]
         outer, keys = self._from_outside([*steps, *ends])
         known = [node for node in keys if self.levels.leaves_scan(node)]
-        late = {node.id: node for node in (*outer, *keys)}.values()
+        from_before = {node.id: node for node in (*outer, *keys)}.values()
+        late = [
+            node for node in from_before if not self._is_at_hand(node) and not self.levels.in_scan(node.scope)
+        ]
         return Stage(
             base=SOURCE_ROWS,
             takes=[self.graph.source],
@@ -130,27 +216,60 @@ class _Planner:
             ),
             combined=combined,
             outputs=sinks,
-            late=[
-                node for node in late if not self._is_at_hand(node) and not self.levels.in_scan(node.scope)
-            ],
+            late=[node for node in late if not self.in_partitions(node)],
+            by_range=[node for node in late if self.in_partitions(node)],
+            shuffled=self.shuffled,
             restored=restored,
         )
 
     def finish(self, level: int, later: Sequence[Stage]) -> Stage | None:
         """What is computed once after a scan: what later stages need, and at the end the outputs."""
-        wanted = {node.id: node for stage in later for node in stage.late}
-        gives = [node for node in wanted.values() if self.levels[node.id] == level]
-        sinks = self.end_sinks if level == self.last else []
+        gives = [node for node in self._wanted(level, later) if not self.in_partitions(node)]
+        sinks = self._end_sinks(level, in_partitions=False)
         ends = [*gives, *sinks]
         if not ends:
             return None
-        takes = self.combined(level)
-        needed = closure(
-            self.graph, (node.id for node in ends), lambda node: not self.levels.runs_in_scan(node)
-        )
-        steps = [node for node in self._chosen(needed) if not self.levels.runs_in_scan(node)]
-        outer = [node for node in [*self._needs(steps), *ends] if self.levels.leaves_scan(node)]
-        late = {node.id: node for node in outer if node not in takes and not self.levels.is_constant(node)}
+        takes = [node for node in self.combined(level) if not self.in_partitions(node)]
+        steps = self._computed(ends, lambda node: not self.levels.runs_in_scan(node))
+        late = [node for node in [*self._needs(steps), *ends] if self.levels.leaves_scan(node)]
+        return self._behind_scan(takes, steps, late, gives, sinks)
+
+    def partitions(self, level: int, later: Sequence[Stage]) -> Stage | None:
+        """What is computed after a scan for each partition of groups; what they share comes from `finish`."""
+        gives = [node for node in self._wanted(level, later) if self.in_partitions(node)]
+        sinks = self._end_sinks(level, in_partitions=True)
+        ends = [*gives, *sinks]
+        if not ends:
+            return None
+        takes = [node for node in self.combined(level) if self.in_partitions(node)]
+
+        def is_here(node: Node) -> bool:
+            if self.levels.runs_in_scan(node):
+                return False
+            return self.in_partitions(node) or node.id in self.levels.fixed
+
+        steps = self._computed(ends, is_here)
+        late = [
+            node
+            for node in [*self._needs(steps), *ends]
+            if self.levels.leaves_scan(node) or (node.scope == DATASET and not is_here(node))
+        ]
+        return self._behind_scan(takes, steps, late, gives, sinks)
+
+    def _computed(self, ends: Iterable[Node], is_here: Callable[[Node], bool]) -> list[Node]:
+        """The nodes that run behind a scan; what aggregators and keys are made of ran in it."""
+        computed = (node.id for node in ends if not self.levels.leaves_scan(node))
+        return [node for node in self._chosen(closure(self.graph, computed, is_here)) if is_here(node)]
+
+    def _behind_scan(
+        self,
+        takes: Sequence[Node],
+        steps: Sequence[Node],
+        late: Sequence[Node],
+        gives: Sequence[Node],
+        sinks: Sequence[Node],
+    ) -> Stage:
+        outer = {node.id: node for node in late if node not in takes and not self.levels.is_constant(node)}
         return Stage(
             base=DATASET,
             takes=takes,
@@ -158,9 +277,19 @@ class _Planner:
                 node for node in steps if node.kind is not Kind.SINK and not self.levels.is_constant(node)
             ],
             outputs=sinks,
-            late=list(late.values()),
+            late=list(outer.values()),
+            shuffled=self.shuffled,
             gives=gives,
         )
+
+    def _wanted(self, level: int, later: Sequence[Stage]) -> list[Node]:
+        """What later stages need of what is known after a scan."""
+        wanted = {node.id: node for stage in later for node in (*stage.late, *stage.by_range)}
+        return [node for node in wanted.values() if self.levels[node.id] == level]
+
+    def _end_sinks(self, level: int, *, in_partitions: bool) -> list[Node]:
+        sinks = self.end_sinks if level == self.last else []
+        return [sink for sink in sinks if self.in_partitions(sink) is in_partitions]
 
     def _from_outside(self, running: Sequence[Node]) -> tuple[list[Node], list[Node]]:
         """What nodes of a scan use that earlier ones have made known, and the keys that it is found by.

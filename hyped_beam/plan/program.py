@@ -82,6 +82,7 @@ class Grouping:
         keys: The keys by name, values of these rows.
         key_type: The Arrow type of the struct of the keys.
         known: Whether the groups are known before the stage runs: their values can be used at its rows.
+        shuffled: Whether their states go to partitions of the keys, and are not put together in one place.
     """
 
     scope: int
@@ -90,6 +91,7 @@ class Grouping:
     keys: Mapping[str, Edge]
     key_type: pa.StructType
     known: bool = False
+    shuffled: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,11 @@ class Combine:
     grouping: Grouping | None
     steps: tuple[AggregateStep, ...]
     commutative: bool
+
+    @property
+    def shuffled(self) -> bool:
+        """Whether its states go to partitions of the keys."""
+        return self.grouping is not None and self.grouping.shuffled
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,7 @@ class Program:
         combines: The aggregators whose states leave it.
         groupings: The groups of its rows that are used or combined.
         late: The nodes whose values earlier stages have made known, the same for all batches.
+        by_range: The nodes of which each range is given the values of its own groups, and their types.
         gives: The nodes whose values later stages need.
         kept: The nodes that may run only once, and whose values later scans need, batch by batch.
         restored: The nodes whose values an earlier scan has kept.
@@ -155,6 +163,7 @@ class Program:
     combines: tuple[Combine, ...] = ()
     groupings: tuple[Grouping, ...] = ()
     late: tuple[int, ...] = ()
+    by_range: Mapping[int, pa.DataType] = field(default_factory=dict)
     gives: tuple[int, ...] = ()
     kept: tuple[int, ...] = ()
     restored: tuple[int, ...] = ()
@@ -167,6 +176,16 @@ class Program:
     def aggregates(self) -> tuple[AggregateStep, ...]:
         """The aggregators whose states leave it, of all combines."""
         return tuple(step for combine in self.combines for step in combine.steps)
+
+    @property
+    def gathered(self) -> tuple[Combine, ...]:
+        """The combines whose states are put together in one place."""
+        return tuple(combine for combine in self.combines if not combine.shuffled)
+
+    @property
+    def shuffled(self) -> tuple[Combine, ...]:
+        """The combines whose states go to partitions of the keys."""
+        return tuple(combine for combine in self.combines if combine.shuffled)
 
     def shared_by(self, processes: int) -> Program:
         """The same program for each of several processes, which share the limits of its nodes evenly."""

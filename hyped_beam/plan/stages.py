@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ class Stage:
         combined: Those whose states leave it, and the keys that they go by.
         outputs: The sinks of rows that leave it.
         late: Those whose values earlier stages have made known.
+        by_range: Those of which each range is given the values of its own groups.
+        shuffled: The scopes of groups whose states go to partitions of the keys.
         gives: Those whose values later stages need.
         kept: Those that may run only once, and whose values later scans need, batch by batch.
         restored: Those whose values an earlier scan has kept.
@@ -37,6 +39,8 @@ class Stage:
     combined: Sequence[Node] = ()
     outputs: Sequence[Node] = ()
     late: Sequence[Node] = ()
+    by_range: Sequence[Node] = ()
+    shuffled: Collection[int] = ()
     gives: Sequence[Node] = ()
     kept: Sequence[Node] = ()
     restored: Sequence[Node] = ()
@@ -52,7 +56,15 @@ def make_program(levels: Levels, stage: Stage) -> Program:
     }
     used |= {grouping.node for grouping in groupings}
     values = used | {
-        node.id for node in (*stage.takes, *stage.steps, *stage.late, *stage.gives, *stage.restored)
+        node.id
+        for node in (
+            *stage.takes,
+            *stage.steps,
+            *stage.late,
+            *stage.by_range,
+            *stage.gives,
+            *stage.restored,
+        )
     }
     return Program(
         takes=tuple(node.id for node in stage.takes),
@@ -63,6 +75,7 @@ def make_program(levels: Levels, stage: Stage) -> Program:
         combines=_combines(graph, stage, groupings),
         groupings=groupings,
         late=tuple(node.id for node in stage.late),
+        by_range={node.id: features.to_arrow(node.feature) for node in stage.by_range},
         gives=tuple(node.id for node in stage.gives),
         kept=tuple(node.id for node in stage.kept),
         restored=tuple(node.id for node in stage.restored),
@@ -107,7 +120,7 @@ def _steps(levels: Levels, stage: Stage) -> tuple[Step, ...]:
     graph = levels.graph
     last_use = {edge.node: at for at, node in enumerate(stage.steps) for edge in node.inputs.values()}
     kept = {edge.node for node in (*stage.outputs, *stage.combined) for edge in node.inputs.values()}
-    kept |= {node.id for node in (*stage.gives, *stage.late, *stage.kept)}
+    kept |= {node.id for node in (*stage.gives, *stage.late, *stage.by_range, *stage.kept)}
     released: dict[int, list[int]] = {}
     for number, position in last_use.items():
         if number not in kept:
@@ -152,6 +165,7 @@ def _groupings(levels: Levels, stage: Stage) -> tuple[Grouping, ...]:
             keys=node.inputs,
             key_type=features.to_arrow(node.feature),
             known=node.id in looked_up,
+            shuffled=node.scope in stage.shuffled,
         )
         for node in keys.values()
     )

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from hyped_beam.errors import CallSite
 from hyped_beam.ir.graph import Edge, Graph, Kind
 from hyped_beam.ir.scope import DATASET
+from hyped_beam.plan.joins import PARTITIONS, Choice
 from hyped_beam.plan.planner import Plan
 from hyped_beam.plan.program import AggregateStep, Combine, Program, Step
 from hyped_beam.types import features
+
+_PARTITIONED = f" of groups: in each of {PARTITIONS} partitions of their keys"
 
 _WIDEST = 72
 """Where the types begin at the latest; a longer line pushes only its own type to the right."""
@@ -38,19 +41,21 @@ def plan_text(plan: Plan, *, sites: bool = False) -> str:
     """
     lines = [_summary(plan)]
     several = len(plan.passes) > 1
-    for number, (scan, end) in enumerate(plan.passes, start=1):
-        lines += ["", _scan_head(plan, scan, f" {number}" if several else "")]
-        lines += _stage(plan.graph, scan, sites=sites)
-        if end is not None:
-            taken = ", ".join(f"%{node}" for node in (*end.takes, *end.late))
-            lines += ["", f"finish{f' {number}' if several else ''}: once, from {taken or 'nothing'}"]
-            lines += _stage(plan.graph, end, sites=sites)
+    for at, one in enumerate(plan.passes, start=1):
+        number = f" {at}" if several else ""
+        lines += ["", _scan_head(plan, one.scan, number)]
+        lines += _stage(plan, one.scan, sites=sites)
+        for end, how in ((one.finish, ": once"), (one.partitions, _PARTITIONED)):
+            if end is not None:
+                taken = ", ".join(f"%{node}" for node in (*end.takes, *end.late))
+                lines += ["", f"finish{number}{how}, from {taken or 'nothing'}"]
+                lines += _stage(plan, end, sites=sites)
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _summary(plan: Plan) -> str:
     """How often the source is read, and what is put together and joined."""
-    scans = [scan for scan, _ in plan.passes]
+    scans = [one.scan for one in plan.passes]
     told = [_counted(len(scans), "scan")]
     packed = [_packed(scan) for scan in scans]
     combines = sum(len(scopes) for scopes in packed)
@@ -60,6 +65,9 @@ def _summary(plan: Plan) -> str:
     joins = sum(grouping.known for scan in scans for grouping in scan.groupings)
     if joins:
         told.append(f"{_counted(joins, 'join')} by key")
+    shuffles = sum(one.partitions is not None for one in plan.passes)
+    if shuffles:
+        told.append(_counted(shuffles, "shuffle"))
     told.append(_counted(len(plan.graph.sinks), "output"))
     return f"plan: {', '.join(told)}"
 
@@ -85,8 +93,9 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _stage(graph: Graph, program: Program, *, sites: bool) -> Iterable[str]:
-    lines = [_step(graph, program, step) for step in program.steps]
+def _stage(plan: Plan, program: Program, *, sites: bool) -> Iterable[str]:
+    graph = plan.graph
+    lines = [_step(plan, program, step) for step in program.steps]
     lines += [
         _Line(
             f"output {output.name!r} <- {output.edge}",
@@ -110,14 +119,21 @@ def _stage(graph: Graph, program: Program, *, sites: bool) -> Iterable[str]:
     if program.kept:
         yield f"  kept, for they run once: {', '.join(f'%{number}' for number in program.kept)}"
     for scope, held in combined.items():
-        yield f"  combine{_of_groups(graph, scope)}, {_counted(len(held), 'aggregate')}{_states(scope)}"
+        of_groups = "" if scope == DATASET else _of_groups(plan, scope)
+        yield f"  combine{of_groups}, {_counted(len(held), 'aggregate')}{_states(scope)}"
         yield from (_shown(line, width - 2, 4, sites=sites) for line in held)
     if program.gives:
         yield f"  known from here on: {', '.join(f'%{number}' for number in program.gives)}"
 
 
-def _of_groups(graph: Graph, scope: int) -> str:
-    return "" if scope == DATASET else f" of {graph.scopes[scope].name} (%{graph.scopes[scope].node})"
+def _of_groups(plan: Plan, scope: int) -> str:
+    """Which groups, and where their states are put together."""
+    keys = plan.graph.scopes[scope].node
+    choice = None if keys is None else plan.joins.get(keys)
+    where = ""
+    if choice is not None:
+        where = f" {choice.how} ({choice.reason})" if choice.reason else f" {choice.how}"
+    return f" of {plan.graph.scopes[scope].name} (%{keys}){where}"
 
 
 def _states(scope: int) -> str:
@@ -134,10 +150,11 @@ def _shown(line: _Line, width: int, indent: int, *, sites: bool) -> str:
     return f"{' ' * indent}{line.call:<{width}}  : {line.type}{at}"
 
 
-def _step(graph: Graph, program: Program, step: Step) -> _Line:
+def _step(plan: Plan, program: Program, step: Step) -> _Line:
+    graph = plan.graph
     if step.kind is Kind.KEYS:
         return _keys(graph, program, step)
-    how = _how_it_runs(step)
+    how = _how_it_runs(step, plan.joins.get(step.node))
     shown = (
         f"{features.describe(graph.nodes[step.node].feature)}{how}{_rows(graph, step.scope, program.base)}"
     )
@@ -146,8 +163,9 @@ def _step(graph: Graph, program: Program, step: Step) -> _Line:
 
 def _keys(graph: Graph, program: Program, step: Step) -> _Line:
     """Rows find their groups: known ones by a join, or by putting them together here."""
-    is_known = any(grouping.known for grouping in program.groupings if grouping.node == step.node)
-    what = "join by key, broadcast" if is_known else "group"
+    known = [one for one in program.groupings if one.node == step.node and one.known]
+    how = "shuffle" if any(one.shuffled for one in known) else "broadcast"
+    what = f"join by key, {how}" if known else "group"
     return _Line(
         f"%{step.node} = {what}({_inputs(graph, step.inputs)})", graph.scopes[step.scope].name, step.site
     )
@@ -179,12 +197,15 @@ def _value(graph: Graph, edge: Edge) -> str:
     return ".".join((node.operation.describe(), *edge.path))
 
 
-def _how_it_runs(step: Step) -> str:
+def _how_it_runs(step: Step, choice: Choice | None) -> str:
     """What is special about how a step runs, for whoever looks for what is slow."""
     if step.kind is not Kind.MAP:
         return ""
     interface = step.operation.interface()
     found = ["row by row"] if interface.row_wise and not interface.coroutine else []
+    if choice is not None:
+        held = "a partition of the table each" if choice.shuffled else "the table in every process"
+        found.append(f"{held}, {choice.reason}" if choice.reason else held)
     if interface.coroutine:
         what = "rows" if interface.row_wise else "batches"
         found.append(f"async, {step.options.limits.concurrency} {what} at once")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,8 +11,10 @@ import pyarrow.compute as pc
 from pydantic import field_serializer, field_validator
 
 from hyped_beam.errors import nearest_name
+from hyped_beam.ir.graph import Join
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import register
+from hyped_beam.nodes.tables import TableByKey
 from hyped_beam.types import arrays, features
 from hyped_beam.types.features import Feature
 from hyped_beam.types.keys import KeyIndex
@@ -26,11 +28,12 @@ _READERS = "hyped_beam.io.readers."
 class Lookup(Processor):
     """The row of a table that has a key; null where none has it, or the key is null.
 
-    Each process reads the table once, and holds it in memory.
+    Each process reads the table once, and holds it in memory; in jobs that shuffle it, a partition of it.
 
     Attributes:
         table: A reader of the table.
         key: The column of the table that holds the key, which no two of its rows have in common.
+        join: How rows of the table find those of the source in a job.
 
     Raises:
         NodeError: Two rows of the table have one key.
@@ -38,6 +41,7 @@ class Lookup(Processor):
 
     table: Any
     key: str
+    join: Join = "auto"
 
     @field_validator("table", mode="before")
     @classmethod
@@ -70,6 +74,14 @@ class Lookup(Processor):
             msg = f"looks up {shown}: cast one to the other"
             raise TypeError(msg)
         return columns
+
+    def table_by_key(self) -> TableByKey:
+        """The table."""
+        return TableByKey(self.table, self.key, self.join)
+
+    def with_rows(self, batches: Sequence[pa.RecordBatch]) -> Lookup:
+        """The same node that knows some rows of the table alone."""
+        return self.model_copy(update={"table": _Held(self.table.features, batches)})
 
     def fingerprint(self) -> str:
         """Of what the table holds."""
@@ -104,3 +116,22 @@ class Lookup(Processor):
         if not fields:
             return arrays.struct_of({}, len(value))
         return pa.StructArray.from_arrays(list(fields.values()), list(fields), mask=pa.array(missing))
+
+
+class _Held:
+    """Rows of a table in memory, read as a reader reads them."""
+
+    def __init__(self, features: Any, batches: Sequence[pa.RecordBatch]) -> None:
+        self.features = features
+        self._batches = batches
+
+    def ranges(self) -> range:
+        return range(1)
+
+    def scan(self, names: Sequence[str]) -> _Held:
+        del names
+        return self
+
+    def read(self, part: int) -> Sequence[pa.RecordBatch]:
+        del part
+        return self._batches

@@ -36,6 +36,13 @@ FLOWS = [
         "an unknown input of a node", "x = Mean().call(valeu=src.n)  # <-\n", "valeu", "did you mean 'value'"
     ),
     flow("an aggregate of the wrong type", "x = Mean().call(src.text)  # <-\n", "string"),
+    flow(
+        "an unknown join",
+        'g = ops.group_by({"n": src.n}, join="shufle")  # <-\n',
+        "join=",
+        "'shufle'",
+        "did you mean 'shuffle'",
+    ),
     flow("a template that does not parse", 'x = Jinja2(template="{{ inputs.text")  # <-\n', "template"),
     flow(
         "a template that reaches for __class__",

@@ -13,7 +13,7 @@ import sys
 import time
 
 import hyped_beam.lowering.bounded  # noqa: F401 - before it forks: it takes seconds
-from hyped_beam import DataFlow, Processor
+from hyped_beam import DataFlow, Processor, ops
 from hyped_beam.aggregators import Count, Mean
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.writers.json import JsonDatasetWriter
@@ -34,6 +34,7 @@ def run(source, folder, num_proc):
     flow = DataFlow(features=reader)
     src = flow.src_features
     slow = Slow().call(src.n)
+    per_number = ops.group_by({"half": src.n // 2}, join="shuffle")
     job = (
         flow.job(source=reader)
         .write(
@@ -47,6 +48,11 @@ def run(source, folder, num_proc):
             to=ParquetDatasetWriter(
                 folder + "/groups", partition_by="group", max_shard_rows=25, overwrite="resume"
             ),
+        )
+        .write(
+            "per_number",
+            collect={"half": per_number.keys.half, "mean": Mean().call(slow, by=per_number)},
+            to=JsonDatasetWriter(folder + "/per_number", overwrite="resume"),
         )
         .aggregate({"mean": Mean().call(slow), "count": Count().call(slow)}, to=folder + "/stats.json")
     )

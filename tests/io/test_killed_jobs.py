@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 ROWS = 1_600
-OUTPUTS = 2
+OUTPUTS = 3
 SECONDS = 60
 """How long a condition is waited for at most."""
 

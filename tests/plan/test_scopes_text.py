@@ -48,6 +48,22 @@ def groups(src):
     }
 
 
+def shuffled(src):
+    g = ops.group_by({"group": src.group}, join="shuffle")
+    length = src.text.length()
+    return {
+        "collect": {
+            "share": Count().call(src.id, by=g) / Count().call(src.id),
+            "off": length - Mean().call(length, by=g),
+        }
+    }
+
+
+def shuffled_groups(src):
+    g = ops.group_by({"group": src.group}, join="shuffle")
+    return {"collect": {"group": g.keys.group, "share": Count().call(src.id, by=g) / Count().call(src.id)}}
+
+
 def filtered(src):
     spam = ops.filter(src, src.label == "spam")
     return {"collect": {"id": spam.id, "off": spam.text.length() - Mean().call(spam.text.length())}}
@@ -81,6 +97,8 @@ SAMPLES = {
     for function in (
         aggregates_that_feed_rows,
         groups,
+        shuffled,
+        shuffled_groups,
         filtered,
         partitioned,
         exploded,

@@ -15,6 +15,7 @@ from typing import Any
 from hyped_beam.ir.graph import Edge, Graph, Kind, Node
 from hyped_beam.ir.scope import BASE_SCOPES, DATASET, ScopeKind
 from hyped_beam.nodes.promote import Promote
+from hyped_beam.plan.joins import Choice
 from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
 
@@ -71,15 +72,21 @@ class Picture:
     arrows: tuple[Arrow, ...]
 
 
-def picture_of(graph: Graph) -> Picture:
-    """What a picture of a graph shows."""
+def picture_of(graph: Graph, joins: Mapping[int, Choice] | None = None) -> Picture:
+    """What a picture of a graph shows.
+
+    Args:
+        graph: The graph.
+        joins: Where groups are put together, by the number of their KEYS node; None where there is no plan.
+    """
     hidden = _hidden(graph)
     shown = [node for node in graph.nodes.values() if node.id not in hidden]
     boxes: list[Box] = []
     arrows: list[Arrow] = []
     for node in shown:
         uses = list(_uses(graph, node, hidden))
-        boxes.append(_box(graph, node, [use for use in uses if use.constant is not None]))
+        choice = (joins or {}).get(node.id)
+        boxes.append(_box(graph, node, [use for use in uses if use.constant is not None], choice))
         arrows.extend(_arrows(graph, node, [use for use in uses if use.constant is None]))
         keys = graph.scopes[node.scope].node
         if node.kind is Kind.AGGREGATE and keys is not None and graph.nodes[keys].kind is Kind.KEYS:
@@ -153,8 +160,12 @@ def _look_through(graph: Graph, use: _Use, hidden: set[int]) -> Iterator[_Use]:
             yield from _look_through(graph, _Use(column, inner), hidden)
 
 
-def _box(graph: Graph, node: Node, constants: list[_Use]) -> Box:
+def _box(graph: Graph, node: Node, constants: list[_Use], choice: Choice | None) -> Box:
     lines = [*_configuration(graph, node), *(f"{use.name} = {use.constant}" for use in constants)]
+    if choice is not None and node.kind is Kind.KEYS:
+        lines = [choice.how]
+    elif choice is not None:
+        lines.append("the table by a shuffle" if choice.shuffled else "the table in every process")
     scope = graph.scopes[node.scope]
     kind = type(node.operation).__name__
     feature = f"{node.name}: {features.describe(node.feature)}"

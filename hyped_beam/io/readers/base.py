@@ -201,6 +201,19 @@ class Reader(Endpoint):
             InputError: The source is missing, damaged or contradicts itself.
         """
 
+    def extent(self) -> tuple[int | None, int | None]:
+        """How large the source is: its bytes as they are stored, and its rows; None where that is not known.
+
+        Raises:
+            InputError: The source is missing, damaged or contradicts itself.
+        """
+        ranges = self.ranges()
+        size = sum(piece.size for part in ranges for piece in part.pieces)
+        rows = [part.rows for part in ranges]
+        known = [count for count in rows if count is not None]
+        count = sum(known) if len(known) == len(rows) else None
+        return (size if size or count == 0 else None), count
+
     @abstractmethod
     def scan(self, columns: Sequence[str], condition: Any = None) -> Scan:
         """A scan of some columns.

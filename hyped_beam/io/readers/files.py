@@ -19,7 +19,7 @@ from hyped_beam.io.filesystem import FileInfo, info_of
 from hyped_beam.io.paths import GLOB, Paths, as_paths, find_files
 from hyped_beam.io.readers import partitions
 from hyped_beam.io.readers.agreement import check_holds, common_features, near
-from hyped_beam.io.readers.base import Block, Piece, Range, Reader
+from hyped_beam.io.readers.base import RANGE_BYTES, Block, Piece, Range, Reader
 from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.file_scan import FileScan
 from hyped_beam.io.readers.packing import pack
@@ -204,6 +204,11 @@ class FileReader(Reader):
         folders = [path for path in self.paths if not GLOB.search(path)]
         matched = len(folders) < len(self.paths)
         return [*folders, *(file.uri for file in self.files() if matched)]
+
+    def extent(self) -> tuple[int | None, int | None]:
+        """How large the files are, and of small ones the number of rows; see `Reader.extent`."""
+        size = sum(file.size for file in self.files())
+        return (size, None) if size > RANGE_BYTES else super().extent()
 
     def ranges(self) -> list[Range]:
         """The files cut into ranges of some 64 MB; small files share a range.

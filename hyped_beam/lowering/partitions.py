@@ -1,0 +1,185 @@
+"""Groups in partitions of their keys as Beam steps: what comes to each partition, and what it makes of it."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import apache_beam as beam
+import cloudpickle
+from apache_beam.pvalue import TaggedOutput
+
+from hyped_beam.execute.known import Late
+from hyped_beam.execute.partitions import PartitionProgram, PartitionStates, add_onward, split_table
+from hyped_beam.io import commit
+from hyped_beam.io.commit import Destination
+from hyped_beam.io.readers.base import BATCH_ROWS, Range
+from hyped_beam.lowering.cutting import RANGES, CutRanges
+from hyped_beam.lowering.failure import raising_text
+from hyped_beam.nodes.tables import TableByKey
+
+ToPartition: TypeAlias = tuple[str, int, bytes]
+"""What comes to a partition: how many ranges there are, the states of one, what it has made known itself, or
+rows of the table of a lookup, whose number stands behind `TABLE`."""
+
+STATES, ONWARD, TABLE = "states", "onward", "table"
+TO_RANGES = "to_ranges"
+
+
+@dataclass(frozen=True)
+class PartitionJob:
+    """What is done for each partition of groups after a scan.
+
+    Attributes:
+        program: What is computed.
+        destinations: Where the program's rows go, by the name of the output.
+    """
+
+    program: PartitionProgram
+    destinations: tuple[Destination, ...]
+
+
+class FinishPartition(beam.DoFn):
+    """What comes after a scan for one partition of groups: its rows, and values for ranges of later scans.
+
+    The values come as `TO_RANGES` and `ONWARD`, the records of what was written as the main output.
+
+    Args:
+        level: The number of the scan.
+        job: The pickled `PartitionJob`.
+    """
+
+    def __init__(self, level: int, job: bytes) -> None:
+        self.level = level
+        self.job = job
+
+    def process(self, element: tuple[int, Iterable[ToPartition]], late: bytes = b"") -> Iterator[Any]:
+        job: PartitionJob = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
+        partition, told = element
+        with raising_text():
+            made = job.program.run(_gathered(told), Late.from_bytes(late))
+            record = _commit(job.destinations, partition, made.outputs)
+        yield 0, record.to_json()
+        for number, values in made.to_ranges.items():
+            yield TaggedOutput(TO_RANGES, (number, (self.level, partition, values)))
+        if made.onward:
+            yield TaggedOutput(ONWARD, (partition, (ONWARD, self.level, made.onward)))
+
+
+def _gathered(told: Iterable[ToPartition]) -> PartitionStates:
+    given = PartitionStates()
+    onward: dict[int, bytes] = {}
+    for kind, number, data in told:
+        if kind == RANGES:
+            given.ranges = number
+        elif kind == STATES:
+            given.states[number] = data
+        elif kind == ONWARD:
+            onward[number] = data
+        else:
+            given.tables.setdefault(int(kind.removeprefix(TABLE)), {})[number] = data
+    for level in sorted(onward):
+        add_onward(given, onward[level])
+    return given
+
+
+def _commit(destinations: tuple[Destination, ...], partition: int, outputs: dict[str, Any]) -> Any:
+    groups = commit.RangeCommit(destinations, partition)
+    try:
+        for name, rows in outputs.items():
+            for start in range(0, rows.num_rows, BATCH_ROWS):
+                groups.write(name, rows.slice(start, BATCH_ROWS))
+        return groups.commit()
+    finally:
+        groups.abort()
+
+
+class SplitTable(beam.DoFn):
+    """The rows of ranges of a table, by the partition of their keys.
+
+    Args:
+        node: The number of the lookup.
+        job: The pickled scan of the table, and the column of the keys.
+    """
+
+    def __init__(self, node: int, job: bytes) -> None:
+        self.node = node
+        self.job = job
+
+    def process(
+        self, element: tuple[int, Iterable[tuple[int, int, bytes]]]
+    ) -> Iterator[tuple[int, ToPartition]]:
+        scan, key = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
+        for _, _, cut in element[1]:
+            with raising_text():
+                split = split_table(scan.read(Range.from_json(cut.decode())), key)
+            for partition, rows in split.items():
+                yield partition, (f"{TABLE}{self.node}", element[0], rows)
+
+
+class FinishGroups(beam.DoFn):
+    """The manifests of the outputs of groups, once all partitions have been written.
+
+    Args:
+        destinations: The pickled destinations.
+    """
+
+    def __init__(self, destinations: bytes) -> None:
+        self.destinations = destinations
+
+    def process(self, element: tuple[int, Iterable[str]]) -> None:
+        destinations = pickle.loads(self.destinations)  # noqa: S301 - made by this job's driver
+        with raising_text():
+            commit.finish(destinations, map(commit.RangeRecord.from_json, element[1]))
+
+
+def finish_partitions(
+    pipeline: beam.Pipeline, level: int, job: PartitionJob, parts: Iterable[Any], known: Any, behind: str
+) -> tuple[Any, Any]:
+    """Put what is done for each partition after a scan into a pipeline.
+
+    Args:
+        pipeline: The pipeline.
+        level: The number of the scan.
+        job: What is done.
+        parts: Collections of what comes to partitions, by the number of the partition.
+        known: The side input of what is known of the whole dataset.
+        behind: What distinguishes the names of the steps of this scan.
+
+    Returns:
+        The values for ranges by their numbers, and those for the same partitions after later scans.
+    """
+    tables = [
+        _rows_of(pipeline, node, table, f"{behind}-{node}") for node, table in job.program.tables.items()
+    ]
+    made = (
+        (*parts, *tables)
+        | f"ToPartitions{behind}" >> beam.Flatten()
+        | f"SpreadPartitions{behind}" >> beam.GroupByKey()
+        | f"FinishPartitions{behind}"
+        >> beam.ParDo(FinishPartition(level, cloudpickle.dumps(job)), known).with_outputs(
+            TO_RANGES, ONWARD, main="records"
+        )
+    )
+    if job.destinations:
+        _ = (
+            made.records
+            | f"GatherPartitions{behind}" >> beam.GroupByKey()
+            | f"FinishGroups{behind}" >> beam.ParDo(FinishGroups(cloudpickle.dumps(job.destinations)))
+        )
+    return made[TO_RANGES], made[ONWARD]
+
+
+def _rows_of(pipeline: beam.Pipeline, node: int, table: TableByKey, behind: str) -> Any:
+    """The rows of the table of a lookup, by the number of the partition."""
+    reader = table.reader
+    split = SplitTable(node, cloudpickle.dumps((reader.scan(list(reader.features)), table.key)))
+    return (
+        pipeline
+        | f"StartTable{behind}" >> beam.Impulse()
+        | f"CutTable{behind}" >> beam.ParDo(CutRanges(cloudpickle.dumps(reader)))
+        | f"SpreadTable{behind}" >> beam.GroupByKey()
+        | f"SplitTable{behind}" >> beam.ParDo(split)
+    )

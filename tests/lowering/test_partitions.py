@@ -1,0 +1,206 @@
+"""Jobs whose groups are shuffled: the same rows as without, the same files however many processes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hyped_beam import DataFlow, NodeError, ops
+from hyped_beam.aggregators import Count, Mean, Sum
+from hyped_beam.io.readers.dataset import DatasetReader
+from hyped_beam.io.readers.parquet import ParquetReader
+from hyped_beam.io.writers.json import JsonDatasetWriter
+from hyped_beam.io.writers.parquet import ParquetDatasetWriter
+from hyped_beam.lowering import bounded
+from hyped_beam.plan import joins
+from hyped_beam.plan.joins import PARTITIONS
+
+FILES, ROWS = 5, 60
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of more bytes than a range takes; some keys are in one of them, some in all, one in most rows."""
+    made = tmp_path_factory.mktemp("files")
+    for number in range(FILES):
+        rows = range(number * ROWS, (number + 1) * ROWS)
+        table = pa.table(
+            {
+                "n": rows,
+                "x": pa.array([(-1) ** row * 10.0 ** (row * 5 % 17 - 8) / 3 for row in rows]),
+                "k": pa.array([None if row % 7 == 0 else f"k{row % 5 * (row // 40)}" for row in rows]),
+                "most": pa.array([row if row % 97 == 0 else -1 for row in rows]),
+                "padding": [os.urandom(80_000) for _ in rows],
+            }
+        )
+        pq.write_table(table, made / f"{number}.parquet", row_group_size=20)
+    return made
+
+
+def values_at_rows(src: Any, join: str) -> dict[str, Any]:
+    g = ops.group_by({"k": src.k}, join=join)
+    mean = Mean().call(src.x, by=g)
+    above = Count().call(src.x, by=g, where=src.x > mean)
+    most = ops.group_by({"most": src.most, "k": src.k}, join=join)
+    share = Sum().call(src.x, by=g) / Sum().call(src.x)
+    return {
+        "n": src.n,
+        "off": src.x - mean,
+        "above": above / Count().call(src.n, by=g),
+        "most": Sum().call(src.x, by=ops.group_by(src.most, join=join)),
+        "both": Sum().call(src.x, by=most),
+        "share": share,
+    }
+
+
+def lines(shards: list[str]) -> list[Any]:
+    return [json.loads(line) for shard in shards for line in Path(shard).read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def from_one_place(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    return rows_of(folder, tmp_path_factory.mktemp("one"), "broadcast", 1)
+
+
+def rows_of(folder: Path, out: Path, join: str, num_proc: int) -> list[Any]:
+    reader = ParquetReader(folder)
+    flow = DataFlow(features=reader)
+    job = flow.job(source=reader).write(
+        collect=values_at_rows(flow.src_features, join), to=JsonDatasetWriter(out / "rows")
+    )
+    return lines(job.run(num_proc=num_proc).shards["rows"])
+
+
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_rows_are_given_the_same_values_of_groups(
+    folder: Path, tmp_path: Path, from_one_place: list[Any], num_proc: int
+):
+    assert len(ParquetReader(folder).ranges()) > 3
+    assert rows_of(folder, tmp_path, "shuffle", num_proc) == from_one_place
+
+
+def test_a_range_is_given_its_groups_also_where_a_pool_computes_batches(
+    folder: Path, tmp_path: Path, from_one_place: list[Any]
+):
+    def rows() -> Any:
+        for file in sorted(folder.iterdir()):
+            yield from pq.read_table(file, columns=["n", "x", "k", "most"]).to_pylist()
+
+    data = datasets.IterableDataset.from_generator(rows)
+    reader = DatasetReader(data)
+    assert reader.reads_here(2)
+    flow = DataFlow(features=reader)
+    job = flow.job(source=reader).write(
+        collect=values_at_rows(flow.src_features, "shuffle"), to=JsonDatasetWriter(tmp_path / "out")
+    )
+    found = lines(job.run(num_proc=2).shards["rows"])
+    assert [row["n"] for row in found] == [row["n"] for row in from_one_place]
+    for row, wanted in zip(found, from_one_place, strict=True):
+        assert row == pytest.approx(wanted, rel=1e-6)  # in other ranges, so added up in another order
+
+
+def test_a_large_source_has_its_groups_shuffled(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    data = datasets.load_dataset("parquet", data_files=f"{folder}/*.parquet", split="train")
+    flow = DataFlow(features=data.features)
+    collect = values_at_rows(flow.src_features, "auto")
+    rows, _ = flow.apply(data, collect=collect)
+    seen = []
+    shuffle = bounded.finish_partitions
+    monkeypatch.setattr(joins, "BROADCAST_BYTES", 1_000)
+    monkeypatch.setattr(bounded, "finish_partitions", lambda *given: seen.append(given) or shuffle(*given))
+    shuffled, _ = flow.apply(data, collect=collect)
+    assert seen
+    assert shuffled.to_list() == rows.to_list()
+
+
+def test_groups_are_the_same_files_for_every_number_of_processes(folder: Path, tmp_path: Path):
+    made = []
+    for num_proc in (1, 2):
+        reader = ParquetReader(folder)
+        flow = DataFlow(features=reader)
+        src = flow.src_features
+        g = ops.group_by({"n": src.n // 3, "k": src.k}, join="shuffle")
+        here = ops.group_by({"k": src.k}, join="broadcast")
+        out = tmp_path / str(num_proc)
+        job = (
+            flow.job(source=reader)
+            .write("n", collect={"n": src.n}, to=JsonDatasetWriter(out / "n"))
+            .write(
+                "many", collect={**_keys(g), "x": Sum().call(src.x, by=g)}, to=JsonDatasetWriter(out / "m")
+            )
+            .write(
+                "few",
+                collect={"k": here.keys.k, "n": Count().call(src.n, by=here)},
+                to=JsonDatasetWriter(out / "f"),
+            )
+        )
+        result = job.run(num_proc=num_proc)
+        assert result.rows["many"] == len({(row // 3, _key(row)) for row in range(FILES * ROWS)})
+        assert 20 < len(result.shards["many"]) <= PARTITIONS
+        assert len(result.shards["few"]) == 1
+        made.append({str(file.relative_to(out)): file.read_bytes() for file in out.rglob("part-*")})
+    assert made[0] == made[1]
+
+
+def _keys(g: Any) -> dict[str, Any]:
+    return {"first": g.keys.n, "k": g.keys.k}
+
+
+def _key(row: int) -> str | None:
+    return None if row % 7 == 0 else f"k{row % 5 * (row // 40)}"
+
+
+def test_groups_of_no_rows_have_columns(tmp_path: Path):
+    pq.write_table(
+        pa.table({"k": pa.array([], pa.string()), "x": pa.array([], pa.float64())}), tmp_path / "no.parquet"
+    )
+    reader = ParquetReader(tmp_path / "no.parquet")
+    flow = DataFlow(features=reader)
+    src = flow.src_features
+    g = ops.group_by(src.k, join="shuffle")
+    mean = Mean().call(src.x, by=g)
+    result = (
+        flow.job(source=reader)
+        .write("groups", collect={"k": g.keys.k, "mean": mean}, to=ParquetDatasetWriter(tmp_path / "groups"))
+        .write("rows", collect={"off": src.x - mean}, to=ParquetDatasetWriter(tmp_path / "rows"))
+        .run()
+    )
+    assert dict(result.rows) == {"groups": 0, "rows": 0}
+    (groups,), (rows,) = result.shards["groups"], result.shards["rows"]
+    assert pq.read_schema(groups).names == ["k", "mean"]
+    assert pq.read_schema(rows).names == ["off"]
+
+
+def test_a_node_that_fails_on_a_group_is_named(folder: Path, tmp_path: Path):
+    reader = ParquetReader(folder)
+    flow = DataFlow(features=reader)
+    src = flow.src_features
+    g = ops.group_by(src.k, join="shuffle")
+    odd = Count().call(src.n, by=g) // (Count().call(src.n, by=g) - Count().call(src.n, by=g))
+    job = flow.job(source=reader).write(
+        collect={"k": g.keys.k, "odd": odd}, to=JsonDatasetWriter(tmp_path / "out")
+    )
+    with pytest.raises(NodeError, match="zero") as caught:
+        job.run()
+    assert "test_partitions.py" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_fitted_flow_holds_groups_that_were_shuffled(folder: Path):
+    table = pa.concat_tables(
+        [pq.read_table(file, columns=["n", "x", "k"]) for file in sorted(folder.iterdir())]
+    )
+    data = datasets.Dataset(table)
+    flow = DataFlow(features=data.features)
+    src = flow.src_features
+    collect = {"off": src.x - Mean().call(src.x, by=ops.group_by(src.k, join="shuffle"))}
+    rows, _ = flow.apply(data, collect=collect)
+    fitted = flow.fit(data, collect=collect)
+    assert fitted.batch_process(table)["off"].to_pylist() == rows["off"][:]
