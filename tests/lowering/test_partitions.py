@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,35 @@ def test_a_node_that_fails_on_a_group_is_named(folder: Path, tmp_path: Path):
         job.run()
     assert "test_partitions.py" in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_ranges_are_given_decides_what_a_cache_has_of_them(folder: Path, tmp_path: Path):
+    files = tmp_path / "in"
+    files.mkdir()
+    for file in sorted(folder.iterdir())[:3]:
+        shutil.copy(file, files / file.name)
+
+    def run(out: str, cache: str | None) -> tuple[list[Any], Any]:
+        reader = ParquetReader(files)
+        flow = DataFlow(features=reader)
+        job = flow.job(source=reader).write(
+            collect=values_at_rows(flow.src_features, "shuffle"), to=JsonDatasetWriter(tmp_path / out)
+        )
+        result = job.run(cache=cache)
+        return lines(result.shards["rows"]), result.cache
+
+    cache = str(tmp_path / "cache")
+    first, _ = run("first", cache)
+    again, use = run("again", cache)
+    assert again == first
+    assert use.reused == use.parts == 6  # three files, in each of two scans
+    changed = pq.read_table(files / "1.parquet")
+    numbers = pa.array([-x for x in changed["x"].to_pylist()])
+    pq.write_table(changed.set_column(1, "x", numbers), files / "1.parquet", row_group_size=20)
+    found, use = run("changed", cache)
+    assert found == run("plain", None)[0]
+    assert found != first
+    assert use.reused == 2  # of the first scan; all ranges have groups whose means are others now
 
 
 def test_a_fitted_flow_holds_groups_that_were_shuffled(folder: Path):
