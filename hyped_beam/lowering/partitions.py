@@ -55,8 +55,11 @@ class FinishPartition(beam.DoFn):
         self.level = level
         self.job = job
 
+    def setup(self) -> None:
+        self._job: PartitionJob = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
+
     def process(self, element: tuple[int, Iterable[ToPartition]], late: bytes = b"") -> Iterator[Any]:
-        job: PartitionJob = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
+        job = self._job
         partition, told = element
         with raising_text():
             made = job.program.run(_gathered(told), Late.from_bytes(late))
