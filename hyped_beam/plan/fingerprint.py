@@ -116,7 +116,8 @@ class _Numbered:
     def _told(self) -> set[int]:
         """The nodes whose values are told; those of nodes that a scan before has kept are not."""
         program = self._program
-        found = {*program.takes, *program.constants, *program.late, *(step.node for step in program.steps)}
+        found = {*program.takes, *program.constants, *program.late, *program.by_range}
+        found |= {step.node for step in program.steps}
         return found | {grouping.node for grouping in program.groupings}
 
     def _uses(self, edges: Iterable[Edge], scopes: Iterable[int]) -> Iterator[int]:
