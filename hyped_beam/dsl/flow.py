@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates
+from hyped_beam.dsl.aggregates import LiveAggregates
+from hyped_beam.dsl.fixed import FixedOutputs, outputs_in
 from hyped_beam.dsl.keywords import checked_keywords
 from hyped_beam.dsl.one_batch import run_batch, run_batch_async
-from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of, plan_of, refuse_scans
-from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, NearNames
-from hyped_beam.execute.lazy_runner import LazyRunner
+from hyped_beam.dsl.outputs import ROWS, Outputs, refuse_scans
+from hyped_beam.dsl.recorded import RecordedFlow
 from hyped_beam.execute.stage import StageRunner
-from hyped_beam.ir.graph import Edge, Graph, GraphBuilder, Kind
-from hyped_beam.nodes.refs import Ref, builder_of
-from hyped_beam.nodes.registry import load_entry_points, load_library
 from hyped_beam.passes.prune import prune
-from hyped_beam.plan.joins import Choice
-from hyped_beam.plan.planner import AGGREGATES, Plan
-from hyped_beam.types import features as feature_types
 from hyped_beam.types.spans import Span
 
 if TYPE_CHECKING:
@@ -30,7 +24,7 @@ if TYPE_CHECKING:
     from hyped_beam.dsl.job import Job
 
 
-class DataFlow(NearNames):
+class DataFlow(RecordedFlow):
     """A data flow: a source of rows, and the nodes that are called on them.
 
     Args:
@@ -52,30 +46,6 @@ class DataFlow(NearNames):
     """
 
     @checked_keywords
-    def __init__(self, features: Any) -> None:
-        load_library()
-        load_entry_points()
-        self._features = _read_features(features)
-        self._builder = GraphBuilder()
-        edge = self._builder.add_source(self._features, CallSite.nearest())
-        self._source = Ref(self._builder, edge, self._features)
-        self._outputs = Outputs()
-        self._fixed_graph: Graph | None = None
-        self._fixed_plan: Plan | None = None
-        self._runner: LazyRunner | None = None
-        self._state: AggregateState | None = None
-
-    @property
-    def features(self) -> Any:
-        """The columns of the source, as `datasets.Features`."""
-        return self._features
-
-    @property
-    def src_features(self) -> Any:
-        """The columns of the source, as `flow.src_features.text` or `flow.src_features["text"]`."""
-        return self._source
-
-    @checked_keywords
     def build(self, collect: Any = None, aggregators: Any = None) -> tuple[DataFlow, LiveAggregates | None]:
         """A flow whose outputs are fixed, pruned to what they need.
 
@@ -91,11 +61,8 @@ class DataFlow(NearNames):
             DefinitionError: What was asked are no refs of this flow.
         """
         outputs = self._wanted(collect, aggregators)
-        graph = self._graph(outputs)
-        plan = plan_of(graph)
-        state = AggregateState(plan) if outputs.has_aggregators and not plan.earlier else None
-        built = _BuiltFlow(self._features, self._source, outputs, graph, plan, state)
-        return built, LiveAggregates(state) if state else None
+        fixed = FixedOutputs(outputs, self._graph(outputs))
+        return self._of(self._source, fixed), LiveAggregates(fixed.state) if fixed.state else None
 
     @checked_keywords
     def fit(
@@ -143,7 +110,7 @@ class DataFlow(NearNames):
         plan = self._rows_plan(collect)
         refuse_groups_alone(plan)
         fitted = fitted_plan(data, plan, num_proc=num_proc, unseen=unseen, cache=cache_folder(cache))
-        return _BuiltFlow(self._features, self._source, outputs, fitted.graph, fitted, None)
+        return self._of(self._source, FixedOutputs(Outputs(outputs.collect), fitted.graph, fitted))
 
     @checked_keywords
     def freeze(
@@ -185,40 +152,7 @@ class DataFlow(NearNames):
         plan = self._rows_plan(collect)
         refuse_groups_alone(plan)
         frozen = frozen_plan(aggregates, plan, self._builder, unseen=unseen)
-        return _BuiltFlow(self._features, self._source, outputs, frozen.graph, frozen, None)
-
-    def _wanted(self, collect: Any, aggregators: Any) -> Outputs:
-        wanted = Outputs(collect, aggregators)
-        if wanted:
-            return wanted
-        if self._outputs:
-            return self._outputs
-        raise DefinitionTypeError(
-            "nothing was asked for",
-            site=CallSite.nearest(),
-            hint='say what: collect={"name": ref}, or aggregators={"name": ref}',
-        )
-
-    def _rows_plan(self, collect: Any) -> Plan:
-        """The plan for rows alone."""
-        outputs = self._wanted(collect, None)
-        if outputs.collect is None:
-            raise DefinitionTypeError(
-                "no rows were asked for", site=CallSite.nearest(), hint='say which: collect={"name": ref}'
-            )
-        return self._plan(outputs if not outputs.has_aggregators else Outputs(outputs.collect))
-
-    def _graph(self, outputs: Outputs) -> Graph:
-        """The graph for some outputs, before any pass; a flow whose outputs are fixed has one."""
-        if self._fixed_graph is not None and outputs is self._outputs:
-            return self._fixed_graph
-        return graph_of(self._builder, outputs)
-
-    def _plan(self, outputs: Outputs) -> Plan:
-        """The plan for some outputs; a flow whose outputs are fixed has one."""
-        if self._fixed_plan is not None and outputs is self._outputs:
-            return self._fixed_plan
-        return plan_of(graph_of(self._builder, outputs))
+        return self._of(self._source, FixedOutputs(Outputs(outputs.collect), frozen.graph, frozen))
 
     @checked_keywords
     def batch_process(self, batch: Any, index: Sequence[int] | None = None, collect: Any = None) -> Any:
@@ -237,10 +171,11 @@ class DataFlow(NearNames):
             InputError: The batch is not what the flow takes.
             NodeError: A node raised on a row.
         """
-        if collect is None and self._runner is not None:
-            plan = self._plan(self._outputs)
+        fixed = self._fixed
+        if collect is None and fixed is not None:
+            plan = fixed.plan
             refuse_scans(plan, "a batch")
-            return run_batch(plan, self._runner.get(), batch, index, self._state)
+            return run_batch(plan, fixed.runner.get(), batch, index, fixed.state)
         plan = self._plan(self._wanted(collect, None))
         refuse_scans(plan, "a batch")
         with StageRunner(plan.scan) as runner:
@@ -259,15 +194,15 @@ class DataFlow(NearNames):
         Returns:
             The output rows, in the form in which the batch came.
         """
-        if self._runner is None:
+        fixed = self._fixed
+        if fixed is None:
             self._wanted(None, None)
             return None
-        refuse_scans(self._plan(self._outputs), "a batch")
-        runner = await asyncio.to_thread(self._runner.get)
+        refuse_scans(fixed.plan, "a batch")
+        runner = await asyncio.to_thread(fixed.runner.get)
         if not runner.uses_loop:
             return await asyncio.to_thread(self.batch_process, batch, index)
-        plan = self._plan(self._outputs)
-        return await run_batch_async(plan, runner, batch, index, self._state)
+        return await run_batch_async(fixed.plan, runner, batch, index, fixed.state)
 
     @checked_keywords
     def preview(self, data: Any, collect: Any = None, n: int = 5) -> Any:
@@ -350,68 +285,6 @@ class DataFlow(NearNames):
         )
 
     @checked_keywords
-    def plan(self, collect: Any = None, aggregators: Any = None) -> Plan:
-        """The plan of what would run.
-
-        Args:
-            collect: As for `apply`.
-            aggregators: As for `apply`.
-
-        Raises:
-            DefinitionError: What was asked are no refs of this flow, or nothing was.
-        """
-        return self._plan(self._wanted(collect, aggregators))
-
-    @checked_keywords
-    def explain(self, collect: Any = None, aggregators: Any = None) -> str:
-        """What would run: the graph after all passes, and the plan, as text.
-
-        Args:
-            collect: As for `apply`.
-            aggregators: As for `apply`.
-        """
-        from hyped_beam.plan.text import plan_text
-
-        return plan_text(self.plan(collect, aggregators))
-
-    @checked_keywords
-    def plot(
-        self,
-        ax: Any = None,
-        save: str | os.PathLike[str] | None = None,
-        collect: Any = None,
-        aggregators: Any = None,
-    ) -> Any:
-        """Draw the flow.
-
-        Args:
-            ax: The matplotlib axes to draw on; new ones by default.
-            save: A file to save the picture to as well: `.svg`, `.png` or `.pdf`.
-            collect: As for `apply`: draw what it needs instead of the whole flow.
-            aggregators: As for `apply`.
-
-        Returns:
-            The matplotlib axes; a notebook shows them.
-        """
-        from hyped_beam.dsl.plot import draw
-
-        graph, joins = self._drawn(collect, aggregators)
-        return draw(graph, ax=ax, path=save, joins=joins)
-
-    def _drawn(self, collect: Any, aggregators: Any) -> tuple[Graph, Mapping[int, Choice]]:
-        outputs = Outputs(collect, aggregators) or self._outputs
-        if not outputs:
-            return self._builder.build(), {}
-        plan = plan_of(graph_of(self._builder, outputs))
-        return plan.graph, plan.joins
-
-    def _repr_html_(self) -> str:
-        from hyped_beam.dsl.plot import svg
-
-        graph, joins = self._drawn(None, None)
-        return svg(graph, joins=joins)
-
-    @checked_keywords
     def job(self, source: Any) -> Job:
         """A Beam job that reads a source and writes files.
 
@@ -479,20 +352,7 @@ class DataFlow(NearNames):
         """
         from hyped_beam.dsl.saved import load_graph
 
-        return _BuiltFlow.of_graph(load_graph(path, modules))
-
-    @property
-    def outputs(self) -> Mapping[str, Any]:
-        """What was asked of a flow whose outputs are fixed, by name (`rows`, `aggregates`).
-
-        Example:
-            >>> flow = DataFlow(features={"text": "string"})
-            >>> built, _ = flow.build(collect={"text": flow.src_features.text})
-            >>> list(flow.outputs), list(built.outputs)
-            ([], ['rows'])
-        """
-        asked = {ROWS: self._outputs.collect, AGGREGATES: self._outputs.aggregators}
-        return {name: value for name, value in asked.items() if value is not None}
+        return DataFlow._of(*outputs_in(load_graph(path, modules)))
 
     @checked_keywords
     def as_transform(self, collect: Any = None) -> beam.PTransform:
@@ -511,65 +371,3 @@ class DataFlow(NearNames):
         from hyped_beam.dsl.transform import FlowTransform
 
         return FlowTransform(self._rows_plan(collect))
-
-    def __repr__(self) -> str:
-        nodes = sum(node.kind not in (Kind.SOURCE, Kind.CONST) for node in self._builder)
-        return f"DataFlow({feature_types.describe(self._features)}, {nodes} nodes)"
-
-
-class _BuiltFlow(DataFlow):
-    """A flow whose outputs are fixed; it records into the same graph as the flow that it was built from."""
-
-    def __init__(
-        self,
-        features: Any,
-        source: Ref,
-        outputs: Outputs,
-        graph: Graph,
-        plan: Plan,
-        state: AggregateState | None,
-    ) -> None:
-        self._features = features
-        self._builder = builder_of(source)
-        self._source = source
-        self._outputs = outputs
-        self._fixed_graph = graph
-        self._fixed_plan = plan
-        self._runner = LazyRunner(plan.scan)  # open for as long as the flow is there
-        self._state = state
-
-    @classmethod
-    def of_graph(cls, graph: Graph) -> _BuiltFlow:
-        """The flow that a graph is, whose sinks are its outputs."""
-        recorded = [node for node in graph.nodes.values() if node.kind is not Kind.SINK]
-        builder = GraphBuilder({node.id: node for node in recorded}, list(graph.scopes))
-        asked = {
-            sink.operation.name: Ref(builder, edge, sink.feature)
-            for sink in graph.sinks
-            for edge in sink.inputs.values()
-        }
-        outputs = Outputs(asked.get(ROWS), asked.get(AGGREGATES))
-        plan = plan_of(graph)
-        state = AggregateState(plan) if outputs.has_aggregators and not plan.earlier else None
-        features = feature_types.as_features(graph.source.feature)
-        source = Ref(builder, Edge(graph.source.id), features)
-        return cls(features, source, outputs, graph, plan, state)
-
-
-def _features_hint(given: Any) -> str:
-    if given is None:  # as a stream says that does not know its columns
-        return 'say which columns the rows have: DataFlow(features={"text": "string"})'
-    if isinstance(given, (str, os.PathLike)):
-        return "give a reader of the files: DataFlow(features=ParquetReader(path))"
-    return "write DataFlow(features=ds.features)"
-
-
-def _read_features(given: Any) -> Any:
-    try:
-        return feature_types.as_features(given)
-    except (TypeError, ValueError) as error:
-        raise DefinitionError(
-            f"features= takes the columns of a dataset: {error}",
-            site=CallSite.nearest(),
-            hint=_features_hint(given),
-        ) from None

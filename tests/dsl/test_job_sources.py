@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -89,6 +90,17 @@ def test_a_node_that_fails_knows_the_row_of_the_source_and_of_the_file(tmp_path,
         job.run(num_proc=num_proc)
     assert (caught.value.data_file, caught.value.data_row) == (str(tmp_path / "in" / f"2.{ending}"), 5)
     assert caught.value.row == (25 if ending == "parquet" else None)
+
+
+def test_files_that_are_made_for_a_dataset_are_not_told(tmp_path):
+    rows = datasets.Dataset.from_dict({"n": [24, 25]})
+    rows.save_to_disk(tmp_path / "saved")
+    for data in (rows, datasets.load_from_disk(tmp_path / "saved")):
+        flow = DataFlow(features=rows.features)
+        with pytest.raises(NodeError, match="at row 1: ") as caught:
+            flow.apply(data, collect={"n": picky.call(flow.src_features.n)})
+        assert caught.value.data_file == ""
+        assert "file:" not in str(caught.value)
 
 
 def test_a_row_that_an_augmentor_made_is_told_by_the_row_of_the_file_it_came_from(tmp_path):

@@ -6,6 +6,7 @@ import copy
 import os
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,8 @@ class DatasetReader(Reader):
     def scan(self, columns: Sequence[str], condition: Any = None) -> Scan:
         """A scan of some columns; of an iterable the condition leaves nothing out."""
         if not self.is_streamed:
-            return self._files.scan(columns, condition)
+            # its files are the cache's or made for the job: no place where the user knows the rows to be
+            return replace(self._files.scan(columns, condition), tells_files=False)
         features = {name: self.features[name] for name in columns}
         return StreamedScan(self.data, features, shards_of(self.data))
 

@@ -38,6 +38,7 @@ class FileScan(Scan):
         schema: Names and Arrow types of all columns of the source.
         told: The columns that folders tell.
         condition: What may be used to read less; see `Reader.scan`.
+        tells_files: Whether rows are told with their files; not where nobody knows of these.
     """
 
     reader: FileReader
@@ -45,6 +46,7 @@ class FileScan(Scan):
     schema: pa.Schema
     told: tuple[FolderColumn, ...] = ()
     condition: Condition | None = None
+    tells_files: bool = True
 
     def read(self, part: Range) -> Iterator[pa.RecordBatch]:
         """The scan batches of a range; see `Scan.read`."""
@@ -160,7 +162,8 @@ class _Reading:
         """The batches of all pieces."""
         for piece in self._pieces:
             begin, end = self.next_row, piece.rows
-            whole = Span(0, begin, piece.path, piece.first_row)
+            told = self._scan.tells_files
+            whole = Span(0, begin, piece.path if told else "", piece.first_row if told else None)
             if self._scan.may_meet(piece):
                 read = 0
                 for row, batch in self._scan.read_piece(piece):
