@@ -114,7 +114,7 @@ def _run(
                 part.reader,
                 {ROWS: writers[name]},
                 processes=writers[name].num_proc or 1,
-                runner="direct",
+                runner="local",
                 work=work,
             )
         made = {}

@@ -84,7 +84,7 @@ def _run_scans(data: Any, plan: Plan, processes: int, cache: str | None) -> Late
     scans = replace(plan, passes=plan.earlier)
     with tempfile.TemporaryDirectory(prefix="hyped-beam-") as scratch:
         job = prepare_bounded(
-            scans, source, {}, processes=processes, runner="direct", work=Path(scratch), cache=cache
+            scans, source, {}, processes=processes, runner="local", work=Path(scratch), cache=cache
         )
         result = job.run()
     tell(result.cache)

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from hyped_beam.errors import DefinitionError, FlowError, InputError
 from hyped_beam.execute.known import Late
+from hyped_beam.execute.partitions import PartitionProgram
 from hyped_beam.execute.timing import Timings, add_timings
 from hyped_beam.io import commit
 from hyped_beam.io.commit import Claim, Destination
@@ -25,11 +26,15 @@ from hyped_beam.io.writers.base import Writer
 from hyped_beam.ir.graph import Constant, GroupConstant, Keys
 from hyped_beam.ir.text import graph_text
 from hyped_beam.launch.caching import Caching, prepare_caching
+from hyped_beam.launch.local import run_scans
 from hyped_beam.launch.profiles import Profile, load_profile
 from hyped_beam.launch.progress import DoneInMarks, DoneInOutput, ReportProgress, watching
 from hyped_beam.launch.result import CacheUse, NodeTime
 from hyped_beam.launch.running import check_options, import_beam, run_pipeline
 from hyped_beam.launch.times import node_times
+from hyped_beam.lowering.partition_job import PartitionJob
+from hyped_beam.lowering.range_job import RangeJob
+from hyped_beam.lowering.scan_end import Finish
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.plan.planner import AGGREGATES, Pass, Plan
 from hyped_beam.plan.program import Program
@@ -37,10 +42,6 @@ from hyped_beam.types import features
 
 if TYPE_CHECKING:
     import apache_beam as beam
-
-    from hyped_beam.lowering.bounded import Finish
-    from hyped_beam.lowering.partitions import PartitionJob
-    from hyped_beam.lowering.range_job import RangeJob
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,10 @@ class BoundedJob:
             self._marks.mkdir(exist_ok=True)
         scans = self.scans()  # live as long as the run: what cannot travel is found in them
         with self._taken_back_on_failure(), self._watched(progress):
-            run_pipeline(lambda pipeline: self.fill(pipeline, scans, pool), self.profile, self.options)
+            if self.profile.runner is None:
+                run_scans(self.reader, scans, self.processes, pool)
+            else:
+                run_pipeline(lambda pipeline: self.fill(pipeline, scans, pool), self.profile, self.options)
         outputs = (made for kind in self.kinds for made in kind)
         manifests = {made.name: commit.read_manifest(made) for made in outputs}
         reports = [json.loads(Path(finish.report_path).read_text(encoding="utf-8")) for _, finish in scans]
@@ -151,8 +155,6 @@ class BoundedJob:
         ]
 
     def _range_job(self, number: int, scan: Program) -> RangeJob:
-        from hyped_beam.lowering.range_job import RangeJob
-
         is_last = scan is self.plan.scan
         return RangeJob(
             self.reader.scan(scan.columns, scan.condition),
@@ -168,8 +170,6 @@ class BoundedJob:
         )
 
     def _finish(self, number: int, one: Pass) -> Finish:
-        from hyped_beam.lowering.bounded import Finish
-
         is_last = one.scan is self.plan.scan
         return Finish(
             one.scan.gathered,
@@ -183,9 +183,6 @@ class BoundedJob:
         )
 
     def _partitions(self, number: int) -> PartitionJob | None:
-        from hyped_beam.execute.partitions import PartitionProgram
-        from hyped_beam.lowering.partitions import PartitionJob
-
         program = PartitionProgram.after(self.plan, number)
         is_last = number == len(self.plan.passes) - 1
         if program is None:
@@ -304,9 +301,10 @@ def bounded_job(
     options: Mapping[str, Any] | None = None,
 ) -> BoundedJob:
     """A job whose outputs are not ready, to be looked at; see `prepare_bounded`."""
-    import_beam()
     profile = load_profile(runner)
-    check_options(options or {})
+    if profile.runner is not None:
+        import_beam()
+    check_options(options or {}, profile)
     rows, groups, partitions = (
         tuple(
             Destination(name=output.name, writer=writers[output.name], schema=output.schema)

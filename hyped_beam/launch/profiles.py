@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hyped_beam.errors import CallSite, unknown_name
+from hyped_beam.errors import CallSite, DefinitionError, unknown_name
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -40,19 +40,29 @@ class Profile:
     Attributes:
         name: Its name.
         description: One line.
-        runner: The dotted path of the Beam runner's class.
+        runner: The dotted path of the Beam runner's class; None where jobs run without Beam.
         options: Beam's options and their defaults.
         limits: What the runner cannot do.
     """
 
     name: str
     description: str
-    runner: str
+    runner: str | None
     options: Mapping[str, Any]
     limits: tuple[Limit, ...]
 
     def make_runner(self) -> Any:
-        """A new Beam runner."""
+        """A new Beam runner.
+
+        Raises:
+            DefinitionError: Jobs run without Beam.
+        """
+        if self.runner is None:
+            raise DefinitionError(
+                f"the runner {self.name!r} runs without Beam: there is no pipeline",
+                site=CallSite.nearest(),
+                hint="name one of Beam's: direct",
+            )
         module, _, name = self.runner.rpartition(".")
         return getattr(importlib.import_module(module), name)()
 
@@ -80,7 +90,7 @@ def load_profile(name: str) -> Profile:
     return Profile(
         name=described["name"],
         description=described["description"],
-        runner=described["runner"],
+        runner=described.get("runner"),
         options=described.get("options", {}),
         limits=tuple(Limit(**limit) for limit in described.get("limits", ())),
     )

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hyped_beam.errors import JobError, unknown_name
+from hyped_beam.errors import CallSite, DefinitionError, JobError, unknown_name
 from hyped_beam.launch.profiles import Profile
 from hyped_beam.lowering.failure import find_failure
 
@@ -65,16 +65,23 @@ def as_proto(
         return pipeline.to_runner_api()
 
 
-def check_options(options: Mapping[str, Any]) -> None:
+def check_options(options: Mapping[str, Any], profile: Profile) -> None:
     """Refuse options that Beam does not know; it would pass over them without a word.
 
     Raises:
         UnknownNameError: There is no such option.
+        DefinitionError: The runner is none of Beam's.
     """
-    from apache_beam.options.pipeline_options import PipelineOptions
-
     if not options:
         return
+    if profile.runner is None:
+        raise DefinitionError(
+            f"the runner {profile.name!r} takes no options, got {', '.join(sorted(options))}",
+            site=CallSite.nearest(),
+            hint="they are Beam's: name one of its runners, as direct",
+        )
+    from apache_beam.options.pipeline_options import PipelineOptions
+
     known = PipelineOptions([]).get_all_options()
     for name in options:
         if name not in known:

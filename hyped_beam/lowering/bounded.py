@@ -6,60 +6,31 @@ import json
 import os
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import cloudpickle
-import pyarrow as pa
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
-from hyped_beam.execute.finish import finish as finish_scan
 from hyped_beam.execute.known import Late
 from hyped_beam.execute.partitions import StateSplitter
 from hyped_beam.execute.pool import ProcessPool, named_pool, shared_pool
 from hyped_beam.execute.pooled import PooledStage
-from hyped_beam.io import commit
-from hyped_beam.io.commit import Destination
-from hyped_beam.io.readers.base import BATCH_ROWS, Range, Reader
-from hyped_beam.lowering.cutting import RANGES, CutRanges
+from hyped_beam.io.readers.base import Range, Reader
+from hyped_beam.lowering.cutting import CutRanges
 from hyped_beam.lowering.failure import raising_text
-from hyped_beam.lowering.partitions import STATES, PartitionJob, ToPartition, finish_partitions
+from hyped_beam.lowering.partition_job import RANGES, STATES, ToPartition
+from hyped_beam.lowering.partitions import finish_partitions
 from hyped_beam.lowering.range_in_flight import RangeResult
 from hyped_beam.lowering.range_job import OpenRangeJob, RangeJob, RangeTask
+from hyped_beam.lowering.scan_end import Finish, Gathered
 from hyped_beam.lowering.states import AccumulatorCoder, CombineRanges, RangeReport
 from hyped_beam.plan.joins import PARTITIONS
-from hyped_beam.plan.program import Combine, Program
-
-
-@dataclass(frozen=True)
-class Finish:
-    """What is done once, when all ranges of a scan are done.
-
-    Attributes:
-        combines: What the ranges report the states of, those apart that go to partitions.
-        program: What is computed from them; None where there is nothing to compute.
-        partitions: What is done behind it for each partition of groups; None where there are none.
-        destinations: Where the program's rows go that are groups, by the name of the output.
-        values_path: The file that the aggregates asked for are written to, as an Arrow stream of one row.
-        report_path: The file that says, as JSON, how many rows were read and how long each part took.
-        late_path: The file that all that the scans have made known is written to, for the last one.
-        states_path: The file that the states are written to, for the last one.
-    """
-
-    combines: tuple[Combine, ...]
-    program: Program | None
-    destinations: tuple[Destination, ...]
-    values_path: str
-    report_path: str
-    partitions: PartitionJob | None = None
-    late_path: str | None = None
-    states_path: str | None = None
 
 
 class DoRanges(beam.DoFn):
@@ -164,37 +135,9 @@ class FinishScan(beam.DoFn):
     def process(self, element: tuple[None, bytes], late: bytes = b"") -> Iterator[bytes]:
         destinations, finish = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
         with raising_text():
-            told, trees, timings = AccumulatorCoder(self.combine).decode(element[1])
-            records = [commit.RangeRecord.from_json(told[number]) for number in sorted(told)]
-            known = Late.from_bytes(late)
-            if finish.program is not None:
-                finished = finish_scan(finish.combines, finish.program, trees.total(), known)
-                known = known.with_more(finished.late)
-                _write_outputs(finish, finished.outputs)
-            report = {"rows_in": sum(record.rows_in for record in records), "timings": timings}
-            Path(finish.report_path).write_text(json.dumps(report), encoding="utf-8")
-            commit.finish(destinations, records)
-            if finish.late_path is not None and finish.states_path is not None:
-                Path(finish.late_path).write_bytes(known.to_bytes())
-                Path(finish.states_path).write_bytes(trees.to_bytes())
+            gathered = Gathered(*AccumulatorCoder(self.combine).decode(element[1]))
+            known = finish.run(destinations, gathered, Late.from_bytes(late))
         yield known.to_bytes()
-
-
-def _write_outputs(finish: Finish, outputs: dict[str, pa.RecordBatch]) -> None:
-    """Write the aggregates that were asked for, and commit the rows that are groups."""
-    groups = commit.RangeCommit(finish.destinations, 0)
-    try:
-        for destination in finish.destinations:
-            rows = outputs.pop(destination.name)
-            for start in range(0, rows.num_rows, BATCH_ROWS):
-                groups.write(destination.name, rows.slice(start, BATCH_ROWS))
-        if finish.destinations:
-            commit.finish(finish.destinations, [groups.commit()])
-    finally:
-        groups.abort()
-    for row in outputs.values():
-        with pa.OSFile(finish.values_path, "wb") as file, pa.ipc.new_stream(file, row.schema) as writer:
-            writer.write_batch(row)
 
 
 def _at_end(value: Any) -> WindowedValue:

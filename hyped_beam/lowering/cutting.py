@@ -10,9 +10,7 @@ import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
 from hyped_beam.io.readers.base import Range, Reader
-
-RANGES = "ranges"
-"""The output that says for each partition of groups how many ranges there are."""
+from hyped_beam.lowering.partition_job import RANGES
 
 _NO_SCAN = -1
 """Stands with the description of a range in the place of the scan that has sent something to it."""

@@ -4,41 +4,20 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import apache_beam as beam
 import cloudpickle
 from apache_beam.pvalue import TaggedOutput
 
 from hyped_beam.execute.known import Late
-from hyped_beam.execute.partitions import PartitionProgram, PartitionStates, add_onward, split_table
-from hyped_beam.io import commit
-from hyped_beam.io.commit import Destination
-from hyped_beam.io.readers.base import BATCH_ROWS, Range
-from hyped_beam.lowering.cutting import RANGES, CutRanges
+from hyped_beam.io.readers.base import Range
+from hyped_beam.lowering.cutting import CutRanges
 from hyped_beam.lowering.failure import raising_text
+from hyped_beam.lowering.partition_job import ONWARD, PartitionJob, ToPartition, finish_groups, rows_of_table
 from hyped_beam.nodes.tables import TableByKey
 
-ToPartition: TypeAlias = tuple[str, int, bytes]
-"""What comes to a partition: how many ranges there are, the states of one, what it has made known itself, or
-rows of the table of a lookup, whose number stands behind `TABLE`."""
-
-STATES, ONWARD, TABLE = "states", "onward", "table"
 TO_RANGES = "to_ranges"
-
-
-@dataclass(frozen=True)
-class PartitionJob:
-    """What is done for each partition of groups after a scan.
-
-    Attributes:
-        program: What is computed.
-        destinations: Where the program's rows go, by the name of the output.
-    """
-
-    program: PartitionProgram
-    destinations: tuple[Destination, ...]
 
 
 class FinishPartition(beam.DoFn):
@@ -62,41 +41,12 @@ class FinishPartition(beam.DoFn):
         job = self._job
         partition, told = element
         with raising_text():
-            made = job.program.run(_gathered(told), Late.from_bytes(late))
-            record = _commit(job.destinations, partition, made.outputs)
-        yield 0, record.to_json()
+            record, made = job.run(partition, told, Late.from_bytes(late))
+        yield 0, record
         for number, values in made.to_ranges.items():
             yield TaggedOutput(TO_RANGES, (number, (self.level, partition, values)))
         if made.onward:
             yield TaggedOutput(ONWARD, (partition, (ONWARD, self.level, made.onward)))
-
-
-def _gathered(told: Iterable[ToPartition]) -> PartitionStates:
-    given = PartitionStates()
-    onward: dict[int, bytes] = {}
-    for kind, number, data in told:
-        if kind == RANGES:
-            given.ranges = number
-        elif kind == STATES:
-            given.states[number] = data
-        elif kind == ONWARD:
-            onward[number] = data
-        else:
-            given.tables.setdefault(int(kind.removeprefix(TABLE)), {})[number] = data
-    for level in sorted(onward):
-        add_onward(given, onward[level])
-    return given
-
-
-def _commit(destinations: tuple[Destination, ...], partition: int, outputs: dict[str, Any]) -> Any:
-    groups = commit.RangeCommit(destinations, partition)
-    try:
-        for name, rows in outputs.items():
-            for start in range(0, rows.num_rows, BATCH_ROWS):
-                groups.write(name, rows.slice(start, BATCH_ROWS))
-        return groups.commit()
-    finally:
-        groups.abort()
 
 
 class SplitTable(beam.DoFn):
@@ -117,9 +67,7 @@ class SplitTable(beam.DoFn):
         scan, key = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
         for _, _, cut in element[1]:
             with raising_text():
-                split = split_table(scan.read(Range.from_json(cut.decode())), key)
-            for partition, rows in split.items():
-                yield partition, (f"{TABLE}{self.node}", element[0], rows)
+                yield from rows_of_table(self.node, scan, key, Range.from_json(cut.decode()))
 
 
 class FinishGroups(beam.DoFn):
@@ -135,7 +83,7 @@ class FinishGroups(beam.DoFn):
     def process(self, element: tuple[int, Iterable[str]]) -> None:
         destinations = pickle.loads(self.destinations)  # noqa: S301 - made by this job's driver
         with raising_text():
-            commit.finish(destinations, map(commit.RangeRecord.from_json, element[1]))
+            finish_groups(destinations, element[1])
 
 
 def finish_partitions(

@@ -1,0 +1,121 @@
+"""What is done once all ranges of a scan are done, wherever they were."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from hyped_beam.execute.finish import finish
+from hyped_beam.execute.known import Late
+from hyped_beam.execute.states import StateTrees
+from hyped_beam.execute.timing import Timings
+from hyped_beam.io import commit
+from hyped_beam.io.commit import Destination
+from hyped_beam.io.readers.base import BATCH_ROWS
+from hyped_beam.plan.program import Combine, Program
+
+if TYPE_CHECKING:
+    from hyped_beam.lowering.partition_job import PartitionJob
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What the ranges of a scan have reported.
+
+    Attributes:
+        records: What was committed, as JSON, by the number of the range.
+        trees: The states of their aggregates.
+        timings: How long their parts took.
+    """
+
+    records: Mapping[int, str]
+    trees: StateTrees
+    timings: Timings
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What is done once, when all ranges of a scan are done.
+
+    Attributes:
+        combines: What the ranges report the states of, those apart that go to partitions.
+        program: What is computed from them; None where there is nothing to compute.
+        partitions: What is done behind it for each partition of groups; None where there are none.
+        destinations: Where the program's rows go that are groups, by the name of the output.
+        values_path: The file that the aggregates asked for are written to, as an Arrow stream of one row.
+        report_path: The file that says, as JSON, how many rows were read and how long each part took.
+        late_path: The file that all that the scans have made known is written to, for the last one.
+        states_path: The file that the states are written to, for the last one.
+    """
+
+    combines: tuple[Combine, ...]
+    program: Program | None
+    destinations: tuple[Destination, ...]
+    values_path: str
+    report_path: str
+    partitions: PartitionJob | None = None
+    late_path: str | None = None
+    states_path: str | None = None
+
+    def run(self, destinations: Sequence[Destination], gathered: Gathered, known: Late) -> Late:
+        """Finish a scan.
+
+        Args:
+            destinations: Where the rows of the scan have gone.
+            gathered: What its ranges have reported.
+            known: What earlier scans have made known.
+
+        Returns:
+            What is known after this one.
+
+        Raises:
+            NodeError: An aggregator, or a node behind it, raised.
+        """
+        records = [
+            commit.RangeRecord.from_json(gathered.records[number]) for number in sorted(gathered.records)
+        ]
+        if self.program is not None:
+            finished = finish(self.combines, self.program, gathered.trees.total(), known)
+            known = known.with_more(finished.late)
+            self._write(finished.outputs)
+        report = {"rows_in": sum(record.rows_in for record in records), "timings": gathered.timings}
+        Path(self.report_path).write_text(json.dumps(report), encoding="utf-8")
+        commit.finish(destinations, records)
+        if self.late_path is not None and self.states_path is not None:
+            Path(self.late_path).write_bytes(known.to_bytes())
+            Path(self.states_path).write_bytes(gathered.trees.to_bytes())
+        return known
+
+    def _write(self, outputs: dict[str, pa.RecordBatch]) -> None:
+        """Write the aggregates that were asked for, and commit the rows that are groups."""
+        if self.destinations:
+            rows = {made.name: outputs.pop(made.name) for made in self.destinations}
+            commit.finish(self.destinations, [commit_groups(self.destinations, 0, rows)])
+        for row in outputs.values():
+            with pa.OSFile(self.values_path, "wb") as file, pa.ipc.new_stream(file, row.schema) as writer:
+                writer.write_batch(row)
+
+
+def commit_groups(
+    destinations: Sequence[Destination], number: int, outputs: Mapping[str, pa.RecordBatch]
+) -> commit.RangeRecord:
+    """Write rows that are groups, as those of a range.
+
+    Args:
+        destinations: Where they go.
+        number: The number of the partition that they are, as that of a range.
+        outputs: The rows by the name of the output.
+    """
+    groups = commit.RangeCommit(destinations, number)
+    try:
+        for name, rows in outputs.items():
+            for start in range(0, rows.num_rows, BATCH_ROWS):
+                groups.write(name, rows.slice(start, BATCH_ROWS))
+        return groups.commit()
+    finally:
+        groups.abort()
