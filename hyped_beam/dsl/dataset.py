@@ -1,4 +1,4 @@
-"""A flow applied to a `Dataset`: a Beam job on this machine, whose Arrow files become the new dataset."""
+"""A flow applied to a `Dataset`: a job on this machine, whose Arrow files become the new dataset."""
 
 from __future__ import annotations
 

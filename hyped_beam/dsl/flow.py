@@ -243,7 +243,7 @@ class DataFlow(RecordedFlow):
     ) -> tuple[Any, Any]:
         """Run the flow over a dataset.
 
-        A `Dataset` is computed now, as a Beam job on this machine, and written to Arrow files; an
+        A `Dataset` is computed now, on this machine and without Beam, and written to Arrow files; an
         `IterableDataset` lazily, as it is read. Rows keep their order.
 
         Args:

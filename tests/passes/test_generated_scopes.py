@@ -17,12 +17,14 @@ from hyped_beam.aggregators import CollectList, Count, First, Max, Sum
 from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of
 from hyped_beam.errors import DefinitionError
 from hyped_beam.execute.local import run_here
+from hyped_beam.io.writers.json import JsonDatasetWriter
 from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, meeting_scope, paths, reaches
 from hyped_beam.ir.text import graph_text
 from hyped_beam.nodes.refs import Ref, builder_of, scope_of
 from hyped_beam.passes import optimise
 from hyped_beam.passes.prune import prune
 from hyped_beam.plan.planner import Plan, make_plan
+from hyped_beam.testing import assert_same_on
 
 SCHEMA = pa.schema({"k": pa.string(), "n": pa.int64(), "m": pa.int64(), "w": pa.list_(pa.int64())})
 integers = st.none() | st.integers(-3, 6)
@@ -244,6 +246,8 @@ def test_generated_scopes_compute_the_same_as_a_job(made):
     for num_proc in (1, 2):
         found, _ = flow.apply(data, collect=collect, num_proc=num_proc)
         assert in_order(found.to_list()) == in_order(wanted)
+    job = flow.job(source=data).write(collect=collect, to=JsonDatasetWriter("out/"))
+    assert_same_on(job, runners=["local", "direct"], num_proc=[1, 2])
 
 
 @settings(max_examples=25)

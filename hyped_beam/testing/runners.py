@@ -1,0 +1,93 @@
+"""Running one job in several places, and holding that it makes the same bytes in all of them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hyped_beam.dsl.job import Job
+from hyped_beam.io.folders import BOOKKEEPING
+from hyped_beam.launch.result import JobResult
+
+
+def assert_same_on(
+    job: Job, runners: Sequence[str] = ("local", "direct"), num_proc: Sequence[int] = (1, 2)
+) -> JobResult:
+    """Run a job on several runners, and check that its files and aggregates are the same to the last bit.
+
+    Nothing is written to where the job's writers point: each run has folders of its own, which are removed.
+
+    Args:
+        job: The job.
+        runners: Names of runner profiles.
+        num_proc: With how many processes it runs on each.
+
+    Returns:
+        What the first run made; its files are gone.
+
+    Raises:
+        AssertionError: Two runs made something else; it says which, and the first file or value that differs.
+
+    Example:
+        >>> import datasets
+        >>> from hyped_beam import DataFlow
+        >>> from hyped_beam.aggregators import Mean
+        >>> from hyped_beam.io.writers.json import JsonDatasetWriter
+        >>> from hyped_beam.testing import assert_same_on
+        >>> rows = datasets.Dataset.from_dict({"n": [1, 2, 6]})
+        >>> flow = DataFlow(features=rows.features)
+        >>> above = flow.src_features.n - Mean().call(flow.src_features.n)
+        >>> job = flow.job(source=rows).write(collect={"above": above}, to=JsonDatasetWriter("out/"))
+        >>> assert_same_on(job, num_proc=[1]).rows
+        {'rows': 3}
+    """
+    first: tuple[str, JobResult, Mapping[str, bytes]] | None = None
+    for runner in runners:
+        for processes in num_proc:
+            where = f"{runner!r} with num_proc={processes}"
+            with tempfile.TemporaryDirectory(prefix="hyped-beam-") as folder:
+                made = _moved(job, folder).run(runner=runner, num_proc=processes)
+                files = _files(Path(folder))
+            if first is None:
+                first = (where, made, files)
+                continue
+            _compare(first[2], files, first[0], where)
+            if repr(made.aggregates) != repr(first[1].aggregates):  # for NaN is no equal of itself
+                raise AssertionError(
+                    f"the aggregates on {first[0]} are {first[1].aggregates}, on {where} {made.aggregates}"
+                )
+    if first is None:
+        raise AssertionError("there is no runner to run the job on")
+    return first[1]
+
+
+def _moved(job: Job, folder: str) -> Job:
+    """The job with outputs in another folder."""
+    outputs = {
+        name: replace(output, writer=output.writer.model_copy(update={"path": f"{folder}/{name}"}))
+        for name, output in job.outputs.items()
+    }
+    told = None if job.aggregates_path is None else f"{folder}/aggregates.json"
+    return replace(job, outputs=outputs, aggregates_path=told)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """The files of the outputs by their path, without what says when and by whom they were written."""
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in found
+        if BOOKKEEPING not in path.relative_to(folder).parts
+    }
+
+
+def _compare(first: Mapping[str, bytes], other: Mapping[str, bytes], one: str, where: str) -> None:
+    for name in sorted({*first, *other}):
+        if name not in other:
+            raise AssertionError(f"{name} is made on {one}, not on {where}")
+        if name not in first:
+            raise AssertionError(f"{name} is made on {where}, not on {one}")
+        if first[name] != other[name]:
+            raise AssertionError(f"{name} is not the same on {one} and on {where}")
