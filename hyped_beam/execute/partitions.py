@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from hyped_beam.execute.batch import take_value
 from hyped_beam.execute.combining import KEYS
-from hyped_beam.execute.finish import Finished, finish
+from hyped_beam.execute.finish import finish
 from hyped_beam.execute.known import Late
-from hyped_beam.execute.states import StateMerger, StateTree
+from hyped_beam.execute.placed_states import PlacedStates
 from hyped_beam.execute.streams import from_bytes, to_bytes
 from hyped_beam.ir.graph import Graph
 from hyped_beam.nodes.tables import TableByKey
@@ -26,7 +26,7 @@ from hyped_beam.plan.planner import Plan
 from hyped_beam.plan.program import Combine, Program
 from hyped_beam.types import arrays
 from hyped_beam.types.hashes import hashes_of
-from hyped_beam.types.keys import Codes, KeyIndex
+from hyped_beam.types.keys import Codes
 
 # ---------------------------------------------------------------------------------- from ranges to partitions
 
@@ -91,7 +91,7 @@ def _by_partition(states: pa.RecordBatch) -> list[pa.RecordBatch]:
 
 def _split(rows: pa.RecordBatch, keys: pa.Array) -> list[pa.RecordBatch]:
     partitions = partition_of(keys)
-    in_order = rows.take(pa.array(np.argsort(partitions, kind="stable")))
+    in_order = rows.take(pa.array(np.argsort(partitions.astype(np.uint16), kind="stable")))  # by radix
     counts = np.bincount(partitions, minlength=PARTITIONS)
     starts = np.cumsum(counts) - counts
     return [
@@ -187,24 +187,19 @@ class PartitionProgram:
         Raises:
             NodeError: An aggregator, or a node behind it, raised.
         """
-        states = {number: from_bytes(held) for number, held in given.states.items()}
-        finished = self._finished(states, given, late.with_more(given.known))
-        members = {**given.members, **self._members(states, finished)}
+        states = {number: from_bytes(held) for number, held in sorted(given.states.items())}
+        placed = [
+            PlacedStates.of(combine, {number: held[at] for number, held in states.items()})
+            for at, combine in enumerate(self.combines)
+        ]
+        totals = [one.total(given.ranges) for one in placed]
+        finished = finish(self.combines, self._with_tables(given.tables), totals, late.with_more(given.known))
+        members = {**given.members, **self._members(placed)}
         to_ranges = dict(self._to_ranges(finished.late, members))
         onward = Late({number: finished.late.values[number] for number in self.for_partitions})
         return PartitionResult(
             finished.outputs, to_ranges, _onward_to_bytes(onward, members) if self.for_partitions else b""
         )
-
-    def _finished(
-        self, states: Mapping[int, Sequence[pa.RecordBatch]], given: PartitionStates, late: Late
-    ) -> Finished:
-        totals = []
-        for at, combine in enumerate(self.combines):
-            merger = StateMerger(combine)
-            parts = {number: held[at] for number, held in states.items()}
-            totals.append(StateTree.of_parts(merger, parts, given.ranges).total())
-        return finish(self.combines, self._with_tables(given.tables), totals, late)
 
     def _with_tables(self, tables: Mapping[int, Mapping[int, bytes]]) -> Program:
         """The program whose lookups know the rows of their tables that belong to the partition."""
@@ -220,26 +215,16 @@ class PartitionProgram:
             steps.append(replace(step, operation=operation))
         return replace(self.program, steps=tuple(steps))
 
-    def _members(
-        self, states: Mapping[int, Sequence[pa.RecordBatch]], finished: Finished
-    ) -> dict[int, dict[int, pa.Array]]:
+    def _members(self, placed: Sequence[PlacedStates]) -> dict[int, dict[int, pa.Array]]:
         """Which of the groups the rows of each range are in, in the order of the groups."""
-        found: dict[int, dict[int, pa.Array]] = {}
         if not self.for_ranges and not self.for_partitions:
-            return found
-        for at, combine in enumerate(self.combines):
-            assert combine.grouping is not None  # noqa: S101 - what is shuffled has keys
-            scope = combine.grouping.scope
-            if scope in found:
-                continue
-            keys = finished.keys[scope]
-            index = KeyIndex(arrays.columns_of(keys, len(keys)), len(keys))
-            found[scope] = {
-                number: pa.array(np.sort(index.find(_columns(held[at]), held[at].num_rows)))
-                for number, held in states.items()
-                if held[at].num_rows
+            return {}
+        return {
+            one.scope: {
+                number: pa.array(np.sort(places)) for number, places in one.places.items() if len(places)
             }
-        return found
+            for one in placed
+        }
 
     def _to_ranges(
         self, late: Late, members: Mapping[int, Mapping[int, pa.Array]]
@@ -271,11 +256,6 @@ def _tables(program: Program, graph: Graph) -> dict[int, TableByKey]:
         if edge.node == maker and len(edge.path) == len(keys) == 1:
             found[step.node] = table
     return found
-
-
-def _columns(states: pa.RecordBatch) -> Mapping[str, pa.Array]:
-    keys = states.column(KEYS)
-    return arrays.columns_of(keys, len(keys))
 
 
 def _onward_to_bytes(late: Late, members: Mapping[int, Mapping[int, pa.Array]]) -> bytes:

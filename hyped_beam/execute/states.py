@@ -173,6 +173,13 @@ class StateTree:
             start += rows
 
 
+def with_keys(states: pa.RecordBatch, keys: pa.StructArray) -> pa.RecordBatch:
+    """States of groups that go by other keys."""
+    names = states.schema.names
+    columns = [keys if name == KEYS else column for name, column in zip(names, states.columns, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, names)
+
+
 def no_states(schema: pa.Schema) -> pa.RecordBatch:
     """States of no groups."""
     return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)

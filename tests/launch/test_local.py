@@ -65,9 +65,7 @@ def test_another_result_is_told(numbers, tmp_path):
     flow = DataFlow(features=numbers)
     collect = {"n": told_apart.call(flow.src_features.n)}
     job = flow.job(source=numbers).write(collect=collect, to=JsonDatasetWriter(tmp_path / "out"))
-    with pytest.raises(
-        AssertionError, match=r"rows/.*jsonl is not the same on 'local' with .*=1 and on"
-    ):
+    with pytest.raises(AssertionError, match=r"rows/.*jsonl is not the same on 'local' with .*=1 and on"):
         assert_same_on(job, runners=["local"])
 
 
