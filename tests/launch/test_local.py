@@ -81,7 +81,7 @@ def test_what_fails_says_the_row(numbers, tmp_path):
     for num_proc in (1, 2):
         writer = JsonDatasetWriter(tmp_path / f"out{num_proc}")
         job = flow.job(source=numbers).write(collect=collect, to=writer)
-        with pytest.raises(NodeError, match="no 450") as caught:
+        with pytest.raises(NodeError, match="no 450"):
             job.run(runner="local", num_proc=num_proc)
 
 

@@ -19,7 +19,7 @@ from hyped_beam.io.readers.dataset import DatasetReader
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.writers.json import JsonDatasetWriter
 from hyped_beam.io.writers.parquet import ParquetDatasetWriter
-from hyped_beam.lowering import bounded
+from hyped_beam.lowering.partition_job import PartitionJob
 from hyped_beam.plan import joins
 from hyped_beam.plan.joins import PARTITIONS
 
@@ -113,9 +113,9 @@ def test_a_large_source_has_its_groups_shuffled(folder: Path, monkeypatch: pytes
     collect = values_at_rows(flow.src_features, "auto")
     rows, _ = flow.apply(data, collect=collect)
     seen = []
-    shuffle = bounded.finish_partitions
+    shuffle = PartitionJob.run
     monkeypatch.setattr(joins, "BROADCAST_BYTES", 1_000)
-    monkeypatch.setattr(bounded, "finish_partitions", lambda *given: seen.append(given) or shuffle(*given))
+    monkeypatch.setattr(PartitionJob, "run", lambda *given: seen.append(given) or shuffle(*given))
     shuffled, _ = flow.apply(data, collect=collect)
     assert seen
     assert shuffled.to_list() == rows.to_list()
