@@ -212,7 +212,8 @@ def test_each_split_has_a_folder(lazy: bool, tmp_path: Path):
     plain = ParquetDatasetWriter(tmp_path / "plain").consume(data)
     assert plain.rows == {"train": len(ALL), "test": 5}
     assert plain.aggregates is None
-    pair = FLOW.apply(data, collect={"n": SRC.n}, aggregators=AGGREGATORS, cache_dir=tmp_path / "cache")
+    kept = {} if lazy else {"cache_dir": tmp_path / "cache"}
+    pair = FLOW.apply(data, collect={"n": SRC.n}, aggregators=AGGREGATORS, **kept)
     result = ParquetDatasetWriter(tmp_path / "out").consume(pair)
     assert result.rows == {"train": len(ALL), "test": 5}
     assert result.rows_in == len(ALL) + 5
