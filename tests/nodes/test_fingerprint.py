@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 from hyped_beam import processor
 from hyped_beam.aggregators import Mean, Quantiles
 from hyped_beam.nodes.fingerprint import NoFingerprintError, digest_of, fingerprint_of
+from hyped_beam.processors.tokenizers.transformers import TransformersTokenizer
 
 PRELUDE = """
 import functools, re
@@ -286,3 +289,16 @@ def test_an_option_that_cannot_be_told_is_named():
 
     with pytest.raises(NoFingerprintError, match=r"^locked uses a _thread.lock"):
         fingerprint_of(locked)
+
+
+def test_a_tokenizer_by_what_its_files_hold(tmp_path):
+    held = Path(__file__).parents[2] / "examples" / "data" / "tokenizer"
+    shutil.copytree(held, tmp_path / "one")
+    shutil.copytree(held, tmp_path / "two")
+    node = TransformersTokenizer(tokenizer=str(tmp_path / "one"))
+    before = node.fingerprint()
+    assert TransformersTokenizer(tokenizer=str(tmp_path / "two")).fingerprint() == before
+    file = tmp_path / "one" / "tokenizer.json"
+    file.write_text(file.read_text() + "\n")
+    assert node.fingerprint() != before
+    assert TransformersTokenizer(tokenizer=str(file)).fingerprint() == node.fingerprint()
