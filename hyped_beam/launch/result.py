@@ -178,5 +178,6 @@ class JobResult(NearNames):
     def __repr__(self) -> str:
         if self.state != "done":
             return f"JobResult({self.state})"
-        made = ", ".join(f"{name}: {rows:,} rows" for name, rows in self.rows.items())
-        return f"JobResult(done in {self.seconds:.1f} s{', ' if made else ''}{made})"
+        made = [f"{name}: {rows:,} rows" for name, rows in self.rows.items()]
+        made += [f"aggregates: {self.cache}"] if self.cache is not None and self.cache.parts else []
+        return f"JobResult({', '.join([f'done in {self.seconds:.1f} s', *made])})"

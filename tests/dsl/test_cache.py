@@ -130,6 +130,7 @@ def test_adding_one_file_to_many_reads_one(source, files, num_proc):
     source.write(500)
     more = source.run(num_proc=num_proc)
     assert (str(more.cache), source.seen()) == (f"{files} of {files + 1} parts from the cache", 100)
+    assert f"aggregates: {files} of {files + 1} parts from the cache" in repr(more)
     assert same(more, source.run(cache=None))
     assert source.seen() == 100 * files + 100
 
