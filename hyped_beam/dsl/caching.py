@@ -71,7 +71,9 @@ def tell(use: CacheUse | None) -> None:
     """Say what came of a cache that has no result to be looked up in: a warning where nothing is kept."""
     if use is None:
         return
-    if use.refused is not None:
-        warnings.warn(f"aggregates are not cached: {use.refused}", stacklevel=2)
+    site = CallSite.nearest()
+    if use.refused is not None and site is not None:
+        told = UserWarning(f"aggregates are not cached: {use.refused}")
+        warnings.warn_explicit(told, UserWarning, site.file, site.line)
     if use.parts:
         _LOG.info("aggregates: %s", use)

@@ -67,7 +67,9 @@ class _Numbered:
             if not step.operation.repeatable:
                 raise NoFingerprintError(f"{step.name} is not repeatable")
         if not self._used <= self._told():
-            raise NoFingerprintError("a node that is not repeatable has run in a scan before")
+            raise NoFingerprintError(
+                "a value is used that a scan before has kept of a node which is not repeatable"
+            )
         steps = [self._step(step) for step in self._steps]
         combines = [self._combine(combine) for combine in program.combines]
         scopes = self._described_scopes()

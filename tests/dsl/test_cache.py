@@ -563,8 +563,10 @@ def test_code_that_cannot_be_told_is_not_kept_and_the_reason_is_said(source, tmp
     assert run().aggregates["sum"] == 2 * one.aggregates["sum"]
     flow = DataFlow(features=FEATURES)
     src = flow.src_features
-    with pytest.warns(UserWarning, match="aggregates are not cached: reads uses"):
-        flow.fit(str(source.files), collect={"x": src.x - Mean().call(reads.call(src.x))}, cache=source.cache)
+    off = src.x - Mean().call(reads.call(src.x))
+    with pytest.warns(UserWarning, match="aggregates are not cached: reads uses") as warned:
+        flow.fit(str(source.files), collect={"x": off}, cache=source.cache)
+    assert Path(warned[0].filename).name == Path(__file__).name
 
 
 # ----------------------------------------------------------------------------------------------- the folder
