@@ -308,7 +308,7 @@ def test_the_example(tmp_path):
     assert done.returncode == 0, done.stderr
     written = [
         json.loads(line)
-        for part in sorted((tmp_path / "build" / "tfidf").glob("*.jsonl"))
+        for part in sorted((tmp_path / "out" / "tfidf").glob("*.jsonl"))
         for line in part.read_text(encoding="utf-8").splitlines()
     ]
     assert [row["id"] for row in written] == MAILS["id"]
