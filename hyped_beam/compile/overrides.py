@@ -16,14 +16,14 @@ from hyped_beam.dsl.outputs import ROWS
 from hyped_beam.dsl.sources import source_like
 from hyped_beam.errors import InputError, unknown_name
 from hyped_beam.io.readers.first import FirstRows
-from hyped_beam.plan.planner import AGGREGATES, Plan
+from hyped_beam.plan.planner import AGGREGATES
 
 FLOW_FORMAT = ".parquet"
 """What a flow, which has no writer of its own, is written as where the folder's name does not say."""
 
 
-def job_for(target: Target, request: Request) -> Job | None:
-    """The job that is asked for; None for a flow of which only the plan is.
+def asked_for(target: Target, request: Request) -> Job | DataFlow:
+    """The job that is asked for, or the flow of which nothing but the plan is.
 
     Args:
         target: What the command line names.
@@ -37,7 +37,7 @@ def job_for(target: Target, request: Request) -> Job | None:
             message = f"the flow {request.target!r} has no outputs"
             raise InputError(message, hint="name what flow.build(collect=...) returns, or a job")
         if not request.run and request.source is None and request.form != "proto":
-            return None
+            return target
         return _limited(_job_of_flow(target, request), request)
     job = target if request.source is None else replace(target, source=_source(request.source, target.source))
     if request.source is not None:
@@ -48,14 +48,6 @@ def job_for(target: Target, request: Request) -> Job | None:
     kept = job.aggregates_path if request.limit is None else None
     path = request.outputs.get(AGGREGATES, kept)
     return _limited(replace(job, outputs=outputs, aggregates_path=path), request)
-
-
-def plan_for(target: Target, job: Job | None) -> Plan:
-    """The plan of what was asked for."""
-    if job is not None:
-        return job.plan()
-    assert isinstance(target, DataFlow)  # noqa: S101 - a job is one already
-    return target.plan()
 
 
 # -------------------------------------------------------------------------------------------------- sources

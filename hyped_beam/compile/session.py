@@ -5,7 +5,7 @@ from __future__ import annotations
 from hyped_beam.compile.arguments import Request
 from hyped_beam.compile.beam_options import beam_options
 from hyped_beam.compile.console import Console
-from hyped_beam.compile.overrides import job_for, plan_for
+from hyped_beam.compile.overrides import asked_for
 from hyped_beam.compile.target import load_target
 from hyped_beam.dsl.job import Job
 from hyped_beam.launch.profiles import load_profile
@@ -24,20 +24,19 @@ def answer(request: Request, console: Console) -> None:
     """
     options = beam_options(request.rest)
     load_profile(request.runner)
-    target = load_target(request.target, request.modules)
-    job = job_for(target, request)
-    plan = plan_for(target, job)
+    asked = asked_for(load_target(request.target, request.modules), request)
+    plan = asked.plan()
     form = request.form or (None if request.run or request.plot else "plan")
-    if form == "proto":
-        _print_pipeline(job, request, options, console)
+    if form == "proto" and isinstance(asked, Job):
+        _print_pipeline(asked, request, options, console)
     elif form is not None:
         console.show(form, _as_text(plan, form))
     if request.plot is not None:
         from hyped_beam.dsl.plot import save
 
         save(plan.graph, request.plot, joins=plan.joins)
-    if request.run:
-        _run(job, request, options, console)
+    if request.run and isinstance(asked, Job):
+        _run(asked, request, options, console)
 
 
 def _as_text(plan: Plan, form: str) -> str:
@@ -54,11 +53,10 @@ def _as_text(plan: Plan, form: str) -> str:
     return plan_text(plan)
 
 
-def _print_pipeline(job: Job | None, request: Request, options: dict[str, object], console: Console) -> None:
+def _print_pipeline(job: Job, request: Request, options: dict[str, object], console: Console) -> None:
     from hyped_beam.compile.pipeline import as_bytes, as_text
     from hyped_beam.dsl.running import pipeline_proto
 
-    assert job is not None  # noqa: S101 - `job_for` makes one for this form
     proto = pipeline_proto(job, runner=request.runner, options=options, num_proc=request.num_proc)
     if console.is_for_bytes:
         console.show_bytes(as_bytes(proto))
@@ -66,8 +64,7 @@ def _print_pipeline(job: Job | None, request: Request, options: dict[str, object
         console.show("proto", as_text(proto))
 
 
-def _run(job: Job | None, request: Request, options: dict[str, object], console: Console) -> None:
-    assert job is not None  # noqa: S101 - `job_for` makes one to run
+def _run(job: Job, request: Request, options: dict[str, object], console: Console) -> None:
     console.begin()
     result = job.run(
         runner=request.runner,

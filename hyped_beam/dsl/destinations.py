@@ -69,12 +69,10 @@ def writer_like(folder: str, like: Writer | None, default: str | None = None) ->
         InputError: Nothing tells the format, or the ending is not known.
     """
     told = _told(folder)
-    if told is None and like is None:
-        if default is None:
-            raise InputError(f"{folder!r} does not tell its format", hint=f"known endings are {KNOWN}")
-        told = _FORMATS[default]
     if like is None:
-        assert told is not None  # noqa: S101 - the default's otherwise
+        told = told or _FORMATS.get(default or "")
+        if told is None:
+            raise InputError(f"{folder!r} does not tell its format", hint=f"known endings are {KNOWN}")
         return told.kind(folder, **told.options)
     if told is not None and told.kind is not type(like):
         return told.kind(folder, **told.options, overwrite=like.overwrite)
