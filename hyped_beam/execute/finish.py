@@ -26,12 +26,10 @@ class Finished:
     Attributes:
         outputs: Rows by the name of the output: one for the whole dataset, or one for each group.
         late: What later stages need.
-        keys: The keys of the groups by their scope, in order.
     """
 
     outputs: dict[str, pa.RecordBatch]
     late: Late
-    keys: dict[int, pa.StructArray]
 
 
 def finish(
@@ -48,21 +46,31 @@ def finish(
     Raises:
         NodeError: An aggregator, or a node behind it, raised.
     """
+    with StageRunner(program, late) as runner:
+        return finish_by(runner, combines, states)
+
+
+def finish_by(runner: StageRunner, combines: Sequence[Combine], states: Sequence[pa.RecordBatch]) -> Finished:
+    """Compute what comes of states by a program that runs; see `finish`.
+
+    Args:
+        runner: What runs the program.
+        combines: The combines of the scan.
+        states: The states of each combine, merged.
+    """
     values: dict[int, Value] = {}
-    found_keys: dict[int, pa.StructArray] = {}
+    counts: dict[int, int] = {}
     for combine, merged in zip(combines, states, strict=True):
         keys, found = StateMerger(combine).finish(merged)
         values.update(found)
         if combine.grouping is not None and keys is not None:
             values[combine.grouping.node] = arrays.columns_of(keys, len(keys))
-            found_keys[combine.grouping.scope] = keys
-    counts = {scope: len(keys) for scope, keys in found_keys.items()}
+            counts[combine.grouping.scope] = len(keys)
     batch = Batch(values, 1, base=DATASET, counts=counts)
     for scope, count in counts.items():
         batch.maps[scope, DATASET] = pa.array(np.zeros(count, np.int64))
-    with StageRunner(program, late) as runner:
-        result = runner.run(batch)
-    return Finished(result.outputs, _given(program, batch), found_keys)
+    result = runner.run(batch)
+    return Finished(result.outputs, _given(runner.program, batch))
 
 
 def _given(program: Program, batch: Batch) -> Late:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ from hyped_beam.execute.finish import finish
 from hyped_beam.execute.keeping import restore
 from hyped_beam.execute.known import Late
 from hyped_beam.execute.partitions import (
+    OpenPartitions,
     PartitionProgram,
     PartitionResult,
     PartitionStates,
@@ -73,13 +75,7 @@ class _Running:
             self.outputs.update({name: [made] for name, made in finished.outputs.items()})
         program = PartitionProgram.after(self._plan, number)
         if program is not None:
-            for node, table in program.tables.items():
-                scan = table.reader.scan(list(table.reader.features))
-                for at, part in enumerate(table.reader.ranges()):
-                    for partition, rows in split_table(scan.read(part), table.key).items():
-                        given[partition].tables.setdefault(node, {})[at] = rows
-            for partition, states_of in enumerate(given):
-                self._finish_partition(program, partition, states_of)
+            self._finish_partitions(program, given)
 
     def _scan(self, one: Pass) -> list[BatchResult]:
         results = []
@@ -94,10 +90,20 @@ class _Running:
                 row += batch.num_rows
         return results
 
-    def _finish_partition(self, program: PartitionProgram, partition: int, given: PartitionStates) -> None:
+    def _finish_partitions(self, program: PartitionProgram, given: Sequence[PartitionStates]) -> None:
+        for node, table in program.tables.items():
+            scan = table.reader.scan(list(table.reader.features))
+            for at, part in enumerate(table.reader.ranges()):
+                for partition, rows in split_table(scan.read(part), table.key).items():
+                    given[partition].tables.setdefault(node, {})[at] = rows
+        with contextlib.closing(program.open()) as opened:
+            for partition, states in enumerate(given):
+                self._finish_partition(opened, partition, states)
+
+    def _finish_partition(self, opened: OpenPartitions, partition: int, given: PartitionStates) -> None:
         for onward in self._onward[partition]:
             add_onward(given, onward)
-        made: PartitionResult = program.run(given, self._late)
+        made: PartitionResult = opened.run(given, self._late)
         self._take_outputs(made.outputs)
         for place, values in made.to_ranges.items():
             self._to_ranges[place].append(values)

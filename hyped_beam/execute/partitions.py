@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from hyped_beam.execute.batch import take_value
 from hyped_beam.execute.combining import KEYS
-from hyped_beam.execute.finish import finish
+from hyped_beam.execute.finish import finish_by
 from hyped_beam.execute.known import Late
 from hyped_beam.execute.placed_states import PlacedStates
+from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.streams import from_bytes, to_bytes
 from hyped_beam.ir.graph import Graph
 from hyped_beam.nodes.tables import TableByKey
@@ -177,6 +178,28 @@ class PartitionProgram:
             _tables(done.partitions, plan.graph),
         )
 
+    def open(self) -> OpenPartitions:
+        """Make it ready to run."""
+        return OpenPartitions(self)
+
+
+class OpenPartitions:
+    """What is computed for partitions of groups, one after the other; nodes are set up once.
+
+    Args:
+        job: What is computed.
+    """
+
+    def __init__(self, job: PartitionProgram) -> None:
+        self._job = job
+        self._runner: StageRunner | None = None
+
+    def close(self) -> None:
+        """Tear the nodes down."""
+        if self._runner is not None:
+            runner, self._runner = self._runner, None
+            runner.close()
+
     def run(self, given: PartitionStates, late: Late) -> PartitionResult:
         """Compute what comes of the groups of one partition.
 
@@ -187,37 +210,47 @@ class PartitionProgram:
         Raises:
             NodeError: An aggregator, or a node behind it, raised.
         """
+        job = self._job
         states = {number: from_bytes(held) for number, held in sorted(given.states.items())}
         placed = [
             PlacedStates.of(combine, {number: held[at] for number, held in states.items()})
-            for at, combine in enumerate(self.combines)
+            for at, combine in enumerate(job.combines)
         ]
         totals = [one.total(given.ranges) for one in placed]
-        finished = finish(self.combines, self._with_tables(given.tables), totals, late.with_more(given.known))
+        finished = finish_by(self._ready(given.tables, late.with_more(given.known)), job.combines, totals)
         members = {**given.members, **self._members(placed)}
         to_ranges = dict(self._to_ranges(finished.late, members))
-        onward = Late({number: finished.late.values[number] for number in self.for_partitions})
-        return PartitionResult(
-            finished.outputs, to_ranges, _onward_to_bytes(onward, members) if self.for_partitions else b""
-        )
+        onward = Late({number: finished.late.values[number] for number in job.for_partitions})
+        kept = _onward_to_bytes(onward, members) if job.for_partitions else b""
+        return PartitionResult(finished.outputs, to_ranges, kept)
+
+    def _ready(self, tables: Mapping[int, Mapping[int, bytes]], late: Late) -> StageRunner:
+        """What runs the program; one that looks keys up is set up anew for each partition."""
+        if self._job.tables:
+            self.close()
+        if self._runner is None:
+            runner = StageRunner(self._with_tables(tables), late)
+            runner.open()
+            self._runner = runner
+        else:
+            self._runner.renew(late)
+        return self._runner
 
     def _with_tables(self, tables: Mapping[int, Mapping[int, bytes]]) -> Program:
         """The program whose lookups know the rows of their tables that belong to the partition."""
-        if not self.tables:
-            return self.program
         steps = []
-        for step in self.program.steps:
+        for step in self._job.program.steps:
             operation = step.operation
-            if step.node in self.tables:
+            if step.node in self._job.tables:
                 held = tables.get(step.node, {})
                 rows = [batch for number in sorted(held) for batch in from_bytes(held[number])]
                 operation = operation.with_rows(rows)
             steps.append(replace(step, operation=operation))
-        return replace(self.program, steps=tuple(steps))
+        return replace(self._job.program, steps=tuple(steps))
 
     def _members(self, placed: Sequence[PlacedStates]) -> dict[int, dict[int, pa.Array]]:
         """Which of the groups the rows of each range are in, in the order of the groups."""
-        if not self.for_ranges and not self.for_partitions:
+        if not self._job.for_ranges and not self._job.for_partitions:
             return {}
         return {
             one.scope: {
@@ -231,13 +264,13 @@ class PartitionProgram:
     ) -> Iterator[tuple[int, bytes]]:
         """The values that each range needs, as record batches, one for the groups of each scope."""
         by_scope: dict[int, list[int]] = {}
-        for node in self.for_ranges:
-            by_scope.setdefault(self.program.scope_of[node], []).append(node)
+        for node in self._job.for_ranges:
+            by_scope.setdefault(self._job.program.scope_of[node], []).append(node)
         numbers = sorted({number for scope in by_scope for number in members.get(scope, ())})
         for number in numbers:
             batches = []
             for scope, nodes in by_scope.items():
-                if number in members[scope]:
+                if number in members.get(scope, ()):
                     taken = [take_value(late.values[node], members[scope][number]) for node in nodes]
                     batches.append(pa.RecordBatch.from_arrays(taken, [str(node) for node in nodes]))
             yield number, to_bytes(batches)

@@ -142,6 +142,10 @@ class StageRunner:
         except Exception as error:
             raise node_error(error, step, {}, None, None) from error
 
+    def renew(self, late: Late) -> None:
+        """Have it know other things of earlier stages; its nodes stay set up."""
+        self._known = StageKnown(self.program, late)
+
     def source_batch(
         self, batch: pa.RecordBatch, spans: tuple[Span, ...] = (), place: tuple[int, int] = (0, 0)
     ) -> Batch:

@@ -123,13 +123,14 @@ class _Scans:
                 for partition, rows in rows_of_table(node, scan, table.key, cut):
                     parts[partition].append(rows)
         records = []
-        for partition in range(PARTITIONS):
-            told = [(RANGES, ranges, b""), *parts.pop(partition, ()), *self._onward[partition]]
-            record, made = job.run(partition, told, self._known)
-            records.append(record)
-            for number, values in made.to_ranges.items():
-                self._to_ranges[number].append(values)
-            if made.onward:
-                self._onward[partition].append((ONWARD, level, made.onward))
+        with contextlib.closing(job.open()) as opened:
+            for partition in range(PARTITIONS):
+                told = [(RANGES, ranges, b""), *parts.pop(partition, ()), *self._onward[partition]]
+                record, made = opened.run(partition, told, self._known)
+                records.append(record)
+                for number, values in made.to_ranges.items():
+                    self._to_ranges[number].append(values)
+                if made.onward:
+                    self._onward[partition].append((ONWARD, level, made.onward))
         if job.destinations:
             finish_groups(job.destinations, records)

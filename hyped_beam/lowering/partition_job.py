@@ -38,6 +38,26 @@ class PartitionJob:
     program: PartitionProgram
     destinations: tuple[Destination, ...]
 
+    def open(self) -> OpenPartitionJob:
+        """Make it ready to run."""
+        return OpenPartitionJob(self)
+
+
+class OpenPartitionJob:
+    """What is done for partitions, one after the other; nodes are set up once.
+
+    Args:
+        job: What is done.
+    """
+
+    def __init__(self, job: PartitionJob) -> None:
+        self._destinations = job.destinations
+        self._open = job.program.open()
+
+    def close(self) -> None:
+        """Tear the nodes down."""
+        self._open.close()
+
     def run(self, partition: int, told: Iterable[ToPartition], known: Late) -> tuple[str, PartitionResult]:
         """What was committed of a partition, as JSON, and what has come of its groups.
 
@@ -49,8 +69,8 @@ class PartitionJob:
         Raises:
             NodeError: An aggregator, or a node behind it, raised.
         """
-        made = self.program.run(_gathered(told), known)
-        return commit_groups(self.destinations, partition, made.outputs).to_json(), made
+        made = self._open.run(_gathered(told), known)
+        return commit_groups(self._destinations, partition, made.outputs).to_json(), made
 
 
 def finish_groups(destinations: Sequence[Destination], records: Iterable[str]) -> None:

@@ -35,13 +35,16 @@ class FinishPartition(beam.DoFn):
         self.job = job
 
     def setup(self) -> None:
-        self._job: PartitionJob = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
+        job: PartitionJob = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
+        self._open = job.open()
+
+    def teardown(self) -> None:
+        self._open.close()
 
     def process(self, element: tuple[int, Iterable[ToPartition]], late: bytes = b"") -> Iterator[Any]:
-        job = self._job
         partition, told = element
         with raising_text():
-            record, made = job.run(partition, told, Late.from_bytes(late))
+            record, made = self._open.run(partition, told, Late.from_bytes(late))
         yield 0, record
         for number, values in made.to_ranges.items():
             yield TaggedOutput(TO_RANGES, (number, (self.level, partition, values)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hyped_beam import DataFlow, NodeError, ops
+from hyped_beam import DataFlow, NodeError, Processor, ops
 from hyped_beam.aggregators import Count, Mean, Sum
 from hyped_beam.io.readers.dataset import DatasetReader
 from hyped_beam.io.readers.parquet import ParquetReader
@@ -22,6 +23,7 @@ from hyped_beam.io.writers.parquet import ParquetDatasetWriter
 from hyped_beam.lowering.partition_job import PartitionJob
 from hyped_beam.plan import joins
 from hyped_beam.plan.joins import PARTITIONS
+from hyped_beam.types.patterns import Int64Column
 
 FILES, ROWS = 5, 60
 
@@ -113,9 +115,9 @@ def test_a_large_source_has_its_groups_shuffled(folder: Path, monkeypatch: pytes
     collect = values_at_rows(flow.src_features, "auto")
     rows, _ = flow.apply(data, collect=collect)
     seen = []
-    shuffle = PartitionJob.run
+    shuffle = PartitionJob.open
     monkeypatch.setattr(joins, "BROADCAST_BYTES", 1_000)
-    monkeypatch.setattr(PartitionJob, "run", lambda *given: seen.append(given) or shuffle(*given))
+    monkeypatch.setattr(PartitionJob, "open", lambda *given: seen.append(given) or shuffle(*given))
     shuffled, _ = flow.apply(data, collect=collect)
     assert seen
     assert shuffled.to_list() == rows.to_list()
@@ -221,6 +223,41 @@ def test_what_ranges_are_given_decides_what_a_cache_has_of_them(folder: Path, tm
     assert found == run("plain", None)[0]
     assert found != first
     assert use.reused == 2  # of the first scan; all ranges have groups whose means are others now
+
+
+class Opened(Processor):
+    """The same counts; notes in a folder when it is set up and torn down."""
+
+    notes: str
+
+    def setup(self) -> None:
+        Path(self.notes, f"setup-{uuid.uuid4().hex}").touch()
+
+    def teardown(self) -> None:
+        Path(self.notes, f"teardown-{uuid.uuid4().hex}").touch()
+
+    def process(self, n: Int64Column) -> Int64Column:
+        return n
+
+
+@pytest.mark.parametrize("as_job", [True, False])
+def test_a_node_of_groups_is_set_up_once_for_all_partitions(folder: Path, tmp_path: Path, as_job: bool):
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    reader = ParquetReader(folder)
+    flow = DataFlow(features=reader)
+    g = ops.group_by({"n": flow.src_features.n}, join="shuffle")
+    counts = Opened(notes=str(notes)).call(Count().call(flow.src_features.n, by=g))
+    collect = {"n": g.keys.n, "count": counts}
+    if as_job:
+        job = flow.job(source=reader).write(collect=collect, to=JsonDatasetWriter(tmp_path / "out"))
+        assert job.run().rows["rows"] == FILES * ROWS
+    else:
+        data = datasets.load_dataset("parquet", data_files=f"{folder}/*.parquet", split="train")
+        groups, _ = flow.apply(data, collect=collect)
+        assert groups.num_rows == FILES * ROWS
+    noted = sorted(file.name.partition("-")[0] for file in notes.iterdir())
+    assert noted == ["setup", "teardown"]
 
 
 def test_a_fitted_flow_holds_groups_that_were_shuffled(folder: Path):
