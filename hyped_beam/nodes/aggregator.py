@@ -144,6 +144,7 @@ class AggregatorRuntime:
     def __init__(self, operation: Any, state_type: pa.StructType, output_type: pa.DataType) -> None:
         self.node = operation.runtime_copy(output_type)
         self.state_type = state_type
+        self._fields = list(state_type)
         self.output_type = output_type
         self.commutative = operation.commutative
 
@@ -174,21 +175,22 @@ class AggregatorRuntime:
         return self.node.State(**{name: states.field(name) for name in self.state_type.names})
 
     def _states(self, state: Any, groups: int) -> pa.StructArray:
-        columns = [self._column(state, field, groups) for field in self.state_type]
-        return pa.StructArray.from_arrays(columns, fields=list(self.state_type))
-
-    def _column(self, state: Any, field: pa.Field, groups: int) -> pa.Array:
-        """One column of what `update` or `merge` returned."""
-        if not isinstance(state, tuple) or not hasattr(state, field.name):
-            msg = (
-                f"returned {type(state).__name__}, where a state of {', '.join(self.state_type.names)} is due"
-            )
+        if not isinstance(state, tuple) or not all(hasattr(state, field.name) for field in self._fields):
+            names = ", ".join(self.state_type.names)
+            msg = f"returned {type(state).__name__}, where a state of {names} is due"
             raise TypeError(msg)
-        try:
-            column = arrays.conform(_one_array(getattr(state, field.name)), field.type)
-        except TypeError as error:
-            msg = f"state {field.name!r}: {error}"
-            raise TypeError(msg) from None
+        columns = [self._column(getattr(state, field.name), field, groups) for field in self._fields]
+        return pa.StructArray.from_arrays(columns, fields=self._fields)
+
+    def _column(self, value: Any, field: pa.Field, groups: int) -> pa.Array:
+        """One column of what `update` or `merge` returned."""
+        column = _one_array(value)
+        if not column.type.equals(field.type):
+            try:
+                column = arrays.conform(column, field.type)
+            except TypeError as error:
+                msg = f"state {field.name!r}: {error}"
+                raise TypeError(msg) from None
         if len(column) != groups:
             msg = f"state {field.name!r} has {len(column)} rows for {groups} groups"
             raise ValueError(msg)

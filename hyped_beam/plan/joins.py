@@ -17,15 +17,19 @@ from hyped_beam.types.features import Feature
 PARTITIONS = 32
 """How many partitions of keys there are: always as many, so that outputs are the same on every runner."""
 
-BROADCAST_BYTES = 64 << 20
-BROADCAST_ROWS = 4 << 20
+BROADCAST_BYTES = 256 << 20
+BROADCAST_ROWS = 16 << 20
 """A source of no more than both has no more groups than a process holds beside a range of rows."""
+
+TABLE_BYTES = 64 << 20
+TABLE_ROWS = 4 << 20
+"""A table of no more than both is held by each process, with all of its columns."""
 
 FEW_KEYS = 10_000
 """Groups that a process holds without anybody noticing."""
 
 _TOLD = {
-    "auto": f"in jobs by a shuffle if the table has over {BROADCAST_BYTES >> 20} MB",
+    "auto": f"in jobs by a shuffle if the table has over {TABLE_BYTES >> 20} MB",
     "broadcast": "",
     "shuffle": "in jobs by a shuffle",
 }
@@ -46,12 +50,9 @@ class Extent:
     size: int | None = None
     rows: int | None = None
 
-    @property
-    def is_small(self) -> bool:
-        """Whether every process can hold what comes of all of its rows."""
-        if self.size is None:
-            return False
-        return self.size <= BROADCAST_BYTES and (self.rows or 0) <= BROADCAST_ROWS
+    def is_within(self, size: int, rows: int) -> bool:
+        """Whether it is known to be no larger."""
+        return self.size is not None and self.size <= size and (self.rows or 0) <= rows
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _choice(node: Node, user: Node | None, extent: Extent | None) -> Choice:
     if extent is None:
         told = f"by a shuffle if the source has over {_shown(BROADCAST_BYTES)}"
         return Choice(shuffled=False, reason=told, open=True)
-    if extent.is_small:
+    if extent.is_within(BROADCAST_BYTES, BROADCAST_ROWS):
         return Choice(shuffled=False, reason="the source is small")
     if extent.size is None:
         return Choice(shuffled=True, reason="the source does not tell its size")
@@ -147,7 +148,7 @@ def _choice_of_table(table: TableByKey) -> Choice:
     if table.join != "auto":
         return Choice(shuffled=table.join == "shuffle")
     extent = Extent(*table.reader.extent())
-    if extent.is_small:
+    if extent.is_within(TABLE_BYTES, TABLE_ROWS):
         return Choice(shuffled=False, reason="the table is small")
     told = "does not tell its size" if extent.size is None else f"has {_shown(extent.size)}"
     return Choice(shuffled=True, reason=f"the table {told}")

@@ -190,7 +190,7 @@ def test_the_size_of_the_table_decides(folder: Path, monkeypatch: pytest.MonkeyP
     here = plan.for_source(Extent(None, None))
     assert "the table in every process, the table is small" in plan_text(here)
     assert len(here.passes) == 1
-    monkeypatch.setattr(joins, "BROADCAST_BYTES", 100)
+    monkeypatch.setattr(joins, "TABLE_BYTES", 100)
     there = plan.for_source(Extent(1, 1))
     assert "a partition of the table each, the table has" in plan_text(there)
     assert len(there.passes) == 2

@@ -90,7 +90,7 @@ def test_without_a_source_the_plan_says_when_it_would_shuffle():
     src = flow.src_features
     plan = flow.plan(collect={"off": src.x - Mean().call(src.x, by=src.k)})
     assert plan.depends_on_source
-    assert "by a shuffle if the source has over 64 MB" in flow.explain(
+    assert "by a shuffle if the source has over 256 MB" in flow.explain(
         collect={"off": src.x - Mean().call(src.x, by=src.k)}
     )
     assert not plan.for_source(SMALL).depends_on_source
@@ -119,7 +119,7 @@ def test_a_job_says_what_its_source_makes_it_do(tmp_path):
     missing = flow.job(source=declared).write(
         collect={"off": src.x - Mean().call(src.x, by=src.k)}, to=JsonDatasetWriter(tmp_path / "out")
     )
-    assert "if the source has over 64 MB" in missing.explain()
+    assert "if the source has over 256 MB" in missing.explain()
 
 
 def test_sources_tell_how_large_they_are(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -57,15 +57,17 @@ class MappedFile:
                     self._release()
             self._release()
         self.counts, self.sizes = np.array(counts, np.int64), np.array(sizes, np.int64)
-        self._positions = np.array(positions, np.int64)
+        self._positions = np.array([*positions, self._buffer.size], np.int64)
         self._ends = np.cumsum(self.counts)
         self.num_rows = int(self._ends[-1]) if counts else 0
 
     def _in_order(self) -> Iterator[tuple[pa.RecordBatch, int]]:
-        """The stored batches, each with where its message begins, which a stream alone needs."""
+        """The stored batches, each with where it begins: its message in a stream, its data in a file."""
+        position = 0
         if self._is_file:
-            for index in range(self._reader.num_record_batches):
-                yield self._reader.get_batch(index), 0
+            for batch in self.stored():
+                position = min((start for start, _ in self._spans(batch)), default=position)
+                yield batch, position
             return
         keeps = any(_holds_dictionary(field.type) for field in self.schema)  # theirs stand elsewhere
         position = self._source.tell()
@@ -95,43 +97,32 @@ class MappedFile:
             if cut > 0:
                 sizes[place] -= sizes[place] * cut // counts[place]
                 counts[place] -= cut
-        reads = self._reading(columns)
         for begin, past, rows in scan_cuts(counts, sizes):
-            held = reads(first + begin, first + past)
-            batch = joined(held).select(columns) if columns else None
+            batch = self._joined(first + begin, first + past, columns) if columns else None
             offset, total = (skipped if begin == 0 else 0), int(counts[begin:past].sum())
             for at in range(0, total, rows):
                 taken = min(rows, total - at)
                 yield batch_of([], [], taken) if batch is None else batch.slice(offset + at, taken)
-            self._forget(held)
+            self._forget(first + begin, first + past)
 
-    def _reading(self, columns: Sequence[str]) -> Callable[[int, int], list[pa.RecordBatch]]:
-        """What reads stored batches from-to, of some columns; a cursor that nobody else has."""
-        if not columns:
-            return lambda _first, _stop: []
+    def _joined(self, first: int, stop: int, columns: Sequence[str]) -> pa.RecordBatch:
+        """Stored batches from-to as one, of some columns."""
         if self._kept:
-            return lambda first, stop: [batch.select(columns) for batch in self._kept[first:stop]]
+            return joined([batch.select(columns) for batch in self._kept[first:stop]])
         if self._is_file:
-            return lambda first, stop: [
-                self._reader.get_batch(index).select(columns) for index in range(first, stop)
-            ]
+            return joined([self._reader.get_batch(index).select(columns) for index in range(first, stop)])
         fields = [self.schema.get_field_index(name) for name in columns]
         source = pa.BufferReader(self._buffer)
         stream = pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(included_fields=fields))
+        source.seek(int(self._positions[first]))
+        return joined([stream.read_next_batch() for _ in range(first, stop)]).select(columns)
 
-        def read(first: int, stop: int) -> list[pa.RecordBatch]:
-            source.seek(int(self._positions[first]))
-            return [stream.read_next_batch() for _ in range(first, stop)]
-
-        return read
-
-    def _forget(self, batches: Sequence[pa.RecordBatch]) -> None:
-        """Let the system take back the memory of neighbouring batches."""
-        outer = (batches[0], batches[-1]) if batches else ()
-        spans = [span for batch in outer for span in self._spans(batch)]
-        if spans:
-            start = min(first for first, _ in spans) // mmap.PAGESIZE * mmap.PAGESIZE
-            self._release(start, max(last for _, last in spans) - start)
+    def _forget(self, first: int, stop: int) -> None:
+        """Let the system take back the memory of stored batches from-to."""
+        start, end = int(self._positions[first]), int(self._positions[stop])
+        start = start // mmap.PAGESIZE * mmap.PAGESIZE
+        if end > start:
+            self._release(start, end - start)
 
     def _release(self, start: int = 0, length: int | None = None) -> None:
         if hasattr(self._map, "madvise"):  # not on Windows
