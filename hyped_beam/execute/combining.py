@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyped_beam.execute.batch import Batch, take_value
-from hyped_beam.execute.failure import Place, found_error, node_error
+from hyped_beam.execute.failure import RAISED, Place, found_error, node_error
 from hyped_beam.execute.known import key_columns
 from hyped_beam.execute.timing import add_timing, node_key
 from hyped_beam.ir.scope import DATASET
@@ -114,7 +114,7 @@ def aggregate_in_place(
     states = _updated(step, runtime, inputs, batch, program, batch.shared[key])
     try:
         batch.values[step.node] = runtime.finish(states)
-    except Exception as error:
+    except RAISED as error:
         raise node_error(error, step, {}, None, None) from error
 
 
@@ -156,6 +156,6 @@ def _updated(
 
     try:
         return update(given, rows)
-    except Exception as error:
+    except RAISED as error:
         place = Place(step, batch, program, chosen)
         raise found_error(error, update, step, given, rows, place) from error

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from hyped_beam.execute.batch import Batch
-from hyped_beam.execute.failure import Place, node_error, slice_inputs
+from hyped_beam.execute.failure import RAISED, Place, node_error, slice_inputs
 from hyped_beam.nodes.options import Limits
 from hyped_beam.nodes.runtime import ProcessorRuntime, RowError
 from hyped_beam.plan.program import Program, Step
@@ -154,7 +154,7 @@ class CoroutineStep:
             return await self._run_slices(inputs, rows)
         except RowError as error:
             raise node_error(error, self.step, inputs, error.row, place) from error.__cause__
-        except Exception as error:
+        except RAISED as error:
             raise node_error(error, self.step, inputs, None, place) from error
 
     async def _run_rows(self, inputs: Mapping[str, Value], rows: int) -> list[Any]:

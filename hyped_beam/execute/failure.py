@@ -19,6 +19,9 @@ from hyped_beam.types.spans import Span, row_at
 
 STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"]
 
+RAISED = (Exception, SystemExit)
+"""What is an error of the node that raised it: `sys.exit()` in a node ends no program."""
+
 CAUSE = 400
 """The most characters of what was raised in a message."""
 
@@ -62,7 +65,7 @@ class Place:
 
 
 def found_error(
-    error: Exception,
+    error: BaseException,
     run: Callable[[Mapping[str, Value], int], Any],
     step: Any,
     inputs: Mapping[str, Value],
@@ -114,12 +117,15 @@ def _raised_in(cause: BaseException) -> str:
 
 
 def error_at(
-    run: Callable[[Mapping[str, Value], int], Any], inputs: Mapping[str, Value], row: int, error: Exception
-) -> Exception:
+    run: Callable[[Mapping[str, Value], int], Any],
+    inputs: Mapping[str, Value],
+    row: int,
+    error: BaseException,
+) -> BaseException:
     """What a node raises on one row alone; what it raised on the batch, if it then raises nothing."""
     try:
         run(slice_inputs(inputs, row, 1), 1)
-    except Exception as alone:  # noqa: BLE001 - whatever a node raises
+    except RAISED as alone:
         return alone
     return error
 
@@ -161,7 +167,7 @@ def find_row(
         half = length // 2
         try:
             run(slice_inputs(inputs, start, half), half)
-        except Exception:  # noqa: BLE001 - whatever a node raises
+        except RAISED:
             length = half
         else:
             start, length = start + half, length - half
@@ -169,6 +175,6 @@ def find_row(
         return None
     try:
         run(slice_inputs(inputs, start, 1), 1)
-    except Exception:  # noqa: BLE001 - whatever a node raises
+    except RAISED:
         return start
     return None

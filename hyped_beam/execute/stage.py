@@ -19,7 +19,7 @@ from hyped_beam.errors import NodeError
 from hyped_beam.execute.batch import Batch
 from hyped_beam.execute.combining import CombineUpdate, aggregate_in_place, step_inputs
 from hyped_beam.execute.coroutines import CoroutineStep, background_loop, run_in_loop
-from hyped_beam.execute.failure import Place, found_error, node_error, slice_inputs
+from hyped_beam.execute.failure import RAISED, Place, found_error, node_error, slice_inputs
 from hyped_beam.execute.keeping import kept_values
 from hyped_beam.execute.known import Late, StageKnown
 from hyped_beam.execute.row_numbers import row_numbers
@@ -139,7 +139,7 @@ class StageRunner:
                 self._thread.submit(hook).result()
             else:
                 hook()
-        except Exception as error:
+        except RAISED as error:
             raise node_error(error, step, {}, None, None) from error
 
     def renew(self, late: Late) -> None:
@@ -317,7 +317,7 @@ def make_rows(
     rows = batch.rows_of(step.rows)
     try:
         parent, columns = runtime.run(inputs, rows)
-    except Exception as error:
+    except RAISED as error:
         raise found_error(error, runtime.run, step, inputs, rows, Place(step, batch, program)) from error
     batch.add_rows(step.scope, step.rows, parent)
     batch.values[step.node] = columns
@@ -369,5 +369,5 @@ def _run_slice(
         return runtime.run(inputs, rows)
     except RowError as error:
         raise node_error(error, step, inputs, error.row, place) from error.__cause__
-    except Exception as error:
+    except RAISED as error:
         raise found_error(error, runtime.run, step, inputs, rows, place) from error

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyped_beam.execute.combining import KEYS, state_column
-from hyped_beam.execute.failure import node_error
+from hyped_beam.execute.failure import RAISED, node_error
 from hyped_beam.execute.streams import from_bytes, to_bytes
 from hyped_beam.nodes.aggregator import AggregatorRuntime
 from hyped_beam.nodes.groups import Groups
@@ -69,7 +69,7 @@ class StateMerger:
         for at, (step, runtime) in enumerate(zip(self.combine.steps, self._runtimes, strict=True)):
             try:
                 columns[state_column(at)] = runtime.merge(states.column(state_column(at)), by)
-            except Exception as error:
+            except RAISED as error:
                 raise node_error(error, step, {}, None, None) from error
         return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 
@@ -88,7 +88,7 @@ class StateMerger:
         for at, (step, runtime) in enumerate(zip(self.combine.steps, self._runtimes, strict=True)):
             try:
                 values[step.node] = runtime.finish(states.column(state_column(at)))
-            except Exception as error:
+            except RAISED as error:
                 raise node_error(error, step, {}, None, None) from error
         return keys, values
 

@@ -45,7 +45,7 @@ def main(descriptor: int) -> None:
                 if job is None or key != wanted:
                     continue  # its load failed, and that was reported
                 answer = ("done", wanted, job.run(payload))
-            except Exception as error:  # noqa: BLE001 - whatever a job raises goes to the parent
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a job raises goes to the parent
                 answer = ("failed", wanted, _portable(error))
             connection.send_bytes(_dump(answer))
     with contextlib.suppress(Exception):
@@ -81,7 +81,7 @@ def _dump(answer: tuple[str, Any, Any]) -> bytes:
         )
 
 
-def _portable(error: Exception) -> Exception:
+def _portable(error: BaseException) -> Exception:
     if isinstance(error, FlowError):
         return error
     return JobError(f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}")

@@ -75,7 +75,7 @@ class ProcessorRuntime:
             for number, values in enumerate(self.row_values(inputs, rows)):
                 try:
                     results.append(None if values is None else self.node.process_row(**values))
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     raise RowError(number) from error
             return self.from_rows(results)
         return self.from_columns(self.node.process(**self.column_inputs(inputs, rows)), rows)

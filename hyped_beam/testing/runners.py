@@ -13,7 +13,7 @@ from hyped_beam.launch.result import JobResult
 
 
 def assert_same_on(
-    job: Job, runners: Sequence[str] = ("local", "direct"), num_proc: Sequence[int] = (1, 2)
+    job: Job, runners: str | Sequence[str] = ("local", "direct"), num_proc: int | Sequence[int] = (1, 2)
 ) -> JobResult:
     """Run a job on several runners, and check that its files and aggregates are the same to the last bit.
 
@@ -21,13 +21,14 @@ def assert_same_on(
 
     Args:
         job: The job.
-        runners: Names of runner profiles.
-        num_proc: With how many processes it runs on each.
+        runners: Names of runner profiles, or one.
+        num_proc: With how many processes it runs on each, or a single number.
 
     Returns:
         What the first run made; its files are gone.
 
     Raises:
+        TypeError: It is no job.
         AssertionError: Two runs made something else; it says which, and the first file or value that differs.
 
     Example:
@@ -43,6 +44,9 @@ def assert_same_on(
         >>> assert_same_on(job, num_proc=[1]).rows
         {'rows': 3}
     """
+    _check_job(job)
+    runners = [runners] if isinstance(runners, str) else runners
+    num_proc = [num_proc] if isinstance(num_proc, int) else num_proc
     first: tuple[str, JobResult, Mapping[str, bytes]] | None = None
     for runner in runners:
         for processes in num_proc:
@@ -61,6 +65,12 @@ def assert_same_on(
     if first is None:
         raise AssertionError("there is no runner to run the job on")
     return first[1]
+
+
+def _check_job(given: object) -> None:
+    if not isinstance(given, Job):
+        msg = f"assert_same_on takes a job, flow.job(source=...).write(...), got {type(given).__name__}"
+        raise TypeError(msg)
 
 
 def _moved(job: Job, folder: str) -> Job:

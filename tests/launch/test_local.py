@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hyped_beam import DataFlow, ops, processor
+from hyped_beam import DataFlow, Processor, ops, processor
 from hyped_beam.aggregators import Count, Mean, Std
 from hyped_beam.errors import DefinitionError, JobError, NodeError
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.writers.json import JsonDatasetWriter
 from hyped_beam.io.writers.parquet import ParquetDatasetWriter
 from hyped_beam.testing import assert_same_on
+from hyped_beam.types.patterns import Int64Column
 
 
 @pytest.fixture
@@ -83,6 +84,40 @@ def test_what_fails_says_the_row(numbers, tmp_path):
         job = flow.job(source=numbers).write(collect=collect, to=writer)
         with pytest.raises(NodeError, match="no 450"):
             job.run(runner="local", num_proc=num_proc)
+
+
+@processor
+def leaves(n: int) -> int:
+    return sys.exit(0) if n == 450 else n
+
+
+@processor
+async def leaves_later(n: int) -> int:
+    return sys.exit(0) if n == 450 else n
+
+
+class LeavesFromColumns(Processor):
+    def process(self, n: Int64Column) -> Int64Column:
+        return sys.exit(3) if pa.scalar(450) in n else n
+
+
+@pytest.mark.parametrize(
+    "node", [leaves, leaves_later, LeavesFromColumns()], ids=["row", "coroutine", "columns"]
+)
+def test_leaving_the_program_is_an_error_of_the_node(node, numbers, tmp_path):
+    flow = DataFlow(features=numbers)
+    for runner, num_proc in (("local", 1), ("local", 2), ("direct", 1)):
+        writer = JsonDatasetWriter(tmp_path / f"{runner}{num_proc}")
+        job = flow.job(source=numbers).write(collect={"n": node.call(flow.src_features.n)}, to=writer)
+        with pytest.raises(NodeError, match=r"SystemExit: \d") as caught:
+            job.run(runner=runner, num_proc=num_proc)
+        assert caught.value.row == 450
+
+
+def test_what_is_no_job_is_told(numbers, tmp_path):
+    with pytest.raises(TypeError, match="takes a job, .*, got DataFlow"):
+        assert_same_on(DataFlow(features=numbers))  # type: ignore[arg-type]  # on purpose
+    assert assert_same_on(job_of(numbers, tmp_path / "out"), runners="local", num_proc=1).rows["rows"] == 900
 
 
 def test_an_error_of_the_system_is_an_error_of_the_job(numbers, tmp_path):
