@@ -115,7 +115,7 @@ def test_leaving_the_program_is_an_error_of_the_node(node, numbers, tmp_path):
 
 
 def test_what_is_no_job_is_told(numbers, tmp_path):
-    with pytest.raises(TypeError, match="takes a job, .*, got DataFlow"):
+    with pytest.raises(TypeError, match=r"takes a job, .*, got DataFlow"):
         assert_same_on(DataFlow(features=numbers))  # type: ignore[arg-type]  # on purpose
     assert assert_same_on(job_of(numbers, tmp_path / "out"), runners="local", num_proc=1).rows["rows"] == 900
 
