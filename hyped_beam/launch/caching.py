@@ -71,9 +71,12 @@ def prepare_caching(
     """
     if folder is None:
         return None
+    from hyped_beam.io.readers.first import FirstRows
     from hyped_beam.lowering.state_cache import FILES, STATES
 
     _check_apart(folder, reader.inputs(), [writer.path for writer in writers.values()])
+    if isinstance(reader, FirstRows):
+        return Caching(folder, refused="only the first rows of the source are read")
     keys: dict[int, StatesKey] = {}
     refused = ""
     for number, scan in enumerate(one.scan for one in plan.passes):

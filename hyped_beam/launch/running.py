@@ -103,9 +103,27 @@ def import_beam() -> None:
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)
     try:
-        import apache_beam  # noqa: F401 - for its effect
+        with _root_as_it_is():
+            import apache_beam  # noqa: F401 - for its effect
     finally:
         logging.root.setLevel(level)
+
+
+@contextlib.contextmanager
+def _root_as_it_is() -> Iterator[None]:
+    """A context in which Beam's warnings give the root logger no handler.
+
+    They would: `logging.warning` does where there is none; a `basicConfig` of the user's would then do nothing.
+    """
+    if logging.root.handlers or logging.lastResort is None:
+        yield
+        return
+    stands_in = logging.lastResort  # what writes where there is no handler
+    logging.root.addHandler(stands_in)
+    try:
+        yield
+    finally:
+        logging.root.removeHandler(stands_in)
 
 
 class _Quiet:
@@ -127,7 +145,8 @@ def quiet_workers() -> Iterator[None]:
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with _root_as_it_is():
+            yield
     finally:
         with _Quiet.lock:
             _Quiet.pipelines -= 1

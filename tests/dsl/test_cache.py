@@ -848,7 +848,7 @@ def test_the_first_rows_alone_are_not_kept(source):
 
     source.write(1)
     found = source.run(FirstRows(ParquetReader(source.files), 10))
-    assert found.cache.refused == "the source does not tell what its files hold"
+    assert found.cache.refused == "only the first rows of the source are read"
     assert found.cache.parts == 0
 
 

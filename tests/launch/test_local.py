@@ -157,3 +157,16 @@ flow.fit(ds, collect={{"n": n - Mean().call(n)}})
 assert "apache_beam" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def test_a_job_on_beam_leaves_logging_to_the_user(tmp_path):
+    program = """
+import logging, datasets
+from hyped_beam import DataFlow
+from hyped_beam.aggregators import Count
+ds = datasets.Dataset.from_dict({"n": [1, 2]})
+flow = DataFlow(features=ds.features)
+assert flow.job(source=ds).aggregate({"n": Count().call(flow.src_features.n)}).run().aggregates == {"n": 2}
+assert not logging.root.handlers
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
