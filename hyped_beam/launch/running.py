@@ -113,8 +113,8 @@ def import_beam() -> None:
 def _root_as_it_is() -> Iterator[None]:
     """A context in which Beam's warnings give the root logger no handler.
 
-    They would: `logging.warning` gives it one where there is none, and the user's own `basicConfig` would then do
-    nothing.
+    They would: `logging.warning` gives it one where there is none, and the user's own `basicConfig`
+    would then do nothing.
     """
     if logging.root.handlers or logging.lastResort is None:
         yield
