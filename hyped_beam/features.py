@@ -249,7 +249,7 @@ def _number(value: Any, function: str) -> Ref:
     if family in (Family.INTEGER, Family.FLOAT, Family.DECIMAL):
         return ref
     raise _wrong(
-        f"{function}() takes a number, got {features.describe(feature_of(ref)):.120}",
+        f"{function}() takes a number, got {features.shortened(feature_of(ref))}",
         hint='write .cast("float64")' if family in (Family.STRING, Family.BOOLEAN) else None,
     )
 

@@ -14,6 +14,7 @@ from hyped_beam.dsl.outputs import refuse_scans
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, InputError, unknown_name
 from hyped_beam.plan.planner import Plan
 from hyped_beam.types import features
+from hyped_beam.types.widths import interchangeable
 
 EACH = "each"
 """What `fit_on=` says where each split has aggregates of its own."""
@@ -146,7 +147,8 @@ def check_columns(given: Mapping[str, Any], plan: Plan) -> None:
                 f"column {name!r} is {features.describe(given[name])}, "
                 f"the flow was made for {features.describe(feature)}",
                 site=CallSite.nearest(),
-                hint="make the flow with DataFlow(features=ds.features), or cast the dataset's column",
+                hint=f"convert the column of the data to {features.describe(feature)}, "
+                "or make the flow for such data: DataFlow(features=...)",
             )
 
 
@@ -156,6 +158,6 @@ def _alike(given: Any, wanted: Any) -> bool:
         return bool(given.names == wanted.names)
     if isinstance(given, Mapping) and isinstance(wanted, Mapping):
         return list(given) == list(wanted) and all(_alike(given[name], wanted[name]) for name in wanted)
-    return features.family(given) is features.family(wanted) and features.to_arrow(
-        given
-    ) == features.to_arrow(wanted)
+    return features.family(given) is features.family(wanted) and interchangeable(
+        features.to_arrow(given), features.to_arrow(wanted)
+    )

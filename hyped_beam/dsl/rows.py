@@ -280,7 +280,7 @@ def lookup(ref: Any, in_: Any, key: str, *, join: Join = "auto") -> Any:
 
     grouping.check_join("lookup", join)
     how: dict[str, Any] = {} if join == "auto" else {"join": join}
-    return Lookup(table=as_source(in_), key=key, **how).call(_ref(ref, "lookup"))
+    return Lookup(table=as_source(in_, argument="in_"), key=key, **how).call(_ref(ref, "lookup"))
 
 
 def align(ref: Any, to: Any) -> Any:

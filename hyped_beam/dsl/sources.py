@@ -17,12 +17,13 @@ HUB_DATASET = re.compile(r"hf://datasets/[^/@?*]+/[^/?*]+/?")
 """A whole dataset of the Hub; with more behind it, files in one."""
 
 
-def as_source(source: Any, features: Any = None) -> Reader:
+def as_source(source: Any, features: Any = None, *, argument: str = "source") -> Reader:
     """A source as a reader.
 
     Args:
         source: A reader, a dataset, or a path, URI or pattern, whose files tell their format by their names.
         features: Of the rows, for an iterable dataset that does not say them.
+        argument: The name of the argument that it was given as.
 
     Raises:
         DefinitionTypeError: It is neither.
@@ -36,9 +37,9 @@ def as_source(source: Any, features: Any = None) -> Reader:
         return DatasetReader(source, features=features)
     if not isinstance(source, (str, os.PathLike)):
         raise DefinitionTypeError(
-            f"source= takes a reader, a path or a dataset, got {type(source).__name__}",
+            f"{argument}= takes a reader, a path or a dataset, got {type(source).__name__}",
             site=CallSite.nearest(),
-            hint="of a dict of datasets give one split",
+            hint=_hint_for(source),
         )
     path = os.fspath(source)
     try:
@@ -52,6 +53,18 @@ def as_source(source: Any, features: Any = None) -> Reader:
     except (DefinitionError, InputError) as error:
         error.site = error.site or CallSite.nearest()
         raise
+
+
+def _hint_for(source: Any) -> str:
+    """What to give instead of something that is no source."""
+    made = {
+        "polars": "datasets.Dataset.from_polars(frame)",
+        "pandas": "datasets.Dataset.from_pandas(frame)",
+        "pyarrow": "datasets.Dataset(table)",
+    }.get(type(source).__module__.partition(".")[0])
+    if made is None:
+        return "of a dict of datasets give one split"
+    return f"make a dataset of it: {made}; or write it to a Parquet file, and give the path"
 
 
 def source_like(path: str, like: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
+from hyped_beam.errors import InputError
 from hyped_beam.execute.keeping import KeptFiles
 from hyped_beam.execute.stage import BatchResult
 from hyped_beam.execute.states import StateMerger, StateTrees
@@ -18,6 +19,7 @@ from hyped_beam.execute.under_way import RowsUnderWay
 from hyped_beam.io.commit import RangeCommit
 from hyped_beam.io.readers.base import Range, Scan
 from hyped_beam.lowering.state_cache import OpenStateCache, SegmentStates
+from hyped_beam.types.arrays import conform
 from hyped_beam.types.spans import Span
 
 ReadBatch: TypeAlias = tuple[int, tuple[Span, ...], pa.RecordBatch]
@@ -113,7 +115,7 @@ class RangeInFlight:
     def read(self, scan: Scan, empty: pa.RecordBatch) -> Iterator[ReadBatch]:
         """The batches that are to be computed, in order; an empty one for a range that has none."""
         held: ReadBatch | None = None
-        for batch in self._read_segments(scan):
+        for batch in self._read_segments(scan, empty.schema):
             if held is not None:
                 yield held
             held = batch
@@ -125,7 +127,7 @@ class RangeInFlight:
         if held is not None:
             yield held
 
-    def _read_segments(self, scan: Scan) -> Iterator[ReadBatch]:
+    def _read_segments(self, scan: Scan, wanted: pa.Schema) -> Iterator[ReadBatch]:
         first = self.task.first_row
         for part in scan.segments(self.task):
             segment = _Segment(part)
@@ -136,7 +138,7 @@ class RangeInFlight:
                 segment.rows = segment.kept.rows
                 self._noted.add(segment.kept.rows_in)
             else:
-                yield from self._read_segment(scan, segment, first)
+                yield from self._read_segment(scan, segment, first, wanted)
             first = None if first is None or segment.rows is None else first + segment.rows
 
     def _look_up(self, segment: _Segment, first: int | None) -> None:
@@ -146,9 +148,12 @@ class RangeInFlight:
         if segment.key is not None and self._cache.is_read:
             segment.kept = self._cache.read(segment.key)
 
-    def _read_segment(self, scan: Scan, segment: _Segment, first: int | None) -> Iterator[ReadBatch]:
+    def _read_segment(
+        self, scan: Scan, segment: _Segment, first: int | None, wanted: pa.Schema
+    ) -> Iterator[ReadBatch]:
         began = time.perf_counter()
-        for spans, batch in scan.numbered(segment.part):
+        for spans, stored in scan.numbered(segment.part):
+            batch = _conformed(stored, wanted)
             add_timing(self.timings, READ, time.perf_counter() - began, batch.num_rows)
             self._begun(segment, batch)
             yield self.batches - 1, tuple(span.moved(first) for span in spans), batch
@@ -206,3 +211,18 @@ class RangeInFlight:
         ]
         trees.add((0, self.task.number), merged)
         return trees.to_bytes()
+
+
+def _conformed(batch: pa.RecordBatch, wanted: pa.Schema) -> pa.RecordBatch:
+    """A batch in the types that the flow was made for, which may have other widths of offsets."""
+    if batch.schema.types == wanted.types:
+        return batch
+    columns = []
+    for name, kind in zip(wanted.names, wanted.types, strict=True):
+        column = batch.column(name)
+        try:
+            columns.append(conform(column, kind))
+        except (TypeError, pa.ArrowException) as error:
+            message = f"column {name!r} of the source is {column.type}, not {kind}: {error}"
+            raise InputError(message) from None
+    return pa.RecordBatch.from_arrays(columns, wanted.names)

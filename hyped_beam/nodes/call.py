@@ -297,7 +297,7 @@ def _check_pattern(
     if pattern is None or pattern.matches(feature) or features.family(feature) is Family.NULL:
         return pattern
     raise DefinitionTypeError(
-        f"{shown} takes {pattern.description} as {name!r}, got {features.describe(feature):.120}",
+        f"{shown} takes {pattern.description} as {name!r}, got {features.shortened(feature)}",
         site=site,
         hint=_cast_hint(pattern.families, feature),
     )

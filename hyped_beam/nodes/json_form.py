@@ -76,8 +76,8 @@ class NodeForm:
         made, output = _typed(made, node.feature, given)
         if not features.same(output, node.feature):
             raise InputError(
-                f"its output was {features.describe(node.feature):.120} when the flow was saved, "
-                f"and is {features.describe(output):.120} now",
+                f"its output was {features.shortened(node.feature)} when the flow was saved, "
+                f"and is {features.shortened(output)} now",
                 hint=f"{type(made).__name__} has changed since: make the flow anew and save it",
             )
         return replace(node, operation=made, options=made._options)  # noqa: SLF001 - of the same package

@@ -307,7 +307,7 @@ def _not_now(ref: Ref, message: str, hint: str) -> DefinitionTypeError:
 def _no_attribute(ref: Ref, name: str) -> UnknownNameError:
     feature = feature_of(ref)
     what = "field" if features.fields(feature) else "method"
-    owner = f"{features.describe(feature):.120}"
+    owner = features.shortened(feature)
     names = dir(ref) if what == "method" else list(features.fields(feature))
     hint = suggestions.hint_for(name, names, suggestions.functions() | suggestions.aggregators())
     hint = hint or f"it has: {', '.join(names) or 'none'}"

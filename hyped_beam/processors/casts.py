@@ -151,7 +151,7 @@ class Cast(Processor):
 def _problem(source: Feature, target: Feature) -> tuple[str, str | None] | None:
     """Why no value of one feature can be cast to another, with a hint; None where it can."""
     given, wanted = features.family(source), features.family(target)
-    message = f"{features.describe(source):.80} cannot be cast to {features.describe(target):.80}"
+    message = f"{features.shortened(source, 80)} cannot be cast to {features.shortened(target, 80)}"
     if features.same(source, target) or given is Family.NULL:
         return None
     if Family.OTHER in (given, wanted):

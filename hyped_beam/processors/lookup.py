@@ -19,6 +19,7 @@ from hyped_beam.types import arrays, features
 from hyped_beam.types.features import Feature
 from hyped_beam.types.keys import KeyIndex
 from hyped_beam.types.patterns import AnyColumn
+from hyped_beam.types.widths import interchangeable
 
 _READERS = "hyped_beam.io.readers."
 """Where the readers are that a saved flow may name."""
@@ -69,7 +70,7 @@ class Lookup(Processor):
             msg = f"the table has no column {self.key!r}" + (f": did you mean {near!r}?" if near else "")
             raise ValueError(msg)
         held = columns.pop(self.key)
-        if features.to_arrow(value) != features.to_arrow(held):
+        if not interchangeable(features.to_arrow(value), features.to_arrow(held)):
             shown = f"{features.describe(value)}, the key {self.key!r} of the table {features.describe(held)}"
             msg = f"looks up {shown}: cast one to the other"
             raise TypeError(msg)

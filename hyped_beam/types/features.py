@@ -222,6 +222,22 @@ def describe(feature: Feature) -> str:
     return kind
 
 
+def shortened(feature: Feature, width: int = 120) -> str:
+    """A feature in about so many characters: of a long struct the first fields, and the number of others."""
+    shown = describe(feature)
+    if len(shown) <= width:
+        return shown
+    if not isinstance(feature, Mapping):
+        return f"{shown[:width]}..."
+    parts: list[str] = []
+    for name, inner in feature.items():
+        part = f"{name}: {shortened(inner, max(width // 3, 40))}"
+        if parts and sum(map(len, parts)) + 2 * len(parts) + len(part) > width:
+            return f"{{{', '.join(parts)}, ... ({len(feature) - len(parts)} more)}}"
+        parts.append(part)
+    return f"{{{', '.join(parts)}}}"
+
+
 def to_json(feature: Feature) -> Any:
     """A feature as plain JSON values, in the form that `datasets` saves."""
     import datasets

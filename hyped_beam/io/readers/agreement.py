@@ -11,10 +11,11 @@ from hyped_beam.errors import InputError, nearest_name
 from hyped_beam.io.filesystem import FileInfo
 from hyped_beam.types import features as features_of
 from hyped_beam.types.arrays import conform
+from hyped_beam.types.widths import wider, without_views
 
 
 def common_features(stored: Iterable[tuple[FileInfo, pa.Schema]]) -> Any:
-    """The features of files which each know their schema.
+    """The features of files which each know their schema; where only widths of offsets differ, the wider.
 
     Raises:
         InputError: They disagree, or one has two columns of one name.
@@ -22,11 +23,13 @@ def common_features(stored: Iterable[tuple[FileInfo, pa.Schema]]) -> Any:
     import datasets  # noqa: F401 - registers the extension types of its features, which schemas hold
 
     (first, schema), *others = stored
-    features = _features_of(first, schema)
+    features = held = _features_of(first, schema)
     for file, other in others:
         if other.equals(schema, check_metadata=False) and (other.metadata or {}) == (schema.metadata or {}):
             continue
-        _check_agree(first, features, file, _features_of(file, other))
+        found = _features_of(file, other)
+        _check_agree(first, held, file, found)
+        features = features_of.as_features({name: wider(features[name], found[name]) for name in features})
     return features
 
 
@@ -43,7 +46,7 @@ def check_unique(uri: str, names: Sequence[str]) -> None:
 
 def _features_of(file: FileInfo, schema: pa.Schema) -> Any:
     check_unique(file.uri, schema.names)
-    return features_of.as_features(schema)
+    return without_views(features_of.as_features(schema))
 
 
 def _check_agree(first: FileInfo, features: Any, file: FileInfo, found: Any) -> None:
@@ -52,7 +55,7 @@ def _check_agree(first: FileInfo, features: Any, file: FileInfo, found: Any) -> 
             having, lacking = (first, file) if name in features else (file, first)
             message = f"the files disagree: {having.uri} has a column {name!r}, {lacking.uri} has none"
             raise InputError(message, hint="declare the columns that all files have: features=...")
-        if not features_of.same(features[name], found[name]):
+        if wider(features[name], found[name]) is None:
             left, right = features_of.describe(features[name]), features_of.describe(found[name])
             raise disagreement(name, left, first.uri, right, file.uri)
 
@@ -60,7 +63,8 @@ def _check_agree(first: FileInfo, features: Any, file: FileInfo, found: Any) -> 
 def disagreement(name: str, left: str, first: str, right: str, second: str) -> InputError:
     """The error for two types of one column."""
     message = f"the files disagree on column {name!r}: {left} in {first}, {right} in {second}"
-    return InputError(message, hint=f"declare what it is: features={{{name!r}: ...}}")
+    hint = f"declare what it is, with all other columns that are wanted: features={{{name!r}: ..., ...}}"
+    return InputError(message, hint=hint)
 
 
 def check_holds(file: FileInfo, schema: pa.Schema, declared: Mapping[str, Any]) -> None:

@@ -67,7 +67,8 @@ class Format(Processor):
                 raise unknown_name("field", name, wanted, of=f"the template {self.template!r:.80}")
             if features.family(feature) not in (Family.STRING, Family.INTEGER, Family.NULL):
                 raise DefinitionTypeError(
-                    f"format() takes strings and integers, got {features.describe(feature):.80} for {name!r}",
+                    f"format() takes strings and integers, got {features.shortened(feature, 80)} "
+                    f"for {name!r}",
                     hint='write .cast("string"), or .round(n).cast("string")',
                 )
         is_large = any(getattr(feature, "dtype", None) == "large_string" for feature in fields.values())

@@ -98,7 +98,7 @@ def _result(
     if families[1] is Family.NULL:
         return left
     result = results.get(families)
-    shown = f"{features.describe(left):.80} and {features.describe(right):.80}"
+    shown = f"{features.shortened(left, 80)} and {features.shortened(right, 80)}"
     if result is None:
         raise DefinitionTypeError(f"{symbol!r} means nothing for {shown}", hint=_hint(symbol, *families))
     types = [features.to_arrow(feature) for feature in (left, right)]

@@ -121,7 +121,7 @@ class TotalSeconds(Processor):
 
 
 def _refused(symbol: str, left: Feature, right: Feature, hint: str) -> DefinitionTypeError:
-    shown = f"{features.describe(left):.80} and {features.describe(right):.80}"
+    shown = f"{features.shortened(left, 80)} and {features.shortened(right, 80)}"
     return DefinitionTypeError(f"{symbol!r} means nothing for {shown}", hint=hint)
 
 

@@ -252,7 +252,7 @@ class TransformersTokenizer(Processor):
             if features.family(inner) not in (Family.STRING, Family.NULL):
                 raise DefinitionTypeError(
                     f"TransformersTokenizer takes a string or a list of words as {name!r}, "
-                    f"got {features.describe(feature):.120}",
+                    f"got {features.shortened(feature)}",
                     site=CallSite.nearest(),
                 )
         if len(set(kinds.values())) > 1:
@@ -265,7 +265,7 @@ class TransformersTokenizer(Processor):
         if kinds and self.is_split_into_words not in (None, are_words):
             raise DefinitionTypeError(
                 f"TransformersTokenizer: is_split_into_words={self.is_split_into_words} takes "
-                f"{'a string' if are_words else 'a list of words'}, got {features.describe(text):.120}",
+                f"{'a string' if are_words else 'a list of words'}, got {features.shortened(text)}",
                 site=CallSite.nearest(),
                 hint="leave is_split_into_words out: it is told from the type",
             )
