@@ -137,7 +137,7 @@ def check_positive(**numbers: Any) -> None:
 
 
 def check_columns(given: Mapping[str, Any], plan: Plan) -> None:
-    """Raise where data with some features is not what a plan reads."""
+    """Raise where data with some features is not what a plan reads; widths of offsets may differ."""
     wanted = plan.graph.source.feature
     for name, feature in wanted.items():
         if name not in given:

@@ -18,7 +18,6 @@ from hyped_beam.nodes.registry import load_entry_points, load_library
 from hyped_beam.plan.joins import Choice
 from hyped_beam.plan.planner import AGGREGATES, Plan
 from hyped_beam.types import features as feature_types
-from hyped_beam.types.widths import without_views
 
 
 class RecordedFlow(NearNames):
@@ -187,7 +186,7 @@ def _features_hint(given: Any) -> str:
 
 def _read_features(given: Any) -> Any:
     try:
-        return without_views(feature_types.as_features(given))
+        return feature_types.as_features(given)
     except (TypeError, ValueError) as error:
         raise DefinitionError(
             f"features= takes the columns of a dataset: {error}",

@@ -273,7 +273,8 @@ def lookup(ref: Any, in_: Any, key: str, *, join: Join = "auto") -> Any:
         The other columns of the table, as a nullable struct.
 
     Raises:
-        DefinitionError: The table has no such column, or it is of another type than the ref.
+        DefinitionError: The table has no such column, or it is of another type than the ref (`string` and
+            `large_string` are one here).
         DefinitionTypeError: There is no such join.
     """
     from hyped_beam.dsl.sources import as_source

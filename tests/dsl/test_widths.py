@@ -129,11 +129,11 @@ job = flow.job(source=reader).write(
 
 @BOTH
 def test_the_command_line_takes_a_folder_of_the_other_width(made_for, given, tmp_path, capsys):
-    (tmp_path / "job_of_widths.py").write_text(JOB)
+    (tmp_path / f"job_of_{made_for.__name__}_files.py").write_text(JOB)
     made_for(tmp_path / "one.parquet")
     (tmp_path / "more").mkdir()
     given(tmp_path / "more" / "a.parquet")
-    target = str(tmp_path / "job_of_widths.py")
+    target = str(tmp_path / f"job_of_{made_for.__name__}_files.py")
     assert main([target, "--run"]) == 0
     assert (
         main([target, "--run", "--input", str(tmp_path / "more"), "--output", str(tmp_path / "other")]) == 0
