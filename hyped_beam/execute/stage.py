@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 from typing_extensions import Self
 
-from hyped_beam.errors import NodeError
+from hyped_beam.errors import InputError, NodeError
 from hyped_beam.execute.batch import Batch
 from hyped_beam.execute.combining import CombineUpdate, aggregate_in_place, step_inputs
 from hyped_beam.execute.coroutines import CoroutineStep, background_loop, run_in_loop
@@ -98,6 +98,7 @@ class StageRunner:
 
         Raises:
             NodeError: A node's `setup` raised.
+            InputError: A node's `setup` found that what it reads is wrong, such as the table of a lookup.
         """
         try:
             for step, runtime in self.steps:
@@ -139,6 +140,8 @@ class StageRunner:
                 self._thread.submit(hook).result()
             else:
                 hook()
+        except InputError as error:  # what it was given to read is wrong, not the node
+            raise InputError(error.message, site=error.site or step.site, hint=error.hint) from error
         except RAISED as error:
             raise node_error(error, step, {}, None, None) from error
 

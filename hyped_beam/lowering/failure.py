@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hyped_beam.errors import FlowError, InputError, JobError, NodeError
+from hyped_beam.errors import CallSite, FlowError, InputError, JobError, NodeError
 
 _BEGIN, _END = "<<hyped-beam-failure ", " hyped-beam-failure>>"
 _KINDS: dict[str, type[FlowError]] = {"InputError": InputError, "JobError": JobError}
@@ -20,7 +20,8 @@ def as_text(error: FlowError) -> str:
         saved: dict[str, object] = {"kind": "NodeError", **error.to_json()}
     else:
         kind = next((name for name, known in _KINDS.items() if isinstance(error, known)), "JobError")
-        saved = {"kind": kind, "message": error.message, "hint": error.hint}
+        site = None if error.site is None else [error.site.file, error.site.line]
+        saved = {"kind": kind, "message": error.message, "hint": error.hint, "site": site}
     # Hexadecimal, because runners quote, escape and re-wrap the messages of exceptions.
     first = next(iter(error.message.splitlines()), "")
     return f"{first} {_BEGIN}{json.dumps(saved).encode().hex()}{_END}"
@@ -36,7 +37,8 @@ def find_failure(text: str) -> FlowError | None:
     kind = saved.pop("kind")
     if kind == "NodeError":
         return NodeError.from_json(saved)
-    return _KINDS[kind](saved["message"], hint=saved["hint"])
+    site = None if saved["site"] is None else CallSite(*saved["site"])
+    return _KINDS[kind](saved["message"], site=site, hint=saved["hint"])
 
 
 class raising_text:  # noqa: N801 - used as a statement

@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import field_serializer, field_validator
 
-from hyped_beam.errors import nearest_name
+from hyped_beam.errors import InputError, nearest_name
 from hyped_beam.ir.graph import Join
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import register
 from hyped_beam.nodes.tables import TableByKey
 from hyped_beam.types import arrays, features
 from hyped_beam.types.features import Feature
-from hyped_beam.types.keys import KeyIndex
+from hyped_beam.types.keys import KeyIndex, RepeatedKeyError
 from hyped_beam.types.patterns import AnyColumn
 from hyped_beam.types.widths import interchangeable
 
@@ -37,7 +37,7 @@ class Lookup(Processor):
         join: How rows of the table find those of the source in a job.
 
     Raises:
-        NodeError: Two rows of the table have one key.
+        InputError: Two rows of the table have one key.
     """
 
     table: Any
@@ -82,7 +82,7 @@ class Lookup(Processor):
 
     def with_rows(self, batches: Sequence[pa.RecordBatch]) -> Lookup:
         """The same node that knows some rows of the table alone."""
-        return self.model_copy(update={"table": _Held(self.table.features, batches)})
+        return self.model_copy(update={"table": _Held(self.table.features, batches, _shown(self.table))})
 
     def fingerprint(self) -> str:
         """Of what the table holds."""
@@ -102,7 +102,13 @@ class Lookup(Processor):
             columns = {name: pc.filter(column, present) for name, column in columns.items()}
             keys = pc.filter(keys, present)
         self.columns = columns
-        self.index = KeyIndex({"key": keys}, len(keys))
+        try:
+            self.index = KeyIndex({"key": keys}, len(keys))
+        except RepeatedKeyError as error:
+            raise InputError(
+                f"the table {_shown(self.table)} has the key {self.key}={error.key['key']!r:.80} twice",
+                hint="make the keys unique, or group the table first",
+            ) from error
 
     def process(self, value: AnyColumn) -> pa.Array:
         places = self.index.find({"key": value}, len(value))
@@ -119,12 +125,22 @@ class Lookup(Processor):
         return pa.StructArray.from_arrays(list(fields.values()), list(fields), mask=pa.array(missing))
 
 
+def _shown(table: Any) -> str:
+    """What a table is called: by its file or folder, if it is one."""
+    paths: Sequence[str] = getattr(table, "paths", ())
+    return str(paths[0]) if len(paths) == 1 else str(table)
+
+
 class _Held:
     """Rows of a table in memory, read as a reader reads them."""
 
-    def __init__(self, features: Any, batches: Sequence[pa.RecordBatch]) -> None:
+    def __init__(self, features: Any, batches: Sequence[pa.RecordBatch], shown: str) -> None:
         self.features = features
         self._batches = batches
+        self._shown = shown
+
+    def __str__(self) -> str:
+        return self._shown
 
     def ranges(self) -> range:
         return range(1)

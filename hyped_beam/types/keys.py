@@ -185,6 +185,18 @@ def _comparable(value: Any) -> tuple[Any, ...]:
     return (0, value)
 
 
+class RepeatedKeyError(ValueError):
+    """A key that is not told apart from another one.
+
+    Attributes:
+        key: Its values by name.
+    """
+
+    def __init__(self, key: Mapping[str, Any]) -> None:
+        super().__init__(f"the key {dict(key)} is there twice")
+        self.key = key
+
+
 class KeyIndex:
     """Finds groups by their keys.
 
@@ -196,7 +208,7 @@ class KeyIndex:
         groups: Their number.
 
     Raises:
-        ValueError: Two keys are equal, or have one hash.
+        RepeatedKeyError: Two keys are equal, or have one hash.
     """
 
     def __init__(self, keys: Mapping[str, pa.Array], groups: int) -> None:
@@ -206,12 +218,8 @@ class KeyIndex:
         same = self._hashes[1:] == self._hashes[:-1]
         if np.any(same):
             at = int(np.argmax(same))
-            shown = [
-                {name: column[int(self._places[place])].as_py() for name, column in keys.items()}
-                for place in (at, at + 1)
-            ]
-            msg = f"keys are not told apart: {shown[0]} and {shown[1]}"
-            raise ValueError(msg)
+            place = int(self._places[at])
+            raise RepeatedKeyError({name: column[place].as_py() for name, column in keys.items()})
 
     def find(self, keys: Mapping[str, pa.Array], rows: int) -> Codes:
         """The places of keys among the known ones; -1 for one that is not among them."""

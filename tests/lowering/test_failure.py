@@ -28,9 +28,10 @@ def test_an_error_of_a_node_comes_back_as_it_was(
 
 @pytest.mark.parametrize("kind", [InputError, JobError])
 def test_others_keep_their_kind_message_and_hint(kind: type[FlowError]):
-    found = find_failure(as_text(kind("two\nlines “quoted”", hint="do this")))
+    site = CallSite("a file.py", 3)
+    found = find_failure(as_text(kind("two\nlines “quoted”", site=site, hint="do this")))
     assert type(found) is kind
-    assert (found.message, found.hint) == ("two\nlines “quoted”", "do this")
+    assert (found.message, found.site, found.hint) == ("two\nlines “quoted”", site, "do this")
 
 
 def test_the_text_can_be_read_by_people_too():

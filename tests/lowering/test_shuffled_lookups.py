@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyped_beam import DataFlow, NodeError, ops
+from hyped_beam import DataFlow, ops
 from hyped_beam.aggregators import Count
 from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of
+from hyped_beam.errors import InputError
 from hyped_beam.execute.local import run_here
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.writers.json import JsonDatasetWriter
@@ -140,7 +141,7 @@ def test_two_rows_of_one_key_are_the_same_error(folder: Path, tmp_path: Path):
         job = flow.job(source=reader).write(
             collect={"name": found.name}, to=JsonDatasetWriter(tmp_path / join)
         )
-        with pytest.raises(NodeError, match=r"not told apart: \{.key.: 1\}") as caught:
+        with pytest.raises(InputError, match=r"the table .*twice\.parquet has the key id=1 twice") as caught:
             job.run()
         assert caught.value.site is not None
         said.append((caught.value.message, caught.value.site.file))

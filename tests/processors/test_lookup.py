@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hyped_beam import DataFlow, FlowError, NodeError, ops
+from hyped_beam import DataFlow, FlowError, ops
+from hyped_beam.errors import InputError
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.testing import evaluate, flow_of
 
@@ -77,7 +78,7 @@ def test_keys_of_exploded_and_grouped_rows(src, users, in_batches):
 def test_two_rows_of_one_key_are_refused(src, tmp_path):
     pq.write_table(pa.table({"id": [1, 2, 1], "name": ["a", "b", "c"]}), tmp_path / "twice.parquet")
     found = ops.lookup(src.user, in_=str(tmp_path / "twice.parquet"), key="id").name
-    with pytest.raises(NodeError, match=r"not told apart: \{.key.: 1\}") as caught:
+    with pytest.raises(InputError, match=r"the table .*twice\.parquet has the key id=1 twice") as caught:
         evaluate(found, ROWS)
     assert caught.value.site is not None
     assert caught.value.site.file == __file__

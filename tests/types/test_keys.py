@@ -164,7 +164,7 @@ def test_no_rows_and_no_keys():
 
 
 def test_equal_keys_make_no_index():
-    with pytest.raises(ValueError, match="not told apart"):
+    with pytest.raises(ValueError, match="is there twice"):
         KeyIndex({"key": pa.array([0.0, -0.0])}, 2)
 
 
