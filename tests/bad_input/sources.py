@@ -75,6 +75,29 @@ def _truncated_arrow(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:300])
 
 
+def _damaged_text_in_arrow(folder: Path) -> None:
+    """The place where a text ends is far outside of the file."""
+    with pa.OSFile(str(folder / "rows.arrow"), "wb") as file, pa.ipc.new_file(file, table().schema) as writer:
+        writer.write_table(table())
+    path = folder / "rows.arrow"
+    with pa.memory_map(str(path)) as file:
+        ends = pa.ipc.open_file(file).get_batch(0).column(1).buffers()[1].to_pybytes()
+    content = path.read_bytes()
+    assert content.count(ends) == 1
+    path.write_bytes(content.replace(ends, ends[:16] + b"\xff\xff\xff\x7f" + ends[20:]))
+
+
+def _twice_in_table(folder: Path) -> None:
+    pq.write_table(pa.table({"id": ["t1", "t2", "t1"], "name": ["a", "b", "c"]}), folder / "users.parquet")
+
+
+def _lookup(join: str) -> str:
+    return (
+        f'name = ops.lookup(src.text, in_="users.parquet", key="id", join="{join}").name  # <-\n'
+        'job = flow.job(source=reader).write(collect={"name": name}, to=JsonDatasetWriter("out"))\n'
+    )
+
+
 def _truncated_gzip(folder: Path) -> None:
     text = b"".join(b'{"n": %d, "text": "%d"}\n' % (number, number * 7919) for number in range(2000))
     (folder / "rows.jsonl.gz").write_bytes(gzip.compress(text)[:-300])
@@ -170,6 +193,17 @@ SOURCES = [
     _given("a file that does not tell its format", "rows.xyz", files(rows_dot_xyz="x"), "rows.xyz", "format"),
     _given("a source that there is no file system for", "nofs://host/rows.parquet", None, "nofs"),
     _given("a truncated Arrow file", "rows.arrow", _truncated_arrow, "rows.arrow", "Arrow"),
+    _given("an Arrow file damaged inside", "rows.arrow", _damaged_text_in_arrow, "rows.arrow", "as Arrow"),
+    *(
+        Case(
+            f"a table with a key twice, joined by {join}",
+            f"target.py --run --num-proc {processes}",
+            ("the table users.parquet has the key id='t1' twice", "make the keys unique"),
+            script=_lookup(join),
+            make=_twice_in_table,
+        )
+        for join, processes in (("broadcast", 1), ("broadcast", 2), ("shuffle", 2))
+    ),
     _given("an empty Arrow file", "rows.arrow", files(rows_dot_arrow=b""), "rows.arrow", "empty"),
     _given(
         "a line that is not JSON",

@@ -14,6 +14,7 @@ from hyped_beam.io.readers.base import Block, Piece, blocks_of_batches, rows_per
 from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.files import FileReader, damaged, present
 from hyped_beam.io.readers.mapped import FILE_FORMAT, opened
+from hyped_beam.io.readers.soundness import check_sound
 
 # A store answers few large requests faster than many small ones.
 FETCHED_BYTES = 4 << 20
@@ -76,13 +77,14 @@ class ArrowReader(FileReader):
                 yield from _cut(batches, columns)
             return
         mapped = opened(present(piece.path))
-        if mapped.compressed:
-            try:
+        stop = mapped.num_rows if piece.stop is None else piece.stop
+        try:
+            if mapped.compressed:
                 yield from _cut(mapped.stored(), columns)
-            except (pa.ArrowException, OSError) as error:
-                raise damaged(piece.path, self.kind, error) from error
-            return
-        yield from mapped.read(piece.start, mapped.num_rows if piece.stop is None else piece.stop, columns)
+            else:
+                yield from mapped.read(piece.start, stop, columns)
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(piece.path, self.kind, error) from error
 
 
 def _is_local(uri: str) -> bool:
@@ -91,6 +93,7 @@ def _is_local(uri: str) -> bool:
 
 def _cut(batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
+        check_sound(batch)
         rows = rows_per_batch(batch.num_rows, batch.nbytes)
         chosen = batch.select(columns)
         for start in range(0, batch.num_rows, rows):

@@ -15,10 +15,14 @@ from hyped_beam.errors import InputError
 from hyped_beam.io.filesystem import FileInfo, locate
 from hyped_beam.io.readers.base import batch_of, joined, scan_cuts
 from hyped_beam.io.readers.files import damaged
+from hyped_beam.io.readers.soundness import check_sound
 
 FILE_FORMAT = b"ARROW1"
 # Maps cost address space and a descriptor each, no memory.
 FILES_KEPT_OPEN = 64
+REMEMBERED_BYTES = 16 << 20
+"""Stored batches of this size are checked once, and not again for each range of a part."""
+
 # The system maps what lies around the head of each batch with it.
 BATCHES_BETWEEN_RELEASES = 256
 
@@ -47,6 +51,7 @@ class MappedFile:
         sizes: list[int] = []
         positions: list[int] = []
         self._kept: list[pa.RecordBatch] = []
+        self._sound: set[tuple[int | str, ...]] = set()
         if not self.compressed:
             for batch, position in self._in_order():
                 counts.append(batch.num_rows)
@@ -88,6 +93,9 @@ class MappedFile:
 
         The memory of what was read goes back to the system: who still holds it reads it from the file again.
         Without this a process grows by all that it has read.
+
+        Raises:
+            pyarrow.ArrowInvalid: What is read is damaged.
         """
         first = int(np.searchsorted(self._ends, start, side="right"))
         end = int(np.searchsorted(self._ends, stop, side="left")) + 1
@@ -107,15 +115,30 @@ class MappedFile:
 
     def _joined(self, first: int, stop: int, columns: Sequence[str]) -> pa.RecordBatch:
         """Stored batches from-to as one, of some columns."""
+        batches = self._batches(first, stop, columns)
+        for batch in batches:
+            if self._kept:  # dictionaries become one when they are put together
+                check_sound(batch)
+            else:  # is enough for that, and costs little for many small batches
+                batch.validate()
+        whole = joined(batches).select(columns)
+        if not self._kept and (first, stop, *columns) not in self._sound:
+            check_sound(whole)
+            if self.sizes[first:stop].sum() >= REMEMBERED_BYTES:
+                self._sound.add((first, stop, *columns))
+        return whole
+
+    def _batches(self, first: int, stop: int, columns: Sequence[str]) -> list[pa.RecordBatch]:
+        """Stored batches from-to with some columns, in the order of the file or as wanted."""
         if self._kept:
-            return joined([batch.select(columns) for batch in self._kept[first:stop]])
+            return [batch.select(columns) for batch in self._kept[first:stop]]
         if self._is_file:
-            return joined([self._reader.get_batch(index).select(columns) for index in range(first, stop)])
+            return [self._reader.get_batch(index).select(columns) for index in range(first, stop)]
         fields = [self.schema.get_field_index(name) for name in columns]
         source = pa.BufferReader(self._buffer)
         stream = pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(included_fields=fields))
         source.seek(int(self._positions[first]))
-        return joined([stream.read_next_batch() for _ in range(first, stop)]).select(columns)
+        return [stream.read_next_batch() for _ in range(first, stop)]
 
     def _forget(self, first: int, stop: int) -> None:
         """Let the system take back the memory of stored batches from-to."""
