@@ -15,7 +15,7 @@ import pyarrow as pa
 from hyped_beam.dsl.applying import check_columns
 from hyped_beam.errors import InputError, JobError
 from hyped_beam.io.filesystem import locate
-from hyped_beam.io.paths import lies_in
+from hyped_beam.io.paths import lies_in, matched_by
 from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.records import as_json
 from hyped_beam.io.writers.json_text import lines
@@ -143,6 +143,12 @@ def _check_file(path: str, reader: Reader, folders: list[str]) -> None:
     if outer is not None:
         raise InputError(
             f"the file of aggregates {path!r} lies in the input {outer!r}", hint="give another place"
+        )
+    glob = matched_by(path, reader.inputs())
+    if glob is not None:
+        raise InputError(
+            f"the file of aggregates {path!r} would be read as well: the input {glob!r} matches it",
+            hint="give another place",
         )
     outer = lies_in(path, folders)
     if outer is not None:

@@ -45,6 +45,11 @@ class Destination:
         check_partitions(self.schema, self.writer.partition_by)
         self.writer.check(self.file_schema)
 
+    @property
+    def shard_glob(self) -> str:
+        """What matches the paths of all its files in its folder."""
+        return f"{'*=*/' * len(self.writer.partition_by)}part-*{self.writer.suffix}"
+
     def shard_name(self, number: int, index: int = 0, partition: Partition | None = None) -> str:
         """The path of a file in the output's folder, which says what it holds.
 

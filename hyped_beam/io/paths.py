@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from hyped_beam.errors import InputError, nearest_name
 from hyped_beam.io.filesystem import FileInfo, FileSystem, locate
+from hyped_beam.io.globs import GLOB, as_regex, escaped_glob, may_share
 
 Path: TypeAlias = str | os.PathLike[str]
 """A path or URI."""
@@ -18,8 +19,6 @@ Paths: TypeAlias = Path | Sequence[Path]
 
 # What is looked for with more suffixes than this is any format.
 SUFFIXES_OF_A_FORMAT = 5
-
-GLOB = re.compile(r"[*?\[]")
 
 
 def as_path(given: Any) -> str:
@@ -79,6 +78,36 @@ def lies_in(path: str, folders: Sequence[str]) -> str | None:
     return None
 
 
+def matched_by(path: str, inputs: Sequence[str], inner: Sequence[str] = ()) -> str | None:
+    """Which of some globs would match a path, or a file that is to be written below it; None for none.
+
+    Args:
+        path: A path or URI.
+        inputs: Paths, URIs and globs; those that are no glob are left out.
+        inner: What is to be written below the path, as globs relative to it.
+    """
+    filesystem, place = locate(path)
+    real = filesystem.real_path(place).rstrip("/")
+    for given in inputs:
+        there, whole = locate(given)
+        if type(there) is not type(filesystem) or not GLOB.search(whole):
+            continue
+        root, pattern = _split_glob(whole)
+        root = there.real_path(root).rstrip("/") + "/"
+        if not f"{real}/".startswith(root):
+            continue
+        below = escaped_glob(f"{real}/"[len(root) :])
+        candidates = [below.rstrip("/"), *(below + file for file in inner)]
+        if any(_is_visible(file) and may_share(pattern, file) for file in candidates if file):
+            return given
+    return None
+
+
+def _is_visible(path: str) -> bool:
+    """Whether a search of folders gets to a file; it leaves out what is hidden by a leading `.` or `_`."""
+    return not any(part.startswith((".", "_")) for part in path.split("/")[:-1])
+
+
 def _match(given: str, suffixes: tuple[str, ...]) -> list[FileInfo]:
     filesystem, path = locate(given)
     info = filesystem.info(path)
@@ -105,33 +134,19 @@ def _match(given: str, suffixes: tuple[str, ...]) -> list[FileInfo]:
 
 
 def _glob(filesystem: FileSystem, path: str) -> list[FileInfo]:
-    parts = path.split("/")
-    fixed = next(index for index, part in enumerate(parts) if GLOB.search(part))
-    root = "/".join(parts[:fixed]) or "/"
-    pattern = re.compile(_as_regex("/".join(parts[fixed:])))
+    root, rest = _split_glob(path)
+    pattern = re.compile(as_regex(rest))
     start = len(root.rstrip("/")) + 1
-    deep = len(parts) - fixed > 1 or "**" in parts[fixed]
+    deep = "/" in rest or "**" in rest
     candidates = filesystem.walk(root) if deep else iter(filesystem.children(root))
     return [file for file in candidates if not file.is_folder and pattern.fullmatch(file.path[start:])]
 
 
-def _as_regex(pattern: str) -> str:
-    """A glob as a regular expression; names that begin with a dot are matched only by a dot."""
-    pieces = []
-    for piece in re.findall(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|[^*?\[]+|\[", pattern):
-        if piece == "**/":
-            pieces.append(r"(?:[^/.][^/]*/)*")
-        elif piece == "**":
-            pieces.append(r"[^.].*")
-        elif piece == "*":
-            pieces.append(r"[^/]*" if pieces and not pieces[-1].endswith(("/", "/)*")) else r"(?!\.)[^/]*")
-        elif piece == "?":
-            pieces.append(r"[^/]")
-        elif piece.startswith("[") and len(piece) > 1:
-            pieces.append("[^" + piece[2:] if piece[1] == "!" else piece)
-        else:
-            pieces.append(re.escape(piece))
-    return "".join(pieces)
+def _split_glob(path: str) -> tuple[str, str]:
+    """The folder that a glob looks in, and what it looks for there."""
+    parts = path.split("/")
+    fixed = next(index for index, part in enumerate(parts) if GLOB.search(part))
+    return "/".join(parts[:fixed]) or "/", "/".join(parts[fixed:])
 
 
 def _nearest(filesystem: FileSystem, path: str) -> str:

@@ -11,6 +11,7 @@ from hyped_beam.io.destinations import Destination
 from hyped_beam.io.done import done_ranges
 from hyped_beam.io.filesystem import locate
 from hyped_beam.io.folders import OutputFolder
+from hyped_beam.io.paths import matched_by
 from hyped_beam.io.writing_errors import failed_writing
 
 OVERWRITES = ("error", "replace", "resume")
@@ -49,14 +50,15 @@ def check_outputs(
         destinations: The outputs.
         overwrite: What is done with the output of an earlier job: "error" refuses it, "replace" removes it,
             "resume" keeps the ranges that are done.
-        inputs: The paths or URIs of what the job reads: files and folders, globs by what they match.
+        inputs: The paths or URIs of what the job reads: files and folders, globs with what they match.
 
     Returns:
         For each output, whether its folder holds the output of an earlier job.
 
     Raises:
         InputError: A folder holds other things, is a file, may not be written to, lies within the input or
-            the folder of another output, or holds an output that is not to be overwritten.
+            the folder of another output, would be matched by a glob of the input, or holds an output that is
+            not to be overwritten.
         DefinitionError: An output cannot be what it is told to be.
     """
     if overwrite not in OVERWRITES:
@@ -99,6 +101,10 @@ def _check_outside(destination: Destination, inputs: Sequence[str]) -> None:
     """Refuse an output that is in what is read, or the other way round: a job would read what it writes."""
     folder = destination.folder
     real = folder.filesystem.real_path(folder.path)
+    glob = matched_by(folder.given, inputs, [destination.shard_glob])
+    if glob is not None:
+        message = f"the output {folder.given!r} would be read as well: the input {glob!r} matches it"
+        raise InputError(message, hint="write to a folder apart from what is read")
     for given in inputs:
         filesystem, path = locate(given)
         if type(filesystem) is not type(folder.filesystem):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hyped_beam.errors import InputError
 from hyped_beam.execute.timing import COMPUTED, REUSED, Timings
-from hyped_beam.io.entries import prepare_folder
-from hyped_beam.io.paths import lies_in
+from hyped_beam.io.entries import SUFFIX, prepare_folder
+from hyped_beam.io.paths import lies_in, matched_by
 from hyped_beam.launch.result import CacheUse
 from hyped_beam.nodes.fingerprint import NoFingerprintError, digest_of
 from hyped_beam.plan.fingerprint import StatesKey, states_key
@@ -67,14 +67,16 @@ def prepare_caching(
         writers: The outputs.
 
     Raises:
-        InputError: The folder lies in the source or in an output, or cannot be written to.
+        InputError: The folder lies in the source or in an output, would be matched by a glob of the source,
+            or cannot be written to.
     """
     if folder is None:
         return None
     from hyped_beam.io.readers.first import FirstRows
     from hyped_beam.lowering.state_cache import FILES, STATES
 
-    _check_apart(folder, reader.inputs(), [writer.path for writer in writers.values()])
+    kept = (f"{STATES}/*/*{SUFFIX}", f"{FILES}/*{SUFFIX}")
+    _check_apart(folder, kept, reader.inputs(), [writer.path for writer in writers.values()])
     if isinstance(reader, FirstRows):
         return Caching(folder, refused="only the first rows of the source are read")
     keys: dict[int, StatesKey] = {}
@@ -96,7 +98,13 @@ def prepare_caching(
     return Caching(folder, keys, refused)
 
 
-def _check_apart(folder: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+def _check_apart(folder: str, kept: Sequence[str], inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    glob = matched_by(folder, inputs, kept)
+    if glob is not None:
+        raise InputError(
+            f"the cache {folder!r} would be read as well: the input {glob!r} matches it",
+            hint="give another folder: cache=PATH",
+        )
     for what, places in (("input", inputs), ("output", outputs)):
         outer = lies_in(folder, places)
         if outer is not None:

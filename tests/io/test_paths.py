@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given as drawn
+from hypothesis import strategies as st
 
 from hyped_beam.errors import DefinitionError, InputError
+from hyped_beam.io import globs
 from hyped_beam.io.filesystem import locate
-from hyped_beam.io.paths import find_files
+from hyped_beam.io.paths import find_files, matched_by
 
 FILES = ["b.txt", "a.txt", "a.csv", ".hidden.txt", "sub/c.txt", "sub/deep/d.txt", "_ours/e.txt", "odd[1].txt"]
 
@@ -72,3 +76,48 @@ def test_uris_and_home(monkeypatch, tmp_path):
     assert locate("~/x")[1] == f"{tmp_path}/x"
     with pytest.raises(DefinitionError, match="no file system for 'nope'"):
         locate("nope://host/x")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "place", "is_matched"),
+    [
+        ("in/**/*.csv", "in/o1.csv", True),
+        ("in/**/*.csv", "in/deep/out", True),
+        ("in/**/*.csv", "in", True),
+        ("in/**/part-0001?.csv", "in/out", True),
+        ("in/**/part-0001?.csv", "in/out/k", True),
+        ("in/*.csv", "in/o1.csv", True),
+        ("in/*.csv", "in/out", False),
+        ("in/*/*.csv", "in/out", True),
+        ("in/*/*.csv", "in/out/deep", False),
+        ("in/[!o]*/*.csv", "in/out", False),
+        ("in/[!o]*/*.csv", "in/new", True),
+        ("in/[[]*/*.csv", "in/[a]", True),
+        ("in/**/*.jsonl", "in/out", False),
+        ("in/**/data-*.csv", "in/out", False),
+        ("in/**", "in/out", True),
+        ("in/**/*.csv", "in/_out", False),
+        ("in/**/*.csv", "in/.out", False),
+        ("in/**/*.csv", "other", False),
+        ("in/**/*.csv", "inner", False),
+        ("in/a.csv", "in/a.csv", False),
+    ],
+)
+def test_what_is_to_be_written_is_told_from_what_a_glob_matches(tmp_path, pattern, place, is_matched):
+    given = str(tmp_path / pattern)
+    found = matched_by(str(tmp_path / place), ["other/*.csv", given], ["part-*.csv"])
+    assert found == (given if is_matched else None)
+
+
+def test_a_glob_matches_through_a_link(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to("in")
+    given = str(tmp_path / "in" / "*.csv")
+    assert matched_by(str(tmp_path / "link" / "a.csv"), [given]) == given
+
+
+@drawn(st.text("ab/*?", max_size=7), st.lists(st.text("ab", min_size=1, max_size=2), min_size=1, max_size=3))
+def test_globs_that_match_one_path_may_share_it(pattern, parts):
+    path = "/".join(parts)
+    found = re.fullmatch(globs.as_regex(pattern), path) is not None
+    assert globs.may_share(pattern, globs.escaped_glob(path)) == found

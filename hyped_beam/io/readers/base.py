@@ -242,7 +242,7 @@ class Reader(Endpoint):
         return False
 
     def inputs(self) -> Sequence[str]:
-        """The paths or URIs of the files and folders that are read, which no output may lie in."""
+        """The paths or URIs of the files and folders that are read, and globs: no output may lie in them."""
         return ()
 
     @abstractmethod

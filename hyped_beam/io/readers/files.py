@@ -16,7 +16,8 @@ from pydantic import Field, field_serializer, field_validator
 from hyped_beam.errors import InputError
 from hyped_beam.io.contents import fingerprint_of
 from hyped_beam.io.filesystem import FileInfo, info_of
-from hyped_beam.io.paths import GLOB, Paths, as_paths, find_files
+from hyped_beam.io.globs import GLOB
+from hyped_beam.io.paths import Paths, as_paths, find_files
 from hyped_beam.io.readers import partitions
 from hyped_beam.io.readers.agreement import check_holds, common_features, near
 from hyped_beam.io.readers.base import RANGE_BYTES, Block, Piece, Range, Reader
@@ -200,10 +201,9 @@ class FileReader(Reader):
         return list(found.values())
 
     def inputs(self) -> list[str]:
-        """The files and folders as they were given, and what the globs match."""
-        folders = [path for path in self.paths if not GLOB.search(path)]
-        matched = len(folders) < len(self.paths)
-        return [*folders, *(file.uri for file in self.files() if matched)]
+        """The files, folders and globs as they were given, and what the globs match."""
+        matched = any(GLOB.search(path) for path in self.paths)
+        return [*self.paths, *(file.uri for file in self.files() if matched)]
 
     def extent(self) -> tuple[int | None, int | None]:
         """How large the files are, and of small ones the number of rows; see `Reader.extent`."""
