@@ -1,15 +1,15 @@
 """Fingerprints of what nodes compute: their configuration, their code, and what that code uses.
 
-Code of installed packages is known by its version. Code of the user's own is known by what it is: the byte
-code of a function, its defaults, what it closes over, the globals and the attributes of modules that it
-names, and so on from there. Where that ends at something that cannot be told, there is no fingerprint.
+Code of installed packages is known by its version, where it is known to give the same for the same. Code of
+the user's own is known by what it is: the byte code of a function, its defaults, what it closes over, the
+globals and the attributes of modules that it names, and so on from there; a module that it hands on, by all
+that is in it. Where that ends at something that cannot be told, there is no fingerprint.
 """
 
 from __future__ import annotations
 
 import builtins
 import copyreg
-import dis
 import enum
 import functools
 import hashlib
@@ -18,12 +18,14 @@ import os
 import struct
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel
 
+from hyped_beam.nodes import pure_code
+from hyped_beam.nodes.code_uses import Import, Path, Uses
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.installed import UnknownVersionError, is_installed, version_of
 from hyped_beam.nodes.interface import Interface
@@ -32,9 +34,17 @@ from hyped_beam.types import scalars
 from hyped_beam.types.environment import EnvironmentValue
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented), range, slice)
-_NAMED_GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL")
-_READS_FILES = frozenset({"read_text", "read_bytes"})
-_READS_ENVIRONMENT = frozenset({"environ", "getenv"})
+_BY_NAME = frozenset({"getattr", "hasattr", "attrgetter", "methodcaller"})
+# What Python and pydantic keep in a class of what is told otherwise, or of no consequence.
+_OF_CLASSES = pure_code.words(
+    """
+    __abstractmethods__ __annotate__ __annotate_func__ __annotations__ __annotations_cache__
+    __class_vars__ __conditional_annotations__ __dataclass_params__ __dict__ __firstlineno__
+    __module__ __non_callable_proto_members__ __orig_bases__ __parameters__ __protocol_attrs__
+    __qualname__ __signature__ __static_attributes__ __weakref__ _abc_impl model_computed_fields
+    model_config model_fields
+    """
+)
 _DEEPEST = 200
 
 
@@ -77,11 +87,21 @@ class _Digest:
 
     def __init__(self, *, may_read: bool = False) -> None:
         self._hash = hashlib.blake2b(digest_size=16)
-        self._known: dict[int, tuple[bytes, Any]] = {}
+        self._known: dict[tuple[int, bool], tuple[bytes, Any]] = {}
         self._open: list[int] = []
         self._reads_on_its_own = may_read
+        self._attributes: set[str] = set()
+        self._handed_on: set[str] = set()
 
     def hexdigest(self) -> str:
+        """The fingerprint.
+
+        Raises:
+            NoFingerprintError: A module is handed on in which there is something impure that code names.
+        """
+        for module in sorted(self._handed_on):
+            for name in sorted(self._attributes & vars(sys.modules[module]).keys()):
+                self._check_pure(module, name, f"{module}.{name}, which")
         return self._hash.hexdigest()
 
     def _write(self, *parts: str | bytes) -> None:
@@ -98,8 +118,8 @@ class _Digest:
         """
         if type(value) in _PLAIN:
             self._write(type(value).__name__, repr(value))
-        elif id(value) in self._known:
-            self._write(self._known[id(value)][0])
+        elif (place := (id(value), self._reads_on_its_own)) in self._known:
+            self._write(self._known[place][0])
         elif id(value) in self._open:
             self._write("within", str(len(self._open) - self._open.index(id(value))))
         elif len(self._open) > _DEEPEST:
@@ -111,8 +131,15 @@ class _Digest:
                 self._add_object(value)
             digest = self._hash.digest()
             self._hash = outer
-            self._known[self._open.pop()] = digest, value  # held, so that no other gets its id
+            self._open.pop()
+            self._known[place] = digest, value  # held, so that no other gets its id
             self._write(digest)
+
+    def _digest_of(self, value: Any) -> bytes:
+        outer, self._hash = self._hash, hashlib.blake2b(digest_size=16)
+        self.add(value)
+        digest, self._hash = self._hash.digest(), outer
+        return digest
 
     def _add_container(self, value: Any) -> bool:
         """Add a collection of Python's; False where it is none."""
@@ -125,7 +152,7 @@ class _Digest:
             for key, inner in value.items():
                 self._add_all((key, inner))
         elif kind in (set, frozenset):
-            self._write(kind.__name__, *sorted(digest_of(inner) for inner in value))
+            self._write(kind.__name__, *sorted(self._digest_of(inner) for inner in value))
         else:
             return False
         return True
@@ -135,7 +162,7 @@ class _Digest:
         if isinstance(value, type):
             self._add_class(value)
         elif isinstance(value, types.ModuleType):
-            self._add_module(value, ())
+            self._add_module(value)
         elif isinstance(value, types.CodeType):
             self._add_code(value)
         elif isinstance(value, EnvironmentValue):
@@ -198,15 +225,16 @@ class _Digest:
             self._write("cached property")
             self.add(value.func)
         elif isinstance(value, types.BuiltinFunctionType):
-            self._write("builtin", value.__name__)
-            owner = value.__self__
-            self.add(owner if owner is not None else _module(value.__module__, value))
+            self._add_builtin(value)
         elif isinstance(value, (types.MethodDescriptorType, types.WrapperDescriptorType)):
             self._write("builtin", value.__name__)
             self.add(value.__objclass__)
-        elif callable(value) and callable(getattr(value, "__wrapped__", None)):  # as of `functools.lru_cache`
-            self._write("wrapper", type(value).__name__)
-            self.add(value.__wrapped__)
+        elif (
+            callable(value)
+            and callable(getattr(value, "__wrapped__", None))
+            and is_installed(type(value).__module__)
+        ):  # as of `functools.lru_cache`
+            self._add_all((type(value), value.__wrapped__))
         else:
             return False
         return True
@@ -219,13 +247,28 @@ class _Digest:
                 self.add(cell.cell_contents)
             except ValueError:  # nothing is in it yet
                 self._write("empty")
-        if is_installed(function.__module__):
-            self._write(function.__module__, version_of(function.__module__))
+        module = function.__globals__.get("__name__") or function.__module__  # not that of what it wraps
+        if is_installed(module):
+            named = function.__module__ if is_installed(function.__module__) else module
+            self._add_installed(named, function.__qualname__)
             return
         self._add_code(function.__code__)
         self._add_uses(function)
         if vars(function):
-            self.add({name: held for name, held in vars(function).items() if not name.startswith("__")})
+            self.add({name: held for name, held in vars(function).items() if name != "__signature__"})
+
+    def _add_builtin(self, value: Any) -> None:
+        """A function of an extension module, or a method of a value of such a one."""
+        owner = value.__self__
+        if owner is not None and not isinstance(owner, types.ModuleType):
+            self._write("builtin", value.__name__)
+            self._check_attribute(value.__name__, value.__qualname__)
+            self.add(owner)
+            return
+        name = value.__module__ or getattr(owner, "__name__", None)
+        if not is_installed(name):
+            raise NoFingerprintError(f"uses {value!r}, whose module is not known")
+        self._add_installed(str(name), value.__name__)
 
     def _add_code(self, code: types.CodeType) -> None:
         """What is executed, without where it was written."""
@@ -236,64 +279,114 @@ class _Digest:
 
     def _add_uses(self, function: types.FunctionType) -> None:
         """The values of the globals that a function and those within it name."""
-        uses = _Uses(function.__code__)
-        self._check_reads(function, uses)
-        for name in uses.globals:
-            if name not in function.__globals__:
-                self._write("name", name)
-                continue
-            self._write("global", name)
-            value = function.__globals__[name]
-            if isinstance(value, types.ModuleType):
-                self._add_module(value, uses.attributes)
+        uses = Uses(function.__code__)
+        self._check(function, uses)
+        for name, path in uses.globals:
+            if name in function.__globals__:
+                self._write("global", name)
+                self._add_used(function.__globals__[name], path)
             else:
-                self.add(value)
-        for name, level, imported in uses.imports:
-            package = function.__globals__.get("__package__") or None
-            self._add_module(_imported(name, level, package), (*imported, *uses.attributes))
+                self._write("name", name)
+        for imported in uses.imports:
+            self._write("import", "." * imported.level + imported.module)
+            module = _imported(imported, function.__globals__.get("__package__") or None)
+            paths: list[Path] = [()] if imported.stored is None else uses.paths(imported.stored)
+            taken = () if imported.taken is None else (imported.taken,)
+            for path in paths:
+                self._add_used(module, (*taken, *path))
 
-    def _check_reads(self, function: types.FunctionType, uses: _Uses) -> None:
-        """Refuse code that reads what no fingerprint knows of, unless the node says what that holds."""
-        if self._reads_on_its_own:
-            return
-        opens = "open" in uses.globals and function.__globals__.get("open", builtins.open) is builtins.open
-        if opens or _READS_FILES & uses.attributes:
-            what = "reads a file; a method fingerprint() of the node would say what that holds"
-        elif _READS_ENVIRONMENT & (uses.attributes | set(uses.globals)):
-            what = "reads the environment; an option that is given by env() can be told"
-        else:
-            return
-        raise NoFingerprintError(f"uses {function.__qualname__}(), which {what}")
+    def _add_used(self, value: Any, path: Path) -> None:
+        """A value, or of a module what is taken from it; all of it where it is used in another way."""
+        while isinstance(value, types.ModuleType) and path and not path[0].startswith("__"):
+            module, (name, *rest) = value, path
+            path = tuple(rest)
+            value = _attribute(module, name)
+            self._write("attribute", name)
+            if is_installed(module.__name__) and not isinstance(value, types.ModuleType):
+                by_value = module.__name__.startswith("hyped_beam") and hasattr(value, "__qualname__")
+                self._add_installed(value.__module__ if by_value else module.__name__, name)
+                return
+        self.add(value)
 
-    def _add_module(self, module: types.ModuleType, attributes: Iterable[str]) -> None:
-        """A module: by its version, or by those of its attributes that are named."""
-        self._write("module", module.__name__)
+    def _check(self, function: types.FunctionType, uses: Uses) -> None:
+        """Refuse code of which no fingerprint knows what it does, by the names that it uses."""
+        name = function.__qualname__
+        attributes = uses.attributes
+        if _BY_NAME & uses.names():
+            attributes = attributes | uses.strings
+        if not self._reads_on_its_own:
+            self._attributes |= attributes
+        for attribute in sorted(attributes):
+            self._check_attribute(attribute, f"{name}()")
+        for used in sorted(uses.names()):
+            if used in ("__builtins__", "__loader__", "__spec__"):
+                raise NoFingerprintError(f"uses {name}(), which {pure_code.FINDS_CODE}")
+            hashes = used == "hash" and function.__name__ == "__hash__"
+            if used not in function.__globals__ and hasattr(builtins, used) and not hashes:
+                self._check_pure("builtins", used, f"{name}(), which uses {used}, which")
+
+    def _check_attribute(self, attribute: str, user: str) -> None:
+        reason = pure_code.why_not_attribute(attribute)
+        if reason is not None and (reason == pure_code.FINDS_CODE or not self._reads_on_its_own):
+            raise NoFingerprintError(f"uses {user}, which {reason}")
+
+    def _check_pure(self, module: str, name: str | None, told: str) -> None:
+        """Refuse what is installed and not known to give the same for the same, unless the node tells it."""
+        if self._reads_on_its_own and not pure_code.finds_code(module, name):
+            return
+        reason = pure_code.why_not(module, name)
+        if reason is not None:
+            raise NoFingerprintError(f"uses {told} {reason}")
+
+    def _add_installed(self, module: str, name: str | None) -> None:
+        """Something of an installed module: by its name and version, where that says what it does."""
+        of_module = module if name is None else f"{module}.{name}"
+        self._check_pure(module, name, f"{of_module}, which")
+        self._write("installed", module, name or "", version_of(module))
+
+    def _add_module(self, module: types.ModuleType) -> None:
+        """A module that is handed on: by its version, or by all that is in it."""
         if is_installed(module.__name__):
-            self._write(version_of(module.__name__))
+            self._add_installed(module.__name__, None)
             return
-        for name in sorted(set(attributes)):
-            held = module.__dict__.get(name, None)
-            if held is None:
+        self._write("module", module.__name__)
+        for name, held in sorted(vars(module).items(), key=lambda item: item[0]):
+            if name.startswith("__") and name != "__getattr__":
                 continue
             self._write("attribute", name)
-            if isinstance(held, types.ModuleType):
-                self._add_module(held, attributes)
+            if isinstance(held, types.ModuleType) and is_installed(held.__name__):
+                self._write(held.__name__, version_of(held.__name__))
+                self._handed_on.add(held.__name__)
             else:
                 self.add(held)
 
     def _add_class(self, cls: type) -> None:
-        self._write("class", cls.__module__, cls.__qualname__)
         if is_installed(cls.__module__):
-            self._write(version_of(cls.__module__))
+            self._add_installed(cls.__module__, cls.__qualname__)
             return
+        self._write("class", cls.__module__, cls.__qualname__)
         self._add_all(cls.__bases__)
+        if type(cls) is not type:
+            self.add(type(cls))
         for name, value in cls.__dict__.items():
-            is_code = isinstance(value, (types.FunctionType, classmethod, staticmethod, property))
-            is_special = (name.startswith("__") and name.endswith("__")) or name.startswith("__pydantic")
-            if (is_special and not is_code) or name in ("model_config", "_abc_impl", "model_fields"):
+            if name in _OF_CLASSES or name.startswith("__pydantic"):
+                continue
+            if name == "__doc__" and "__dataclass_fields__" in cls.__dict__:  # it is made of the fields
                 continue
             self._write("attribute", name)
-            self.add(value)
+            if name in ("__dataclass_fields__", "__private_attributes__"):
+                self._add_defaults(value)
+            else:
+                self.add(value)
+        if issubclass(cls, BaseModel):
+            self._add_defaults(cls.model_fields)
+            self._write(*(str(field.annotation) for field in cls.model_fields.values()))
+
+    def _add_defaults(self, fields: Any) -> None:
+        """What the fields of a class hold unless they are given, and what is said of them."""
+        for name, field in fields.items():
+            self._write(name)
+            self._add_all(getattr(field, part, None) for part in ("default", "default_factory", "metadata"))
 
     # --------------------------------------------------------------------------------------------- objects
 
@@ -312,75 +405,43 @@ class _Digest:
             raise NoFingerprintError(f"uses a {_name_of(kind)}, which cannot be told: {reason}") from None
         self._write("object", _name_of(kind))
         if isinstance(told, str):
-            if not is_installed(getattr(value, "__module__", None) or kind.__module__):
+            module = getattr(value, "__module__", None) or kind.__module__
+            if not is_installed(module):
                 raise NoFingerprintError(f"uses {told}, a {_name_of(kind)}, of which only the name is known")
-            self._write(told)
+            self._add_installed(module, told)
             return
+        self.add(kind)
         function, arguments, *rest = told
-        self._add_all((function, arguments))
+        if is_installed(getattr(function, "__module__", None)):  # it makes the object, which is told
+            self._write(_name_of(function), version_of(function.__module__))
+        else:
+            self.add(function)
+        self.add(arguments)
         state, items, pairs = (*rest[:3], None, None, None)[:3]
         self.add(state)
         self.add(None if items is None else list(items))
         self.add(None if pairs is None else list(pairs))
 
 
-class _Uses:
-    """What code names.
-
-    Args:
-        code: The code, with that of the functions within it.
-
-    Attributes:
-        globals: The globals, in order.
-        attributes: The attributes.
-        imports: The modules: their name, how many levels up, and what is taken from them.
-    """
-
-    def __init__(self, code: types.CodeType) -> None:
-        self.globals: dict[str, None] = {}
-        self.attributes: set[str] = set()
-        self.imports: list[tuple[str, int, tuple[str, ...]]] = []
-        for part in _with_inner(code):
-            self._add(part)
-
-    def _add(self, code: types.CodeType) -> None:
-        constants: list[Any] = [0, None]
-        for instruction in dis.get_instructions(code):
-            if instruction.opname in _NAMED_GLOBALS:
-                self.globals[str(instruction.argval)] = None
-            elif instruction.opname == "IMPORT_NAME":
-                level, names = constants[-2:]
-                self.imports.append((str(instruction.argval), int(level or 0), tuple(names or ())))
-            elif instruction.opname in ("LOAD_CONST", "LOAD_SMALL_INT"):
-                constants.append(instruction.argval)
-            elif isinstance(instruction.argval, str):
-                self.attributes.add(instruction.argval)
-
-
-def _with_inner(code: types.CodeType) -> Iterator[types.CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _with_inner(constant)
-
-
-def _name_of(kind: type) -> str:
+def _name_of(kind: Any) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _module(name: str | None, value: Any) -> types.ModuleType:
-    found = sys.modules.get(name or "")
-    if found is None:
-        raise NoFingerprintError(f"uses {value!r}, whose module is not known")
-    return found
-
-
-def _imported(name: str, level: int, package: str | None) -> types.ModuleType:
-    """The module that a function imports when it runs."""
+def _attribute(module: types.ModuleType, name: str) -> Any:
+    """What a module holds under a name; None where that is nothing."""
     try:
-        found = importlib.import_module("." * level + name, package)
+        return getattr(module, name, None)
+    except Exception as error:  # noqa: BLE001 - whatever a module raises
+        raise NoFingerprintError(f"uses {module.__name__}.{name}, which fails: {error}") from None
+
+
+def _imported(imported: Import, package: str | None) -> types.ModuleType:
+    """The module that a function imports when it runs, or takes something from."""
+    name = imported.module
+    try:
+        found = importlib.import_module("." * imported.level + name, package)
+        if imported.taken is not None and not hasattr(found, imported.taken):
+            importlib.import_module(f"{found.__name__}.{imported.taken}")
     except Exception as error:  # noqa: BLE001 - whatever a module raises
         raise NoFingerprintError(f"imports {name!r}, which fails: {error}") from None
-    if level == 0 and "." in name:  # `import a.b` binds `a`
-        return sys.modules[name.partition(".")[0]]
-    return found
+    return found if imported.leaf else sys.modules[name.partition(".")[0]]

@@ -61,6 +61,9 @@ class Noted(Processor):
 
     path: str
 
+    def fingerprint(self) -> str:
+        return "what it writes does not matter"
+
     def process(self, x: Float64Column) -> Float64Column:
         with Path(self.path).open("a") as file:
             file.write(f"{len(x)}\n")
