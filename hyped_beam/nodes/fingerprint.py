@@ -101,7 +101,9 @@ class _Digest:
         """
         for module in sorted(self._handed_on):
             for name in sorted(self._attributes & vars(sys.modules[module]).keys()):
-                self._check_pure(module, name, f"{module}.{name}, which")
+                held = vars(sys.modules[module])[name]
+                place = (held.__name__, None) if isinstance(held, types.ModuleType) else (module, name)
+                self._check_pure(*place, f"{module}.{name}, which")
         return self._hash.hexdigest()
 
     def _write(self, *parts: str | bytes) -> None:
@@ -316,6 +318,8 @@ class _Digest:
             attributes = attributes | uses.strings
         if not self._reads_on_its_own:
             self._attributes |= attributes
+            if pure_code.asks_for_time(attributes | uses.names(), uses.strings):
+                raise NoFingerprintError(f"uses {name}(), which {pure_code.NOT_REPEATABLE}")
         for attribute in sorted(attributes):
             self._check_attribute(attribute, f"{name}()")
         for used in sorted(uses.names()):
@@ -348,6 +352,7 @@ class _Digest:
         """A module that is handed on: by its version, or by all that is in it."""
         if is_installed(module.__name__):
             self._add_installed(module.__name__, None)
+            self._handed_on.add(module.__name__)
             return
         self._write("module", module.__name__)
         for name, held in sorted(vars(module).items(), key=lambda item: item[0]):
@@ -428,9 +433,9 @@ def _name_of(kind: Any) -> str:
 
 
 def _attribute(module: types.ModuleType, name: str) -> Any:
-    """What a module holds under a name; None where that is nothing."""
+    """What a module holds under a name; what is not there yet may be when the code runs."""
     try:
-        return getattr(module, name, None)
+        return getattr(module, name)
     except Exception as error:  # noqa: BLE001 - whatever a module raises
         raise NoFingerprintError(f"uses {module.__name__}.{name}, which fails: {error}") from None
 

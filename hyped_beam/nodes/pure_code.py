@@ -47,7 +47,7 @@ _WHOLE = words(
     colorsys contextlib copy copyreg csv dataclasses decimal difflib enum fractions functools
     graphlib hashlib heapq hmac html html.entities html.parser ipaddress itertools json keyword
     logging math md5 numbers numpy.char numpy.dtypes numpy.exceptions numpy.fft numpy.linalg
-    numpy.ma numpy.polynomial numpy.strings orjson pprint pyarrow.types pydantic pydantic_core
+    numpy.ma numpy.polynomial numpy.strings orjson pprint pyarrow.types pydantic_core
     quopri re regex reprlib sha1 sha2 sha3 statistics string stringprep struct textwrap types typing
     typing_extensions unicodedata urllib.parse warnings xxhash zlib
     """
@@ -55,6 +55,7 @@ _WHOLE = words(
 # Of these the modules within, too.
 _WITH_INNER = ("collections", "datasets.features", "html", "json", "pydantic", "pydantic_core", "re", "regex")
 _ARROW_READS = """
+    cpu_count default_memory_pool io_thread_count system_memory_pool total_allocated_bytes
     BufferedInputStream CompressedInputStream FixedSizeBufferWriter MemoryMappedFile NativeFile
     OSFile PythonFile RecordBatchFileReader RecordBatchStreamReader create_memory_map input_stream
     memory_map output_stream
@@ -89,6 +90,7 @@ _PARTS = {
     "pyarrow": _except(_ARROW_READS),
     "pyarrow.compute": _except("call_function function_registry get_function random"),
     "pyarrow.lib": _except(_ARROW_READS),
+    "pydantic": _except("DirectoryPath FilePath ImportString NewPath SocketPath"),
     "statistics": _except("NormalDist"),  # it draws samples
     "sys": _only("byteorder exc_info float_info hash_info intern maxsize maxunicode version_info"),
     "time": _only("sleep strptime struct_time"),
@@ -108,7 +110,7 @@ _READS = (
     *("fileinput", "gzip", "linecache", "mmap", "pathlib", "shutil", "sqlite3", "tarfile", "zipfile"),
     *(f"pyarrow.{part}" for part in ("csv", "dataset", "feather", "fs", "ipc", "json", "orc", "parquet")),
 )
-_READING = ("fromfile", "genfromtxt", "load", "read_", "scan_")
+_READING = ("fromfile", "genfromtxt", "load_", "loadtxt", "read_", "scan_")
 _FINDS = ("importlib", "pkgutil", "runpy")
 _FOUND = frozenset({"__import__", "compile", "eval", "exec", "globals", "locals", "vars"})
 # Parts of this library that read, or run flows.
@@ -131,15 +133,15 @@ _OWN_THAT_READS = tuple(
 _FILE_ATTRIBUTES = words(
     """
     from_file from_files from_pretrained fromfile glob iterdir listdir memmap memory_map open
-    read_bytes read_text readlink rglob scandir urlopen
+    read_bytes read_text readlink rglob scandir decode_example urlopen
     """
 )
 _ENVIRONMENT_NAMES = frozenset({"environ", "environb", "getenv", "getenvb"})
 _CLOCK_ATTRIBUTES = frozenset({"now", "today", "utcnow", "urandom", "getrandbits"})
 _CODE_ATTRIBUTES = words(
     """
-    __builtins__ __closure__ __globals__ __import__ __loader__ __spec__ __subclasses__ ag_frame
-    cell_contents cr_frame f_back f_builtins f_globals f_locals gi_frame import_module tb_frame
+    __builtins__ __closure__ __globals__ __getattribute__ __import__ __loader__ __spec__ __subclasses__
+    ag_frame cell_contents cr_frame f_back f_builtins f_globals f_locals gi_frame import_module tb_frame
     """
 )
 
@@ -170,7 +172,7 @@ def why_not(module: str, name: str | None) -> str | None:
         return NOT_REPEATABLE
     if name in _ENVIRONMENT_NAMES:
         return READS_ENVIRONMENT
-    reads = name is not None and (name in _FILE_ATTRIBUTES or name.startswith(_READING))
+    reads = name is not None and (name in ("load", *_FILE_ATTRIBUTES) or name.startswith(_READING))
     return READS_FILES if reads or _within(module, _READS) else NOT_LISTED
 
 
@@ -188,6 +190,11 @@ def why_not_attribute(name: str) -> str | None:
     if name in _ENVIRONMENT_NAMES:
         return READS_ENVIRONMENT
     return NOT_REPEATABLE if name in _CLOCK_ATTRIBUTES else None
+
+
+def asks_for_time(names: set[str], strings: set[str]) -> bool:
+    """Whether `numpy.datetime64` may be asked for the time, which it is by a text."""
+    return "datetime64" in names and bool({"now", "today"} & strings)
 
 
 def _within(module: str, names: tuple[str, ...]) -> bool:

@@ -177,30 +177,30 @@ node = Weighted(path={str(path)!r})
 @pytest.fixture
 def rules(tmp_path, monkeypatch):
     """A module of the user's in a package of the user's."""
-    package = tmp_path / "src" / "mail_rules"
+    package = tmp_path / "src" / "own_rules"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
     (package / "steps.py").write_text("import os\nT = {'z': 1}\ndef f(n):\n    return n * T['z']\n")
     monkeypatch.syspath_prepend(tmp_path / "src")
     yield
-    for name in [name for name in sys.modules if name.startswith("mail_rules")]:
+    for name in [name for name in sys.modules if name.startswith("own_rules")]:
         del sys.modules[name]
 
 
 BY_WHICH_WAY = {
-    "attribute": "import mail_rules.steps\ndef use(n): return mail_rules.steps.f(n)",
-    "dict": "import mail_rules.steps\nmods = {'s': mail_rules.steps}\ndef use(n): return mods['s'].f(n)",
-    "object": "import mail_rules.steps\nclass H: pass\nh = H()\nh.m = mail_rules.steps\ndef use(n): return h.m.f(n)",
-    "argument": "import mail_rules.steps as s\ndef call(m, n): return m.f(n)\ndef use(n): return call(s, n)",
-    "closure": "import mail_rules.steps as s\ndef make(m): return lambda n: m.f(n)\nuse = make(s)",
-    "default": "import mail_rules.steps as s\ndef use(n, m=s): return m.f(n)",
-    "result": "import mail_rules.steps\ndef get(): return mail_rules.steps\ndef use(n): return get().f(n)",
-    "local": "import mail_rules.steps as s\ndef use(n):\n    q = s\n    return q.f(n)",
-    "package": "import mail_rules\nimport mail_rules.steps\np = [mail_rules]\ndef use(n): return p[0].steps.f(n)",
-    "imported": "def use(n):\n    import mail_rules.steps as s\n    return s.f(n)",
-    "imported from": "def use(n):\n    from mail_rules import steps\n    return (lambda m: m.f(n))(steps)",
-    "getattr": "import mail_rules.steps as s\ndef use(n): return getattr(s, 'T')['z'] * n",
-    "dunder": "import mail_rules.steps as s\ndef use(n): return s.__dict__['T']['z'] * n",
+    "attribute": "import own_rules.steps\ndef use(n): return own_rules.steps.f(n)",
+    "dict": "import own_rules.steps\nmods = {'s': own_rules.steps}\ndef use(n): return mods['s'].f(n)",
+    "object": "import own_rules.steps as s\nclass H: pass\nh = H()\nh.m = s\ndef use(n): return h.m.f(n)",
+    "argument": "import own_rules.steps as s\ndef call(m, n): return m.f(n)\ndef use(n): return call(s, n)",
+    "closure": "import own_rules.steps as s\ndef make(m): return lambda n: m.f(n)\nuse = make(s)",
+    "default": "import own_rules.steps as s\ndef use(n, m=s): return m.f(n)",
+    "result": "import own_rules.steps\ndef get(): return own_rules.steps\ndef use(n): return get().f(n)",
+    "local": "import own_rules.steps as s\ndef use(n):\n    q = s\n    return q.f(n)",
+    "package": "import own_rules.steps\np = [own_rules]\ndef use(n): return p[0].steps.f(n)",
+    "imported": "def use(n):\n    import own_rules.steps as s\n    return s.f(n)",
+    "imported from": "def use(n):\n    from own_rules import steps\n    return (lambda m: m.f(n))(steps)",
+    "getattr": "import own_rules.steps as s\ndef use(n): return getattr(s, 'T')['z'] * n",
+    "dunder": "import own_rules.steps as s\ndef use(n): return s.__dict__['T']['z'] * n",
 }
 
 
@@ -212,7 +212,7 @@ def test_code_of_a_module_counts_by_whichever_way_it_is_reached(runs, rules, way
     assert runs.run(node_of(source)).cache.reused == 1
 
     def changed():
-        sys.modules["mail_rules.steps"].T = {"z": 9}
+        sys.modules["own_rules.steps"].T = {"z": 9}
 
     used = runs.check(lambda: node_of(source), changed)
     assert (used.refused, used.reused) == (None, 0)
@@ -221,17 +221,17 @@ def test_code_of_a_module_counts_by_whichever_way_it_is_reached(runs, rules, way
 @pytest.mark.parametrize(
     "use",
     [
-        "import importlib\n    return importlib.import_module('mail_rules.steps').f(n)",
-        "return eval('__import__(\"mail_rules.steps\").steps.f(n)', {'n': n})",
-        "import sys\n    return sys.modules['mail_rules.steps'].f(n)",
-        "return __import__('mail_rules.steps').steps.f(n)",
+        "import importlib\n    return importlib.import_module('own_rules.steps').f(n)",
+        "return eval('__import__(\"own_rules.steps\").steps.f(n)', {'n': n})",
+        "import sys\n    return sys.modules['own_rules.steps'].f(n)",
+        "return __import__('own_rules.steps').steps.f(n)",
     ],
 )
 def test_code_that_is_found_while_it_runs_is_not_kept(runs, rules, use):
-    source = f"import mail_rules.steps\n@processor\ndef node(n: int) -> int:\n    {use}\n"
+    source = f"import own_rules.steps\n@processor\ndef node(n: int) -> int:\n    {use}\n"
 
     def changed():
-        sys.modules["mail_rules.steps"].T = {"z": 9}
+        sys.modules["own_rules.steps"].T = {"z": 9}
 
     assert runs.check(lambda: node_of(source), changed).refused
 
@@ -240,8 +240,8 @@ def test_a_module_that_is_handed_on_gives_nothing_impure(runs, rules, tmp_path):
     path = tmp_path / "file"
     write_bytes(path, 1)
     source = f"""
-import mail_rules.steps
-mods = [mail_rules.steps]
+import own_rules.steps
+mods = [own_rules.steps]
 @processor
 def node(n: int) -> int: return n * mods[0].os.stat({str(path)!r}).st_size
 """
@@ -249,6 +249,13 @@ def node(n: int) -> int: return n * mods[0].os.stat({str(path)!r}).st_size
     assert "os.stat" in used.refused
 
 
+TABLE_IN_CLASS = """
+class node(Processor):
+    __tab__ = {'z': 1}
+    def process_row(self, n: int) -> int:
+        return n * self.__tab__['z']
+node = node()
+"""
 OF_A = "@processor\ndef node(n: int) -> int: return n * A.k"
 
 
@@ -256,8 +263,7 @@ OF_A = "@processor\ndef node(n: int) -> int: return n * A.k"
     ("source", "old", "new"),
     [
         (
-            "class node(Processor):\n    __tab__ = {'z': 1}\n"
-            "    def process_row(self, n: int) -> int: return n * self.__tab__['z']\nnode = node()",
+            TABLE_IN_CLASS,
             "'z': 1",
             "'z': 4",
         ),

@@ -204,3 +204,18 @@ def test_of_what_wraps_a_function_all_counts():
     before = fingerprint_of(made("scaled(rounded(x))", source))
     for old, new in (("doubled, 2", "doubled, 3"), ("function(x, 3)", "function(x, 4)")):
         assert fingerprint_of(made("scaled(rounded(x))", source.replace(old, new))) != before
+
+
+@pytest.mark.parametrize(
+    ("body", "more", "why"),
+    [
+        ("held[0].os.stat(x)", "held = [logging]", "logging.os"),
+        ("pa.not_there.LocalFileSystem(x)", "", "pyarrow.not_there, which fails"),
+        ("np.datetime64('now')", "", "not repeatable"),
+        ("re.enum.sys.modules[x]", "", "sys.modules"),
+        ("object.__getattribute__(x, 'a')", "", "finds code"),
+    ],
+)
+def test_nor_is_it_reached_in_a_roundabout_way(body, more, why):
+    with pytest.raises(NoFingerprintError, match=why):
+        fingerprint_of(made(body, more))
