@@ -87,7 +87,7 @@ def _time_zones() -> str:
 
 @functools.cache
 def versions() -> Mapping[str, str]:
-    """What computes: this package as it is, those that it is built on, Python, the kind of processor and local settings."""
+    """What computes: this package as it is, those that it is built on, Python, the processor, local settings."""
     own = hashlib.blake2b(digest_size=16)
     for file in sorted(Path(_OWN).rglob("*.py")):
         own.update(f"{file.relative_to(_OWN)}\0".encode())
@@ -96,7 +96,8 @@ def versions() -> Mapping[str, str]:
         _OWN_NAME: own.hexdigest(),
         "python": sys.version,
         "time zones": _time_zones(),
-        "local": f"{os.environ.get('TZ')} {Path('/etc/localtime').resolve()} {locale.setlocale(locale.LC_ALL)}",
+        "time zone": f"{os.environ.get('TZ')} {Path('/etc/localtime').resolve()}",
+        "locale": locale.setlocale(locale.LC_ALL),
         "processor": f"{platform.machine()} {pa.runtime_info().simd_level}",
     }
     for name in _BUILT_ON:
