@@ -102,8 +102,9 @@ class _Digest:
         for module in sorted(self._handed_on):
             for name in sorted(self._attributes & vars(sys.modules[module]).keys()):
                 held = vars(sys.modules[module])[name]
-                place = (held.__name__, None) if isinstance(held, types.ModuleType) else (module, name)
-                self._check_pure(*place, f"{module}.{name}, which")
+                is_module = isinstance(held, types.ModuleType)
+                inner, taken = (held.__name__, None) if is_module else (module, name)
+                self._check_pure(inner, taken, f"{module}.{name}, which")
         return self._hash.hexdigest()
 
     def _write(self, *parts: str | bytes) -> None:
