@@ -87,7 +87,7 @@ def _time_zones() -> str:
 
 @functools.cache
 def versions() -> Mapping[str, str]:
-    """What computes: this package as it is, those that it is built on, Python, the machine and its settings."""
+    """What computes: this package as it is, what it is built on, Python, the machine and its settings."""
     own = hashlib.blake2b(digest_size=16)
     for file in sorted(Path(_OWN).rglob("*.py")):
         own.update(f"{file.relative_to(_OWN)}\0".encode())
