@@ -143,7 +143,11 @@ def test_a_job_killed_at_random_moments_and_resumed_ends_as_if_undisturbed(
     halves = 0
     # a worker goes on for a moment when its parent is killed, and may finish what it writes
     may_finish = num_proc > 1
-    while len(done) < kills or (not halves and not may_finish and len(done) < 5 * kills):
+
+    def struck() -> bool:
+        return len(set(done)) > 2 and (halves > 0 or may_finish)
+
+    while len(done) < kills or (not struck() and len(done) < 5 * kills):
         process = program.start(num_proc, folder)
         wait_for_a_moment(folder, random)
         with contextlib.suppress(ProcessLookupError):  # it came to its end
@@ -151,8 +155,7 @@ def test_a_job_killed_at_random_moments_and_resumed_ends_as_if_undisturbed(
         if program.status() == -signal.SIGKILL:
             done.append(ranges_done(folder))
             halves += bool(files_begun(folder))
-    assert len(set(done)) > 2  # they were killed in the middle,
-    assert halves > 0 or may_finish  # and while they wrote
+    assert struck()  # in the middle, and while it wrote
     program.start(num_proc, folder)
     assert program.status() == 0
     assert contents(folder) == undisturbed
