@@ -145,6 +145,12 @@ def _at_end(value: Any) -> WindowedValue:
     return WindowedValue(value, MIN_TIMESTAMP, [GlobalWindow()])
 
 
+def _step(do: beam.DoFn, known: Sequence[Any], beside: str | None) -> beam.PTransform:
+    """A step with a second output for partitions; each costs a small job some hundredths of a second."""
+    step = beam.ParDo(do, *known)
+    return step if beside is None else step.with_outputs(beside)
+
+
 def build(
     pipeline: beam.Pipeline,
     reader: Reader,
@@ -176,19 +182,19 @@ def build(
         cut = (
             pipeline
             | f"Start{behind}" >> beam.Impulse()
-            | f"CutRanges{behind}" >> beam.ParDo(cut_ranges).with_outputs(RANGES, main="cuts")
+            | f"CutRanges{behind}" >> _step(cut_ranges, (), RANGES if finish.partitions else None)
         )
-        ranges = cut.cuts
+        ranges = cut[None] if finish.partitions else cut
         if job.program.by_range:
             ranges = (ranges, *to_ranges) | f"WithGroups{behind}" >> beam.Flatten()
         done = (
             ranges
             # One range a key. `Reshuffle` takes eight steps for it, a third of a small job's time.
             | f"SpreadRanges{behind}" >> beam.GroupByKey()
-            | f"DoRanges{behind}" >> beam.ParDo(do, *known).with_outputs(STATES, main="reports")
+            | f"DoRanges{behind}" >> _step(do, known, STATES if finish.partitions else None)
         )
         finished = (
-            done.reports
+            (done[None] if finish.partitions else done)
             | f"CombineRanges{behind}" >> beam.CombinePerKey(combine)
             | f"Finish{behind}"
             >> beam.ParDo(FinishScan(cloudpickle.dumps((job.destinations, finish)), combine), *known)
