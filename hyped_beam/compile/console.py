@@ -171,6 +171,7 @@ class JsonConsole(Console):
             ranges_done=progress.ranges_done,
             ranges=progress.ranges,
             rows=progress.rows,
+            cached_rows=progress.cached_rows,
             share=round(progress.share, 4),
             seconds=round(progress.seconds, 3),
         )
@@ -277,9 +278,10 @@ def _columns(terminal: TextIO) -> int:
 
 def _rows(progress: Progress, first: Progress) -> str:
     seconds = max(progress.seconds - first.seconds, 1e-9)
-    rows = progress.rows - first.rows
-    speed = f", {rows / seconds:,.0f} rows/s" if rows else ""
-    return f"{progress.rows:,} rows{speed}"
+    read = progress.rows - progress.cached_rows - first.rows
+    cached = f" ({progress.cached_rows:,} from the cache)" if progress.cached_rows else ""
+    speed = f", {read / seconds:,.0f} rows/s" if read > 0 else ""
+    return f"{progress.rows:,} rows{cached}{speed}"
 
 
 def _left(progress: Progress, first: Progress) -> str:

@@ -7,9 +7,9 @@ from hyped_beam.compile.beam_options import beam_options
 from hyped_beam.compile.console import Console
 from hyped_beam.compile.overrides import asked_for
 from hyped_beam.compile.target import load_target
+from hyped_beam.dsl.flow import DataFlow
 from hyped_beam.dsl.job import Job
 from hyped_beam.launch.profiles import load_profile
-from hyped_beam.plan.planner import Plan
 
 
 def answer(request: Request, console: Console) -> None:
@@ -25,32 +25,31 @@ def answer(request: Request, console: Console) -> None:
     options = beam_options(request.rest)
     load_profile(request.runner)
     asked = asked_for(load_target(request.target, request.modules), request)
-    plan = asked.plan()
     form = request.form or (None if request.run or request.plot else "plan")
     if form == "proto" and isinstance(asked, Job):
         _print_pipeline(asked, request, options, console)
     elif form is not None:
-        console.show(form, _as_text(plan, form))
+        console.show(form, _as_text(asked, form, request))
     if request.plot is not None:
         from hyped_beam.dsl.plot import save
 
+        plan = asked.plan()
         save(plan.graph, request.plot, joins=plan.joins)
     if request.run and isinstance(asked, Job):
         _run(asked, request, options, console)
 
 
-def _as_text(plan: Plan, form: str) -> str:
+def _as_text(asked: Job | DataFlow, form: str, request: Request) -> str:
+    if form == "plan":
+        return asked.explain(cache=request.cache)
+    plan = asked.plan()
     if form == "ir":
         from hyped_beam.ir.text import graph_text
 
         return graph_text(plan.graph)
-    if form == "dot":
-        from hyped_beam.dsl.plot import dot_text
+    from hyped_beam.dsl.plot import dot_text
 
-        return dot_text(plan.graph, joins=plan.joins)
-    from hyped_beam.plan.text import plan_text
-
-    return plan_text(plan)
+    return dot_text(plan.graph, joins=plan.joins)
 
 
 def _print_pipeline(job: Job, request: Request, options: dict[str, object], console: Console) -> None:

@@ -120,7 +120,18 @@ def as_object(result: JobResult, aggregates_path: str | None = None) -> dict[str
         ],
         "aggregates": result.aggregates,
         "aggregates_path": aggregates_path,
-        "cache": None if result.cache is None else asdict(result.cache),
+        "cache": None if result.cache is None else _cache_as_object(result.cache),
+    }
+
+
+def _cache_as_object(use: CacheUse) -> dict[str, Any]:
+    scans = [asdict(scan) for scan in use.scans]
+    return {
+        "parts": use.parts,
+        "reused": use.reused,
+        "read": use.read,
+        "refused": use.refused,
+        "scans": scans,
     }
 
 

@@ -128,11 +128,20 @@ class Job(NearNames):
         except InputError:  # whoever reads it says so
             return plan
 
-    def explain(self) -> str:
-        """What would run, as text."""
+    @checked_keywords
+    def explain(self, *, cache: bool | str | os.PathLike[str] | None = None) -> str:
+        """What would run, as text.
+
+        Args:
+            cache: As for `run`: say of each scan whether a cache keeps its states. Nothing is looked up.
+        """
+        from hyped_beam.dsl.caching import cache_folder
+        from hyped_beam.launch.caching import caching_of
         from hyped_beam.plan.text import plan_text
 
-        return plan_text(self.plan())
+        plan = self.plan()
+        caching = None if cache_folder(cache) is None else caching_of(plan, self.source)
+        return plan_text(plan, caching=caching)
 
     @checked_keywords
     def plot(self, ax: Any = None, save: str | os.PathLike[str] | None = None) -> Any:

@@ -90,16 +90,26 @@ class RecordedFlow(NearNames):
         return self._plan(self._wanted(collect, aggregators))
 
     @checked_keywords
-    def explain(self, collect: Any = None, aggregators: Any = None) -> str:
+    def explain(
+        self,
+        collect: Any = None,
+        aggregators: Any = None,
+        *,
+        cache: bool | str | os.PathLike[str] | None = None,
+    ) -> str:
         """What would run: the graph after all passes, and the plan, as text.
 
         Args:
             collect: As for `apply`.
             aggregators: As for `apply`.
+            cache: As for `apply`: say of each scan whether a cache keeps its states. Nothing is looked up.
         """
+        from hyped_beam.dsl.caching import cache_folder
+        from hyped_beam.plan.caching import cached_scans
         from hyped_beam.plan.text import plan_text
 
-        return plan_text(self.plan(collect, aggregators))
+        plan = self.plan(collect, aggregators)
+        return plan_text(plan, caching=None if cache_folder(cache) is None else cached_scans(plan))
 
     @checked_keywords
     def plot(

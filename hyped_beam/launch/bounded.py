@@ -138,7 +138,9 @@ class BoundedJob:
             states=(self.work / "states.arrow").read_bytes(),
             seconds=time.monotonic() - started,
             node_seconds=node_times(self.plan, timings),
-            cache=None if self.caching is None else self.caching.use(timings),
+            cache=None
+            if self.caching is None
+            else self.caching.use([report["timings"] for report in reports]),
         )
 
     @property
@@ -166,7 +168,7 @@ class BoundedJob:
             kept=str(self.work),
             under_way=str(self._under_way) if is_last else "",
             read_here=self.reader.reads_here(self.processes),
-            cache=None if self.caching is None else self.caching.of_scan(self.plan, number),
+            cache=None if self.caching is None else self.caching.of_scan(number),
         )
 
     def _finish(self, number: int, one: Pass) -> Finish:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hyped_beam.errors import InputError
 from hyped_beam.execute.timing import COMPUTED, REUSED, Timings
 from hyped_beam.io.entries import SUFFIX, prepare_folder
 from hyped_beam.io.paths import lies_in, matched_by
-from hyped_beam.launch.result import CacheUse
+from hyped_beam.launch.result import CacheUse, ScanCacheUse
 from hyped_beam.nodes.fingerprint import NoFingerprintError, digest_of
-from hyped_beam.plan.fingerprint import StatesKey, states_key
+from hyped_beam.plan.caching import ScanCaching, cached_scans
 
 if TYPE_CHECKING:
     from hyped_beam.io.readers.base import Reader
@@ -29,30 +29,53 @@ class Caching:
 
     Attributes:
         folder: The folder of the cache.
-        keys: What the states of each scan that has some follow from, by the number of the scan.
-        refused: Why the states of a scan are not kept; empty where all are.
+        scans: What it does for each scan that aggregates, by the place of the scan in the plan.
     """
 
     folder: str
-    keys: Mapping[int, StatesKey] = field(default_factory=dict)
-    refused: str = ""
+    scans: Mapping[int, ScanCaching]
 
-    def of_scan(self, plan: Plan, number: int) -> StateCache | None:
+    def of_scan(self, number: int) -> StateCache | None:
         """The cache of a scan; None where its states are not kept."""
         from hyped_beam.lowering.state_cache import StateCache
 
-        if number not in self.keys:
+        scan = self.scans.get(number)
+        if scan is None or scan.key is None:
             return None
-        scan = plan.passes[number].scan
-        return StateCache(self.folder, self.keys[number], is_read=not scan.outputs and not scan.kept)
+        return StateCache(self.folder, scan.key, is_read=not scan.reads_all)
 
-    def use(self, timings: Timings) -> CacheUse:
-        """What came of it."""
-        reused, computed = (timings.get(key, (0.0, 0))[1] for key in (REUSED, COMPUTED))
-        refused = self.refused
-        if self.keys and not reused + computed:
-            refused = _UNTOLD
-        return CacheUse(reused + computed, reused, refused or None)
+    def use(self, timings: Sequence[Timings]) -> CacheUse:
+        """What came of it.
+
+        Args:
+            timings: How long the parts of each scan took, and how many segments were found and kept.
+        """
+        return CacheUse(tuple(_use(number, scan, timings[number]) for number, scan in self.scans.items()))
+
+
+def _use(number: int, scan: ScanCaching, timings: Timings) -> ScanCacheUse:
+    reused, computed = (timings.get(key, (0.0, 0))[1] for key in (REUSED, COMPUTED))
+    refused = scan.refused if scan.key is None or reused + computed else _UNTOLD
+    return ScanCacheUse(number + 1, reused + computed, reused, scan.reads_all or None, refused or None)
+
+
+def caching_of(plan: Plan, reader: Reader) -> Mapping[int, ScanCaching]:
+    """What a cache does for each scan of a job that aggregates, by the place of the scan in the plan."""
+    from hyped_beam.io.readers.first import FirstRows
+
+    if isinstance(reader, FirstRows):
+        return cached_scans(plan, "only the first rows of the source are read")
+    try:
+        # a format of one's own reads files in a way of its own
+        read_by = digest_of(type(reader), may_read=True)
+    except NoFingerprintError as error:
+        return cached_scans(plan, str(error))
+    return {
+        number: scan
+        if scan.key is None
+        else replace(scan, key=replace(scan.key, digest=f"{scan.key.digest} {read_by}"))
+        for number, scan in cached_scans(plan).items()
+    }
 
 
 def prepare_caching(
@@ -72,30 +95,15 @@ def prepare_caching(
     """
     if folder is None:
         return None
-    from hyped_beam.io.readers.first import FirstRows
     from hyped_beam.lowering.state_cache import FILES, STATES
 
     kept = (f"{STATES}/*/*{SUFFIX}", f"{FILES}/*{SUFFIX}")
     _check_apart(folder, kept, reader.inputs(), [writer.path for writer in writers.values()])
-    if isinstance(reader, FirstRows):
-        return Caching(folder, refused="only the first rows of the source are read")
-    keys: dict[int, StatesKey] = {}
-    refused = ""
-    for number, scan in enumerate(one.scan for one in plan.passes):
-        if not scan.combines:
-            continue
-        try:
-            key = states_key(scan)
-            # a format of one's own reads files in a way of its own
-            read_by = digest_of(type(reader), may_read=True)
-        except NoFingerprintError as error:
-            refused = str(error)
-        else:
-            keys[number] = replace(key, digest=f"{key.digest} {read_by}")
-    if keys:
+    scans = caching_of(plan, reader)
+    if any(scan.key is not None for scan in scans.values()):
         for inner in (STATES, FILES):
             prepare_folder(f"{folder}/{inner}")
-    return Caching(folder, keys, refused)
+    return Caching(folder, scans)
 
 
 def _check_apart(folder: str, kept: Sequence[str], inputs: Sequence[str], outputs: Sequence[str]) -> None:

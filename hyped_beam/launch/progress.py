@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyped_beam.execute.under_way import rows_under_way
+from hyped_beam.execute.under_way import NotedRows, rows_under_way
 from hyped_beam.io.commit import Destination, RangeRecord, read_record
 
 LOOK_SECONDS = 0.25
@@ -27,6 +27,7 @@ class Progress:
         seconds: Since the job began.
         share: How much of the job is done, from 0 to 1. Of a range that is under way its rows count, where it
             is known, or can be told from ranges that are done, how many it has.
+        cached_rows: Those of the rows that were not read, for the cache had what they come to.
     """
 
     ranges_done: int
@@ -34,6 +35,7 @@ class Progress:
     rows: int
     seconds: float
     share: float
+    cached_rows: int = 0
 
 
 ReportProgress = Callable[[Progress], None]
@@ -128,15 +130,21 @@ def watching(
 
 
 def _progress(
-    done: Mapping[int, int], under_way: Mapping[int, int], sizes: Mapping[int, int | None], seconds: float
+    done: Mapping[int, int],
+    under_way: Mapping[int, NotedRows],
+    sizes: Mapping[int, int | None],
+    seconds: float,
 ) -> Progress:
     """What is known of how far a job is."""
-    begun = {number: rows for number, rows in under_way.items() if number not in done}
+    begun = {number: noted.done for number, noted in under_way.items() if number not in done}
     usual = sum(done.values()) / len(done) if done else None
     shares = (_share(rows, sizes.get(number) or usual) for number, rows in begun.items())
     count = min(len(done), len(sizes))
     rows = sum(done.values()) + sum(begun.values())
-    return Progress(count, len(sizes), rows, seconds, min((count + sum(shares)) / len(sizes), 1.0))
+    share = min((count + sum(shares)) / len(sizes), 1.0)
+    return Progress(
+        count, len(sizes), rows, seconds, share, sum(noted.cached for noted in under_way.values())
+    )
 
 
 def _share(rows: int, size: float | None) -> float:

@@ -30,22 +30,72 @@ class NodeTime:
 
 
 @dataclass(frozen=True)
+class ScanCacheUse:
+    """How much of the aggregates of one scan came from the cache.
+
+    Attributes:
+        scan: The number of the scan, from 1, as the plan counts them.
+        parts: Into how many parts the source was cut: files, parts of large ones, some tiny ones together.
+        reused: How many of them were not read, for the cache had what they come to.
+        reads_all: Why all parts were read although what they come to is kept; None where that is not so.
+        refused: Why nothing was kept; None where it was.
+    """
+
+    scan: int
+    parts: int
+    reused: int
+    reads_all: str | None = None
+    refused: str | None = None
+
+    @property
+    def read(self) -> int:
+        """How many parts were read, and their states put into the cache."""
+        return self.parts - self.reused
+
+    def __str__(self) -> str:
+        if not self.parts:
+            return "nothing from the cache"
+        why = f", for {self.reads_all}" if self.reads_all else ""
+        return f"{self.reused:,} of {self.parts:,} parts from the cache, {self.read:,} read{why}"
+
+
+@dataclass(frozen=True)
 class CacheUse:
     """How much of the aggregates of a job came from the cache.
 
     Attributes:
-        parts: Into how many parts the source was cut: files, parts of large ones, some tiny ones together.
-            Each scan that aggregates counts its own.
-        reused: How many of them were not read, for the cache had what they come to.
-        refused: Why nothing, or not everything, could be kept; None where all was.
+        scans: Of each scan that aggregates.
     """
 
-    parts: int
-    reused: int
-    refused: str | None = None
+    scans: tuple[ScanCacheUse, ...]
+
+    @property
+    def parts(self) -> int:
+        """Into how many parts the source was cut; each scan counts its own."""
+        return sum(scan.parts for scan in self.scans)
+
+    @property
+    def reused(self) -> int:
+        """How many of the parts were not read, for the cache had what they come to."""
+        return sum(scan.reused for scan in self.scans)
+
+    @property
+    def read(self) -> int:
+        """How many of the parts were read, and their states put into the cache."""
+        return self.parts - self.reused
+
+    @property
+    def refused(self) -> str | None:
+        """Why nothing, or not everything, could be kept; None where all was."""
+        reasons = dict.fromkeys(scan.refused for scan in self.scans if scan.refused)
+        return "; ".join(reasons) or None
 
     def __str__(self) -> str:
-        return f"{self.reused:,} of {self.parts:,} parts from the cache"
+        if len(self.scans) == 1:
+            return str(self.scans[0])
+        if not self.scans:
+            return "nothing is aggregated"
+        return "; ".join(f"scan {scan.scan}: {scan}" for scan in self.scans)
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class RangeInFlight:
             if segment.kept is not None:
                 self.batches += segment.kept.batches
                 segment.rows = segment.kept.rows
-                self._noted.add(segment.kept.rows_in)
+                self._noted.add(segment.kept.rows_in, cached=True)
             else:
                 yield from self._read_segment(scan, segment, first, wanted)
             first = None if first is None or segment.rows is None else first + segment.rows
@@ -189,6 +189,7 @@ class RangeInFlight:
         found = [self._finished(segment, mergers) for segment in self._segments]
         packed = self._pack(mergers, [one.states for one in found if one.states])
         self.kept.publish()
+        self._noted.end()
         record = self.commit.commit(packed or None, sum(one.rows_in for one in found))
         for name, seconds in self.commit.seconds.items():
             add_timing(self.timings, write_key(name), seconds, record.rows(name))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hyped_beam.errors import CallSite
 from hyped_beam.ir.graph import Edge, Graph, Kind
 from hyped_beam.ir.scope import DATASET
+from hyped_beam.plan.caching import ScanCaching
 from hyped_beam.plan.joins import PARTITIONS, Choice
 from hyped_beam.plan.planner import Plan
 from hyped_beam.plan.program import AggregateStep, Combine, Program, Step
@@ -28,7 +29,7 @@ class _Line:
     site: CallSite | None = None
 
 
-def plan_text(plan: Plan, *, sites: bool = False) -> str:
+def plan_text(plan: Plan, *, sites: bool = False, caching: Mapping[int, ScanCaching] | None = None) -> str:
     """A plan as text, the same each time.
 
     First how many scans, combines and joins there are; then stage by stage what is read or taken, the steps
@@ -38,12 +39,15 @@ def plan_text(plan: Plan, *, sites: bool = False) -> str:
     Args:
         plan: The plan.
         sites: Whether to say at each step which line of the user's code it comes from.
+        caching: What a cache does for each scan, by its place in the plan; None where there is none.
     """
     lines = [_summary(plan)]
     several = len(plan.passes) > 1
     for at, one in enumerate(plan.passes, start=1):
         number = f" {at}" if several else ""
         lines += ["", _scan_head(plan, one.scan, number)]
+        if caching is not None and at - 1 in caching:
+            lines.append(f"  {caching[at - 1]}")
         lines += _stage(plan, one.scan, sites=sites)
         for end, how in ((one.finish, ": once"), (one.partitions, _PARTITIONED)):
             if end is not None:

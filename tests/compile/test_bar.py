@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hyped_beam.execute.under_way import RowsUnderWay, rows_under_way
+from hyped_beam.execute.under_way import NotedRows, RowsUnderWay, rows_under_way
 from hyped_beam.launch.progress import _progress
 
 TARGET = """
@@ -80,20 +80,20 @@ def test_the_bar_fits_the_terminal(tmp_path: Path, columns: int, width: int):
 def test_rows_within_ranges_count_where_their_number_is_known():
     sizes = {0: 100, 1: 100, 2: None}
     assert _progress({}, {}, sizes, 1.0).share == 0
-    half = _progress({0: 100}, {0: 70, 1: 50}, sizes, 1.0)
+    half = _progress({0: 100}, {0: NotedRows(70), 1: NotedRows(50)}, sizes, 1.0)
     assert (half.ranges_done, half.rows, half.share) == (1, 150, 0.5)
-    assert _progress({0: 100}, {2: 25}, sizes, 1.0).share == pytest.approx(1.25 / 3)
-    assert _progress({}, {2: 25}, sizes, 1.0).share == 0
-    assert _progress({0: 100, 1: 100, 2: 7}, {2: 5}, sizes, 1.0).share == 1
+    assert _progress({0: 100}, {2: NotedRows(25)}, sizes, 1.0).share == pytest.approx(1.25 / 3)
+    assert _progress({}, {2: NotedRows(25)}, sizes, 1.0).share == 0
+    assert _progress({0: 100, 1: 100, 2: 7}, {2: NotedRows(5)}, sizes, 1.0).share == 1
 
 
 def test_notes_are_made_where_somebody_watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("hyped_beam.execute.under_way.NOTE_SECONDS", 0)
     watched = RowsUnderWay(str(tmp_path), 3)
     watched.add(5)
-    watched.add(6)
+    watched.add(6, cached=True)
     RowsUnderWay(str(tmp_path / "nobody"), 4).add(5)
     RowsUnderWay("", 5).add(5)
     (tmp_path / "00007").write_text("")
-    assert rows_under_way(tmp_path) == {3: 11}
+    assert rows_under_way(tmp_path) == {3: NotedRows(11, cached=6)}
     assert not (tmp_path / "nobody").exists()

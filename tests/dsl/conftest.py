@@ -1,4 +1,4 @@
-"""A user's own module of nodes."""
+"""A user's own module of nodes, and a folder of files that is read with a cache."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.dsl.cached_runs import Source
 from tests.dsl.saved_flows import MODULE, ROOT
 
 
@@ -22,3 +23,9 @@ def own(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(folder)]))
     yield importlib.import_module(name)
     del sys.modules[name]
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A folder of files, and runs over it with a cache."""
+    return Source(tmp_path)
