@@ -39,9 +39,11 @@ def run_batch(
     taken = _taken(plan, given, index)
     try:
         result = runner.run(taken)
+        if state is not None:
+            state.add(result.states)
     except NodeError as error:
         raise _renumbered(error, index) from error.__cause__
-    return _rows_of(result, given, state)
+    return _rows_of(result, given)
 
 
 async def run_batch_async(
@@ -55,9 +57,11 @@ async def run_batch_async(
     taken = _taken(plan, given, index)
     try:
         result = await asyncio.wrap_future(runner.submit(taken))
+        if state is not None:
+            await asyncio.to_thread(lambda: state.add(result.states))
     except NodeError as error:
         raise _renumbered(error, index) from error.__cause__
-    return _rows_of(result, given, state)
+    return _rows_of(result, given)
 
 
 def _taken(plan: Plan, given: Any, index: Sequence[int] | None) -> Batch:
@@ -72,10 +76,8 @@ def _taken(plan: Plan, given: Any, index: Sequence[int] | None) -> Batch:
     return Batch({source.id: columns}, batch.num_rows, (Span(batch.num_rows, 0),))
 
 
-def _rows_of(result: BatchResult, given: Any, state: AggregateState | None) -> Any:
-    """The output rows in the form in which the batch came; its aggregates are added up."""
-    if state is not None:
-        state.add(result.states)
+def _rows_of(result: BatchResult, given: Any) -> Any:
+    """The output rows in the form in which the batch came."""
     return batches.like(result.outputs[ROWS], given) if ROWS in result.outputs else None
 
 

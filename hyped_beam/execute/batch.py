@@ -16,7 +16,7 @@ from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, Scope, paths
 from hyped_beam.nodes.groups import Groups
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
-from hyped_beam.types.spans import Span
+from hyped_beam.types.spans import Span, row_at
 
 
 @dataclass
@@ -32,7 +32,6 @@ class Batch:
         counts: The number of rows of each scope whose rows are known.
         maps: For the rows of a scope the rows of a parent that they belong to, by both; null for none.
         aligned: What was repeated for the rows of other scopes, by the number of its node.
-        grouped: The group of each row that is put together, and the keys of the groups, by their scope.
         shared: The groups that aggregators share, by the scopes of the rows and of the groups.
         timings: How long its steps took so far.
         late: What earlier stages have made known of the groups of its range, by the number of the node.
@@ -46,7 +45,6 @@ class Batch:
     counts: dict[int, int] = field(default_factory=dict)
     maps: dict[tuple[int, int], pa.Array] = field(default_factory=dict)
     aligned: dict[int, dict[tuple[tuple[str, ...], int], Value]] = field(default_factory=dict)
-    grouped: dict[int, tuple[pa.Array, pa.StructArray]] = field(default_factory=dict)
     shared: dict[tuple[int, int], Groups] = field(default_factory=dict)
     timings: Timings = field(default_factory=dict)
     late: Mapping[int, pa.Array] = field(default_factory=dict)
@@ -84,6 +82,11 @@ class Batch:
         except (KeyError, ValueError):  # rows of groups come from no single row
             return None
         return None if found is None else int(found)
+
+    def span_of(self, scopes: Sequence[Scope], scope: int, row: int) -> Span | None:
+        """Where in the source a row of a scope is, or the one that it was made from."""
+        found = self.source_row(scopes, scope, row)
+        return None if found is None else row_at(self.spans, found)
 
     def origins(self, scopes: Sequence[Scope], scope: int) -> Sequence[int]:
         """For each row of a scope the row that it came with from which it was made."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,8 @@ import pyarrow.compute as pc
 from hyped_beam.execute.batch import Batch, take_value
 from hyped_beam.execute.failure import RAISED, Place, found_error, node_error
 from hyped_beam.execute.known import key_columns
-from hyped_beam.execute.timing import add_timing, node_key
+from hyped_beam.execute.taken import TakenRows, Taking
+from hyped_beam.execute.timing import Timings, add_timing, node_key
 from hyped_beam.ir.scope import DATASET
 from hyped_beam.nodes.aggregator import AggregatorRuntime
 from hyped_beam.nodes.grouping import WHERE
@@ -35,6 +38,32 @@ def state_column(number: int) -> str:
     return f"state{number}"
 
 
+class StageUpdate:
+    """What makes the states of all combines of a stage from batches.
+
+    Args:
+        program: The program of the stage.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self._taking = Taking(program)
+        self._combines = [CombineUpdate(combine, program) for combine in program.combines]
+        self._lock = threading.Lock()
+
+    def take(self, batch: Batch) -> TakenRows:
+        """What the aggregators take of a batch."""
+        return self._taking.take(batch)
+
+    def states(self, taken: TakenRows, timings: Timings) -> list[pa.RecordBatch]:
+        """The states of what was taken, for each combine; may be called from any thread.
+
+        Raises:
+            NodeError: An aggregator raised.
+        """
+        with self._lock:
+            return [combine.states(taken, timings) for combine in self._combines]
+
+
 class CombineUpdate:
     """What makes the states of a combine from batches.
 
@@ -50,53 +79,59 @@ class CombineUpdate:
             AggregatorRuntime(step.operation, step.state_type, step.output_type) for step in combine.steps
         ]
 
-    def states(self, batch: Batch) -> pa.RecordBatch:
-        """The states of the aggregators, a row for each group of a batch.
+    def states(self, taken: TakenRows, timings: Timings) -> pa.RecordBatch:
+        """The states of the aggregators, a row for each group of what was taken.
+
+        Args:
+            taken: Their inputs.
+            timings: Where it is noted how long each took.
 
         Raises:
             NodeError: An aggregator raised.
         """
-        ids, groups, columns = self._groups(batch)
+        ids, groups, columns = self._groups(taken)
         for number, (step, runtime) in enumerate(zip(self._combine.steps, self._runtimes, strict=True)):
             began = time.perf_counter()
-            columns[state_column(number)] = self._states(step, runtime, batch, ids, groups)
+            columns[state_column(number)] = self._states(step, runtime, taken, ids, groups)
             took = time.perf_counter() - began
-            add_timing(batch.timings, node_key(step.node), took, batch.rows_of(step.rows))
+            add_timing(timings, node_key(step.node), took, taken.counts[step.rows])
         return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 
-    def _groups(self, batch: Batch) -> tuple[pa.Array | None, int, dict[str, pa.Array]]:
+    def _groups(self, taken: TakenRows) -> tuple[pa.Array | None, int, dict[str, pa.Array]]:
         """The group of each row, the number of groups, and their keys."""
         grouping = self._combine.grouping
         if grouping is None:
             return None, 1, {}
-        held = batch.grouped.get(grouping.scope)
+        held = taken.grouped.get(grouping.scope)
         if held is None:
-            rows = batch.rows_of(grouping.rows)
-            inputs = {
-                name: batch.resolve(
-                    edge, self._program.scope_of[edge.node], grouping.rows, self._program.scopes
-                )
-                for name, edge in grouping.keys.items()
-            }
+            rows = taken.counts[grouping.rows]
+            inputs = {name: taken.values[edge, grouping.rows] for name, edge in grouping.keys.items()}
             columns = {name: normal(column) for name, column in key_columns(grouping, inputs, rows).items()}
             ids, first = group_rows(columns, rows)
             keys = arrays.struct_of(
                 {name: take_value(column, pa.array(first)) for name, column in columns.items()}, len(first)
             )
-            held = batch.grouped[grouping.scope] = (pa.array(ids), arrays.conform(keys, grouping.key_type))
+            held = taken.grouped[grouping.scope] = (pa.array(ids), arrays.conform(keys, grouping.key_type))
         return held[0], len(held[1]), {KEYS: held[1]}
 
     def _states(
-        self, step: AggregateStep, runtime: AggregatorRuntime, batch: Batch, ids: pa.Array | None, groups: int
+        self,
+        step: AggregateStep,
+        runtime: AggregatorRuntime,
+        taken: TakenRows,
+        ids: pa.Array | None,
+        groups: int,
     ) -> pa.StructArray:
         grouping = self._combine.grouping
         key = (step.rows, DATASET if grouping is None else grouping.scope)
-        if key not in batch.shared:
+        rows = taken.counts[step.rows]
+        if key not in taken.shared:
             if ids is not None and grouping is not None and step.rows != grouping.rows:
-                ids = pc.take(ids, batch.map_to(self._program.scopes, step.rows, grouping.rows))
-            batch.shared[key] = Groups(groups, ids, batch.rows_of(step.rows))
-        inputs = step_inputs(step, batch, self._program)
-        return _updated(step, runtime, inputs, batch, self._program, batch.shared[key])
+                ids = pc.take(ids, taken.owners[step.rows, grouping.rows])
+            taken.shared[key] = Groups(groups, ids, rows)
+        inputs = {name: taken.values[edge, step.rows] for name, edge in step.inputs.items()}
+        place = functools.partial(Place, step, taken, self._program)
+        return _updated(step, runtime, inputs, rows, taken.shared[key], place)
 
 
 def aggregate_in_place(
@@ -111,7 +146,8 @@ def aggregate_in_place(
     if key not in batch.shared:
         ids = None if step.scope == DATASET else batch.map_to(program.scopes, step.rows, step.scope)
         batch.shared[key] = Groups(batch.rows_of(step.scope), ids, batch.rows_of(step.rows))
-    states = _updated(step, runtime, inputs, batch, program, batch.shared[key])
+    place = functools.partial(Place, step, batch, program)
+    states = _updated(step, runtime, inputs, batch.rows_of(step.rows), batch.shared[key], place)
     try:
         batch.values[step.node] = runtime.finish(states)
     except RAISED as error:
@@ -130,12 +166,11 @@ def _updated(
     step: Step | AggregateStep,
     runtime: AggregatorRuntime,
     inputs: Mapping[str, Value],
-    batch: Batch,
-    program: Program,
+    rows: int,
     by: Groups,
+    place: Callable[[pa.Array | None], Place],
 ) -> pa.StructArray:
     """The states of the groups; aggregators of the same rows share what their groups have worked out."""
-    rows = batch.rows_of(step.rows)
     given: dict[str, Any] = dict(inputs)
     if by.n != 1:
         given[_IDS] = by.ids
@@ -157,5 +192,4 @@ def _updated(
     try:
         return update(given, rows)
     except RAISED as error:
-        place = Place(step, batch, program, chosen)
-        raise found_error(error, update, step, given, rows, place) from error
+        raise found_error(error, update, step, given, rows, place(chosen)) from error

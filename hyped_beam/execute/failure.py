@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sysconfig
 import traceback
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from hyped_beam.errors import NOT_THE_USERS, CallSite, NodeError
-from hyped_beam.execute.batch import Batch
+from hyped_beam.ir.scope import Scope
 from hyped_beam.nodes.runtime import RowError
 from hyped_beam.plan.program import Program
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
-from hyped_beam.types.spans import Span, row_at
+from hyped_beam.types.spans import Span
 
 STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"]
 
@@ -29,29 +29,36 @@ LINE = 200
 """The most characters of a row in a message."""
 
 
+class Held(Protocol):
+    """What holds rows: a batch, or what was taken of several."""
+
+    def span_of(self, scopes: Sequence[Scope], scope: int, row: int) -> Span | None:
+        """Where in the source a row of a scope is, or the one that it was made from."""
+
+
 class Place:
     """Where in the source the rows are that a step was given.
 
     Args:
         step: The step.
-        batch: The batch.
+        held: What holds the rows.
         program: The program of the stage.
         chosen: The numbers of the rows that it was given; None for all.
         start: How many rows come before them.
     """
 
     def __init__(
-        self, step: Any, batch: Batch, program: Program, chosen: pa.Array | None = None, start: int = 0
+        self, step: Any, held: Held, program: Program, chosen: pa.Array | None = None, start: int = 0
     ) -> None:
         self._step = step
-        self._batch = batch
+        self._held = held
         self._program = program
         self._chosen = chosen
         self._start = start
 
     def behind(self, rows: int) -> Place:
         """The place some rows further on."""
-        return Place(self._step, self._batch, self._program, self._chosen, self._start + rows)
+        return Place(self._step, self._held, self._program, self._chosen, self._start + rows)
 
     def of(self, row: int | None) -> Span | None:
         """Where in the source one of these rows is, or the one that it was made from."""
@@ -60,8 +67,7 @@ class Place:
         row += self._start
         if self._chosen is not None:
             row = self._chosen[row].as_py()
-        found = self._batch.source_row(self._program.scopes, self._step.rows, row)
-        return None if found is None else row_at(self._batch.spans, found)
+        return self._held.span_of(self._program.scopes, self._step.rows, row)
 
 
 def found_error(

@@ -62,7 +62,7 @@ class PooledStage:
             self._of_ranges.done()
             made = {name: from_bytes(held)[0] for name, held in outputs.items()}
             held_values = {node: from_bytes(held)[0] for node, held in kept.items()}
-            yield BatchResult(made, from_bytes(states), timings, held_values)
+            yield BatchResult(made, timings, held_values, None, from_bytes(states))
 
     def _packed(self, batch: Batch) -> _Task:
         columns: Any = batch.values[self.program.takes[0]]

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from types import TracebackType
 from typing import Any
 
@@ -17,12 +18,13 @@ from typing_extensions import Self
 
 from hyped_beam.errors import InputError, NodeError
 from hyped_beam.execute.batch import Batch
-from hyped_beam.execute.combining import CombineUpdate, aggregate_in_place, step_inputs
+from hyped_beam.execute.combining import StageUpdate, aggregate_in_place, step_inputs
 from hyped_beam.execute.coroutines import CoroutineStep, background_loop, run_in_loop
 from hyped_beam.execute.failure import RAISED, Place, found_error, node_error, slice_inputs
 from hyped_beam.execute.keeping import kept_values
 from hyped_beam.execute.known import Late, StageKnown
 from hyped_beam.execute.row_numbers import row_numbers
+from hyped_beam.execute.taken import TakenRows
 from hyped_beam.execute.timing import Timings, add_timing, node_key
 from hyped_beam.ir.graph import Kind
 from hyped_beam.ir.scope import lineage
@@ -36,22 +38,41 @@ from hyped_beam.types.spans import Span
 
 
 @dataclass
+class BatchAggregates:
+    """What aggregators take of a batch, before it is decided with which others it is put together."""
+
+    update: StageUpdate
+    taken: TakenRows
+
+
+@dataclass
 class BatchResult:
     """What a stage made of one batch.
 
     Attributes:
         outputs: Rows by the name of the output.
-        states: For each combine of the program the states of its aggregators, a row for each group.
         timings: How long its steps took; those of coroutines with what they waited for.
         kept: The values of nodes that may run only once, for later scans.
         batch: The batch itself; None where it was computed in another process.
+        aggregated: What the aggregators take of it; their states where it was computed in another process.
     """
 
     outputs: dict[str, pa.RecordBatch]
-    states: list[pa.RecordBatch]
     timings: Timings
     kept: dict[int, pa.RecordBatch]
-    batch: Batch | None = None
+    batch: Batch | None
+    aggregated: BatchAggregates | list[pa.RecordBatch]
+
+    @cached_property
+    def states(self) -> list[pa.RecordBatch]:
+        """For each combine of the program the states of its aggregators, a row for each group.
+
+        Raises:
+            NodeError: An aggregator raised.
+        """
+        if isinstance(self.aggregated, list):
+            return self.aggregated
+        return self.aggregated.update.states(self.aggregated.taken, self.timings)
 
 
 class StageRunner:
@@ -76,7 +97,7 @@ class StageRunner:
         self.program = program
         self.steps = [(step, runtime_of(step)) for step in program.steps]
         self._known = StageKnown(program, late or Late())
-        self._combines = [CombineUpdate(combine, program) for combine in program.combines]
+        self._update = StageUpdate(program) if program.combines else None
         self.uses_loop = any(runtime.needs_loop for _, runtime in self.steps)
         self._waits = _waits(program) if self.uses_loop else {}
         self._thread = ThreadPoolExecutor(1, "hyped-beam-stage") if self.uses_loop else None
@@ -260,8 +281,14 @@ class StageRunner:
     def result(self, batch: Batch) -> BatchResult:
         """What leaves the stage, once all steps have run."""
         outputs = {output.name: output_batch(output, batch, self.program) for output in self.program.outputs}
-        states = [combine.states(batch) for combine in self._combines]
-        return BatchResult(outputs, states, batch.timings, kept_values(self.program, batch), batch)
+        update = self._update
+        return BatchResult(
+            outputs,
+            batch.timings,
+            kept_values(self.program, batch),
+            batch,
+            [] if update is None else BatchAggregates(update, update.take(batch)),
+        )
 
 
 def runtime_of(step: Step) -> Any:

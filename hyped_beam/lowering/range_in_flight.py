@@ -11,6 +11,7 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from hyped_beam.errors import InputError
+from hyped_beam.execute.joined_states import JoinedStates
 from hyped_beam.execute.keeping import KeptFiles
 from hyped_beam.execute.stage import BatchResult
 from hyped_beam.execute.states import StateMerger, StateTrees
@@ -49,27 +50,28 @@ class _Segment:
 
     Attributes:
         part: What is read.
+        states: Those of its batches as far as they are computed.
         key: What its states are kept under; None where they are not.
         kept: What the cache had of it.
         batches: How many batches were read.
         rows_in: How many rows were read.
         rows: How many rows it has, where that is known.
-        states: Of each batch that is computed the states of each combine.
     """
 
     part: Range
+    states: JoinedStates
     key: str | None = None
     kept: SegmentStates | None = None
     batches: int = 0
     rows_in: int = 0
     rows: int | None = None
-    states: list[list[pa.RecordBatch]] = field(default_factory=list)
 
     def merged(self, mergers: Sequence[StateMerger]) -> SegmentStates:
         """What comes of it, once all of its batches are computed."""
         if self.kept is not None:
             return self.kept
-        of_combines = zip(*self.states, strict=True) if self.states else ()
+        self.states.flush()
+        of_combines = zip(*self.states.states, strict=True) if self.states.states else ()
         merged = [merger.merge(parts) for merger, parts in zip(mergers, of_combines, strict=False)]
         return SegmentStates(merged, self.batches, self.rows_in, self.rows)
 
@@ -111,6 +113,7 @@ class RangeInFlight:
         self._cache = cache
         self._segments: list[_Segment] = []
         self._flying: deque[tuple[_Segment, int]] = deque()
+        self._taking: _Segment | None = None
 
     def read(self, scan: Scan, empty: pa.RecordBatch) -> Iterator[ReadBatch]:
         """The batches that are to be computed, in order; an empty one for a range that has none."""
@@ -120,8 +123,7 @@ class RangeInFlight:
                 yield held
             held = batch
         if held is None and self.batches == 0:
-            self._segments.append(_Segment(self.task))
-            self._begun(self._segments[-1], empty)
+            self._begun(self._add_segment(scan, self.task), empty)
             held = 0, (), empty
         self.is_read = True
         if held is not None:
@@ -130,8 +132,7 @@ class RangeInFlight:
     def _read_segments(self, scan: Scan, wanted: pa.Schema) -> Iterator[ReadBatch]:
         first = self.task.first_row
         for part in scan.segments(self.task):
-            segment = _Segment(part)
-            self._segments.append(segment)
+            segment = self._add_segment(scan, part)
             self._look_up(segment, first)
             if segment.kept is not None:
                 self.batches += segment.kept.batches
@@ -140,6 +141,10 @@ class RangeInFlight:
             else:
                 yield from self._read_segment(scan, segment, first, wanted)
             first = None if first is None or segment.rows is None else first + segment.rows
+
+    def _add_segment(self, scan: Scan, part: Range) -> _Segment:
+        self._segments.append(_Segment(part, JoinedStates(self.timings, joins=scan.joins_batches)))
+        return self._segments[-1]
 
     def _look_up(self, segment: _Segment, first: int | None) -> None:
         if self._cache is None:
@@ -176,11 +181,13 @@ class RangeInFlight:
     def take(self, result: BatchResult) -> None:
         """Write what the next batch has become."""
         segment, rows = self._flying.popleft()
+        if segment is not self._taking and self._taking is not None:
+            self._taking.states.flush()
+        self._taking = segment
         add_timings(self.timings, result.timings)
         for name, batch in result.outputs.items():
             self.commit.write(name, batch)
-        if result.states:
-            segment.states.append(result.states)
+        segment.states.add(result)
         self.kept.add(result.kept)
         self._noted.add(rows)
 

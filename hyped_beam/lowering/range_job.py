@@ -146,7 +146,8 @@ class OpenRangeJob:
     def _finished(self, begun: deque[RangeInFlight]) -> Iterator[RangeResult]:
         """Finish the first ranges that are done."""
         while begun and begun[0].is_done:
-            done = begun.popleft().finish(self._mergers)
+            done = begun[0].finish(self._mergers)
+            begun.popleft()  # not before: what fails is taken back
             add_timings(done.timings, self.start)
             self.start = {}
             self._mark(done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -236,7 +237,65 @@ def concat_values(parts: list[Any]) -> Value:
         return parts[0]
     if isinstance(parts[0], Mapping):
         return {name: concat_values([part[name] for part in parts]) for name in parts[0]}
-    return pa.concat_arrays(parts)
+    return concat(parts)
+
+
+def concat(parts: Sequence[pa.Array]) -> pa.Array:
+    """Arrays as one; neighbouring slices of one array are not copied.
+
+    Raises:
+        pyarrow.ArrowException: They are of different types, or too long for one array.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    whole_again = _rejoined(parts)
+    return pa.concat_arrays(parts) if whole_again is None else whole_again
+
+
+def _rejoined(parts: Sequence[pa.Array]) -> pa.Array | None:
+    """The slice that neighbouring slices of one array make up; None where they are not that."""
+    first, rows = parts[0], 0
+    kind = first.type
+    if kind.num_fields or pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
+        return None
+    buffers = first.buffers()
+    held = [buffer and buffer.address for buffer in buffers]
+    for part in parts:
+        if part.offset != first.offset + rows or part.type != kind:
+            return None
+        if [buffer and buffer.address for buffer in part.buffers()] != held:
+            return None
+        rows += len(part)
+    return pa.Array.from_buffers(kind, rows, buffers, offset=first.offset)
+
+
+def data_size(array: pa.Array) -> int:
+    """The bytes of the values of an array, without what says which are null.
+
+    Other than `nbytes` it follows from the values alone, not from how they are held.
+    """
+    kind = array.type
+    if isinstance(array, pa.ExtensionArray):
+        return data_size(array.storage)
+    if pa.types.is_struct(kind):
+        return sum(data_size(field) for field in array.flatten())
+    if _is_list(kind):
+        return 4 * len(array) + data_size(array.flatten())
+    if pa.types.is_dictionary(kind):
+        return data_size(array.indices)
+    begins = array.buffers()[1] if len(array) and len(array.buffers()) > 1 else None
+    if begins is None:
+        return 0
+    if pa.types.is_primitive(kind) or pa.types.is_fixed_size_binary(kind) or pa.types.is_decimal(kind):
+        return len(array) * kind.bit_width // 8
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        return data_size(_without_views(array))
+    width = 8 if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind) else 4
+    first, last = (
+        int.from_bytes(begins[place * width : (place + 1) * width].to_pybytes(), sys.byteorder)
+        for place in (array.offset, array.offset + len(array))
+    )
+    return width * len(array) + last - first
 
 
 def for_kernels(array: pa.Array) -> pa.Array:

@@ -177,6 +177,14 @@ class Scan(ABC):
         """Whether all rows are read."""
         return True
 
+    @property
+    def joins_batches(self) -> bool:
+        """Whether neighbouring batches of a segment may be put together before their rows are aggregated.
+
+        Not where batches of a range may be computed in different processes, depending on how many there are.
+        """
+        return False
+
 
 class Reader(Endpoint):
     """A source of rows."""

@@ -99,6 +99,11 @@ class FileScan(Scan):
         """Whether no rows are left out by the condition."""
         return self.condition is None
 
+    @property
+    def joins_batches(self) -> bool:
+        """Yes: whoever has a range has all of its batches."""
+        return True
+
     def may_meet(self, piece: Piece) -> bool:
         """Whether a row of a piece may meet the condition, by the folder it lies in."""
         if self.condition is None or not self.told:

@@ -99,3 +99,8 @@ class FirstRowsScan(Scan):
             left -= batch.num_rows
             if left <= 0:
                 return
+
+    @property
+    def joins_batches(self) -> bool:
+        """Whether those of the other source may be put together."""
+        return self.scan.joins_batches
