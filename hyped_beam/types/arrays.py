@@ -258,15 +258,18 @@ def _rejoined(parts: Sequence[pa.Array]) -> pa.Array | None:
     kind = first.type
     if kind.num_fields or pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
         return None
-    buffers = first.buffers()
-    held = [buffer and buffer.address for buffer in buffers]
+    held = _addresses(first)
     for part in parts:
         if part.offset != first.offset + rows or part.type != kind:
             return None
-        if [buffer and buffer.address for buffer in part.buffers()] != held:
+        if _addresses(part) != held:
             return None
         rows += len(part)
-    return pa.Array.from_buffers(kind, rows, buffers, offset=first.offset)
+    return pa.Array.from_buffers(kind, rows, first.buffers(), offset=first.offset)
+
+
+def _addresses(array: pa.Array) -> list[int | None]:
+    return [None if buffer is None else buffer.address for buffer in array.buffers()]
 
 
 def data_size(array: pa.Array) -> int:

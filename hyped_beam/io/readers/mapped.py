@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from hyped_beam.errors import InputError
 from hyped_beam.io.filesystem import FileInfo, locate
-from hyped_beam.io.readers.base import batch_of, joined, scan_cuts
+from hyped_beam.io.readers.base import BATCH_BYTES, batch_of, joined, scan_cuts
 from hyped_beam.io.readers.files import damaged
 from hyped_beam.io.readers.soundness import check_sound
+from hyped_beam.io.readers.stored_columns import Numbers, StoredColumns
 
 FILE_FORMAT = b"ARROW1"
 # Maps cost address space and a descriptor each, no memory.
@@ -65,6 +66,7 @@ class MappedFile:
         self._positions = np.array([*positions, self._buffer.size], np.int64)
         self._ends = np.cumsum(self.counts)
         self.num_rows = int(self._ends[-1]) if counts else 0
+        self._columns = StoredColumns(self._map, self.counts, self.schema)
 
     def _in_order(self) -> Iterator[tuple[pa.RecordBatch, int]]:
         """The stored batches, each with where it begins: its message in a stream, its data in a file."""
@@ -105,16 +107,33 @@ class MappedFile:
             if cut > 0:
                 sizes[place] -= sizes[place] * cut // counts[place]
                 counts[place] -= cut
-        for begin, past, rows in scan_cuts(counts, sizes):
-            batch = self._joined(first + begin, first + past, columns) if columns else None
-            offset, total = (skipped if begin == 0 else 0), int(counts[begin:past].sum())
-            for at in range(0, total, rows):
-                taken = min(rows, total - at)
-                yield batch_of([], [], taken) if batch is None else batch.slice(offset + at, taken)
+        for region in _regions(scan_cuts(counts, sizes), sizes):
+            begin, past = region[0][0], region[-1][1]
+            whole = self._joined(first + begin, first + past, columns) if columns else None
+            at = skipped if begin == 0 else 0
+            for begins, ends, rows in region:
+                total = int(counts[begins:ends].sum())
+                for row in range(at, at + total, rows):
+                    taken = min(rows, at + total - row)
+                    yield batch_of([], [], taken) if whole is None else whole.slice(row, taken)
+                at += total
             self._forget(first + begin, first + past)
 
     def _joined(self, first: int, stop: int, columns: Sequence[str]) -> pa.RecordBatch:
         """Stored batches from-to as one, of some columns."""
+        copied = {name for name in columns if self._columns.knows(name, first, stop)}
+        decoded = [name for name in columns if name not in copied]
+        whole = self._decoded(first, stop, decoded) if decoded else None
+        arrays = [
+            self._columns.read(name, first, stop) if whole is None or name in copied else whole.column(name)
+            for name in columns
+        ]
+        return pa.RecordBatch.from_arrays(
+            arrays, schema=pa.schema([self.schema.field(name) for name in columns])
+        )
+
+    def _decoded(self, first: int, stop: int, columns: Sequence[str]) -> pa.RecordBatch:
+        """Stored batches from-to as one, of columns that are not known to be copied."""
         batches = self._batches(first, stop, columns)
         for batch in batches:
             if self._kept:  # dictionaries become one when they are put together
@@ -126,6 +145,8 @@ class MappedFile:
             check_sound(whole)
             if self.sizes[first:stop].sum() >= REMEMBERED_BYTES:
                 self._sound.add((first, stop, *columns))
+        if len(batches) > 1:  # one alone is not copied at all
+            self._columns.note(first, batches)
         return whole
 
     def _batches(self, first: int, stop: int, columns: Sequence[str]) -> list[pa.RecordBatch]:
@@ -164,6 +185,21 @@ class MappedFile:
 
     def _lies_within(self, batch: pa.RecordBatch) -> bool:
         return all(start >= 0 and stop <= self._buffer.size for start, stop in self._spans(batch))
+
+
+def _regions(cuts: Iterable[tuple[int, int, int]], sizes: Numbers) -> Iterator[list[tuple[int, int, int]]]:
+    """Neighbouring cuts whose stored batches are put together at once, as slices of one array."""
+    held: list[tuple[int, int, int]] = []
+    size = 0
+    for cut in cuts:
+        more = int(sizes[cut[0] : cut[1]].sum())
+        if held and size + more > BATCH_BYTES:
+            yield held
+            held, size = [], 0
+        held.append(cut)
+        size += more
+    if held:
+        yield held
 
 
 def _holds_dictionary(arrow_type: pa.DataType) -> bool:
