@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import inspect
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +21,6 @@ from hyped_beam.io.commit import Claim, Destination
 from hyped_beam.io.preparing import remove_unrecorded
 from hyped_beam.io.readers.base import Reader, cuts
 from hyped_beam.io.writers.base import Writer
-from hyped_beam.ir.graph import Constant, GroupConstant, Keys
 from hyped_beam.ir.text import graph_text
 from hyped_beam.launch.caching import Caching, prepare_caching
 from hyped_beam.launch.local import run_scans
@@ -35,7 +32,7 @@ from hyped_beam.launch.times import node_times
 from hyped_beam.lowering.partition_job import PartitionJob
 from hyped_beam.lowering.range_job import RangeJob
 from hyped_beam.lowering.scan_end import Finish
-from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.fingerprint import program_digest
 from hyped_beam.plan.planner import AGGREGATES, Pass, Plan
 from hyped_beam.plan.program import Program
 from hyped_beam.types import features
@@ -284,7 +281,7 @@ def prepare_bounded(
         InputError: The source is not what it should be, or an output folder holds something else.
     """
     job = bounded_job(plan, reader, writers, processes=processes, runner=runner, work=work, options=options)
-    fingerprint = _fingerprint(plan, reader.fingerprint())
+    fingerprint = _fingerprint(plan, reader, writers)
     outputs = [made for kind in job.kinds for made in kind]
     commit.check_outputs(outputs, _overwrite(writers), reader.inputs())
     caching = prepare_caching(cache, plan, reader, writers)
@@ -331,37 +328,13 @@ def _overwrite(writers: Mapping[str, Writer]) -> str:
     return wanted.pop()
 
 
-def _fingerprint(plan: Plan, source: str) -> dict[str, str]:
+def _fingerprint(plan: Plan, reader: Reader, writers: Mapping[str, Writer]) -> dict[str, str]:
     """What decides what is written, so that only the same job is resumed."""
     graph = plan.graph.renumbered()  # the numbers say what else was recorded into the flow
-    described = [graph_text(graph)]  # which cuts what is long
-    for node in graph.nodes.values():
-        described += [repr(node.feature), _described(node.operation)]
-    program = hashlib.sha256("\n".join(described).encode()).hexdigest()
-    return {"program": program, "source": source, "cut of the source": cuts()}
-
-
-def _described(operation: Any) -> str:
-    """The whole of a node's configuration, and its code where that is not ours."""
-    if isinstance(operation, Constant):
-        return repr(operation.scalar.as_py())
-    if isinstance(operation, GroupConstant):
-        return repr(operation.values.to_pylist())
-    if isinstance(operation, Keys):
-        return "" if operation.known is None else repr(operation.known.to_pylist())
-    if not isinstance(operation, Configured):
-        return ""
-    try:
-        configuration = operation.written()
-    except ValueError:  # something that JSON has no form for
-        configuration = operation.describe()
-    code: Any = getattr(operation, "_function", None) or type(operation)
-    try:
-        source = "" if code.__module__.startswith("hyped_beam.") else inspect.getsource(code)
-    except (OSError, TypeError):  # typed at a prompt
-        source = ""
-    beside = operation.fingerprint() if hasattr(operation, "fingerprint") else ""  # of what it reads
-    return f"{configuration} {source} {beside}"
+    nodes = [(repr(node.feature), node.operation) for node in graph.nodes.values()]
+    formats = [type(reader), *(type(writer) for writer in writers.values())]  # which may be the user's own
+    program = program_digest([graph_text(graph), nodes, formats])
+    return {"program": program, "source": reader.fingerprint(), "cut of the source": cuts()}
 
 
 def _empty_batch(plan: Plan, names: Sequence[str]) -> pa.RecordBatch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import locale
 import os
 import platform
@@ -41,6 +42,33 @@ def is_installed(name: str | None) -> bool:
         paths = list(getattr(module, "__path__", ()))
         return bool(paths) and all(f"{path}{os.sep}".startswith(_INSTALLED) for path in paths)
     return str(file).startswith((*_INSTALLED, _OWN))
+
+
+@functools.lru_cache(maxsize=1024)
+def is_installed_somewhere(top: str) -> bool:
+    """Whether a package is the standard library's or an installed one, found without importing it."""
+    if top in sys.stdlib_module_names or top in sys.builtin_module_names:
+        return True
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return False
+    return spec is not None and str(spec.origin).startswith((*_INSTALLED, _OWN))
+
+
+@functools.lru_cache(maxsize=1024)
+def number_of(name: str) -> str:
+    """The number of the version of an installed package; empty where it has none of its own, or says none."""
+    top = name.partition(".")[0]
+    if top in sys.stdlib_module_names or top in sys.builtin_module_names:
+        return ""
+    if top == _OWN_NAME:
+        return str(sys.modules[_OWN_NAME].__version__)
+    try:
+        return importlib.metadata.version(top)
+    except importlib.metadata.PackageNotFoundError:
+        names = sorted(set(importlib.metadata.packages_distributions().get(top, ())))
+        return " ".join(f"{one} {importlib.metadata.version(one)}" for one in names)
 
 
 @functools.lru_cache(maxsize=1024)

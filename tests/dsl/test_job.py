@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import datasets
@@ -173,6 +174,50 @@ def test_only_the_same_job_is_resumed(tmp_path: Path):
     pq.write_table(pa.table({"n": [1], "text": ["a"]}), tmp_path / "rows.parquet")
     with pytest.raises(InputError, match="another source made it"):
         run("options", pairs["options"][0])
+
+
+OWN = """
+from hyped_beam import processor
+from hyped_beam.io.readers.parquet import ParquetReader
+from hyped_beam.io.writers.json import JsonDatasetWriter
+LIMIT = 3
+class OwnReader(ParquetReader):
+    def read_piece(self, piece, wanted, condition):
+        for row, batch in super().read_piece(piece, wanted, condition):
+            yield row, batch.slice(0)
+class OwnWriter(JsonDatasetWriter):
+    more: int = 1
+def helper(n):
+    return n + LIMIT
+@processor(repeatable=False)
+def node(n: int) -> int:
+    return helper(n)
+"""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("LIMIT = 3", "LIMIT = 4"), ("n + LIMIT", "n * LIMIT"), ("slice(0)", "slice(1)"), ()],
+)
+def test_code_that_a_node_or_a_format_uses_is_of_the_program(tmp_path: Path, change: tuple[str, ...]):
+    source(tmp_path)
+
+    def run(script: str) -> Any:
+        own = ModuleType("__main__")
+        exec(script, own.__dict__)  # noqa: S102
+        reader = own.OwnReader(tmp_path / "rows.parquet")
+        flow = DataFlow(features=reader)
+        to = own.OwnWriter(tmp_path / "out", overwrite="resume")
+        return flow.job(source=reader).write(collect={"v": own.node.call(flow.src_features.n)}, to=to).run()
+
+    run(OWN)
+    before = snapshot(tmp_path / "out")
+    if change:
+        with pytest.raises(InputError, match="cannot be resumed: another program made it"):
+            run(OWN.replace(*change))
+    else:
+        run(f"\n# said otherwise\n{OWN}")
+    assert snapshot(tmp_path / "out") == before
 
 
 def test_a_version_that_cuts_otherwise_does_not_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
