@@ -18,12 +18,12 @@ from hyped_beam.types import arrays
 from hyped_beam.types.keys import group_rows, sort_order
 
 Position = tuple[int, int]
-"""A node of the binary tree over numbered parts: its level (0 for a part) and its place on that level."""
+"""A node of the tree over numbered parts: its level (0 for a part) and its place on that level."""
+
+FAN_OUT = 4
+"""How many nodes become one of the level above: with more, groups are looked up less often."""
 
 _POSITIONS = "hyped_beam.positions"
-
-_EARLY: Position = (-1, 0)
-"""Where the states stand that are merged as they come."""
 
 
 class StateMerger:
@@ -94,13 +94,13 @@ class StateMerger:
 
 
 class StateTree:
-    """States of numbered parts (ranges, batches), merged only where two are siblings in the binary tree.
+    """States of numbered parts (ranges, batches), merged only where all siblings of a tree are there.
 
     Whatever the order in which parts arrive, and by however many workers, the bracketing is the same, so
     that sums of floats are the same bits. States of a commutative combine are merged as they come.
 
     Args:
-        merger: What merges two states.
+        merger: What merges states.
     """
 
     def __init__(self, merger: StateMerger) -> None:
@@ -109,17 +109,24 @@ class StateTree:
 
     def add(self, position: Position, states: pa.RecordBatch) -> None:
         """Put the states of a part in their place, and merge upwards as far as siblings are there."""
-        if self._merger.combine.commutative:
-            held = self._nodes.get(_EARLY)
-            self._nodes[_EARLY] = states if held is None else self._merger.merge([held, states])
-            return
         level, place = position
-        while (level, place ^ 1) in self._nodes:
-            sibling = self._nodes.pop((level, place ^ 1))
-            left, right = (states, sibling) if place % 2 == 0 else (sibling, states)
-            states = self._merger.merge([left, right])
-            level, place = level + 1, place // 2
-        self._nodes[level, place] = states
+        self._nodes[level, self._place(level, place)] = states
+        while (siblings := self._siblings(level, place)) is not None:
+            states = self._merger.merge([self._nodes.pop(sibling) for sibling in siblings])
+            level, place = level + 1, place // FAN_OUT
+            self._nodes[level, self._place(level, place)] = states
+
+    def _place(self, level: int, place: int) -> int:
+        """Where on a level a node stands: where its states may be merged in any order, as it comes."""
+        if not self._merger.combine.commutative:
+            return place
+        return sum((level, number) in self._nodes for number in range(FAN_OUT))
+
+    def _siblings(self, level: int, place: int) -> list[Position] | None:
+        """The nodes that become one together with this one; None where some are missing."""
+        first = 0 if self._merger.combine.commutative else place - place % FAN_OUT
+        siblings = [(level, number) for number in range(first, first + FAN_OUT)]
+        return siblings if all(sibling in self._nodes for sibling in siblings) else None
 
     def absorb(self, other: StateTree) -> None:
         """Put the states of another tree, of other parts, into this one."""
@@ -135,7 +142,7 @@ class StateTree:
         if not self._nodes:
             msg = "there are no states to merge"
             raise ValueError(msg)
-        in_order = sorted(self._nodes, key=lambda position: position[1] << max(position[0], 0))
+        in_order = sorted(self._nodes, key=lambda position: position[1] * FAN_OUT ** position[0])
         return self._merger.merge([self._nodes[position] for position in in_order])
 
     @classmethod

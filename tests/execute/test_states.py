@@ -17,7 +17,7 @@ from hyped_beam.dsl.outputs import Outputs, graph_of, plan_of
 from hyped_beam.execute.finish import finish
 from hyped_beam.execute.known import Late
 from hyped_beam.execute.stage import StageRunner
-from hyped_beam.execute.states import StateMerger, StateTrees
+from hyped_beam.execute.states import FAN_OUT, StateMerger, StateTrees
 from hyped_beam.nodes.refs import builder_of
 from hyped_beam.testing import flow_of
 
@@ -104,11 +104,14 @@ def test_the_order_would_matter_without_the_tree():
     assert len(sums) > 1
 
 
-def test_a_tree_holds_as_many_nodes_as_its_number_of_parts_has_ones_in_binary():
-    order = list(enumerate(PARTS[:32]))
+@pytest.mark.parametrize(("parts", "digits"), [(16, [1]), (37, [2, 1, 1])])
+def test_a_tree_holds_as_many_nodes_as_the_digits_of_its_number_of_parts_add_up_to(
+    parts: int, digits: list[int]
+):
+    assert FAN_OUT == 4
+    order = list(enumerate(PARTS[:parts]))
     random.Random(3).shuffle(order)  # noqa: S311
-    assert [len(tree._nodes) for tree in tree_of(order).trees] == [1, 1]
-    assert [len(tree._nodes) for tree in tree_of(list(enumerate(PARTS[:37]))).trees] == [3, 1]
+    assert [len(tree._nodes) for tree in tree_of(order).trees] == [sum(digits)] * 2
 
 
 def test_nothing_to_merge_is_an_error():
