@@ -167,6 +167,8 @@ class StateTree:
         """The tree as Arrow data: the states of its nodes, whose positions and rows stand in the schema."""
         positions = sorted(self._nodes)
         held = [self._nodes[position] for position in positions]
+        if self._merger.combine.commutative and held:  # whatever came first
+            positions, held = [(0, 0)], [self._merger.merge(held)]
         states = pa.concat_batches(held) if held else no_states(self._merger.schema)
         told = [(*position, batch.num_rows) for position, batch in zip(positions, held, strict=True)]
         return states.replace_schema_metadata({_POSITIONS: json.dumps(told)})
