@@ -5,7 +5,8 @@ from __future__ import annotations
 from hyped_beam.dsl.aggregates import AggregateState
 from hyped_beam.dsl.outputs import ROWS, Outputs, plan_of
 from hyped_beam.execute.lazy_runner import LazyRunner
-from hyped_beam.ir.graph import Edge, Graph, GraphBuilder, Kind
+from hyped_beam.ir.builder import GraphBuilder
+from hyped_beam.ir.graph import Edge, Graph, Kind
 from hyped_beam.nodes.refs import Ref
 from hyped_beam.plan.planner import AGGREGATES, Plan
 from hyped_beam.types import features

@@ -13,7 +13,8 @@ from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
 from hyped_beam.execute.combining import KEYS, state_column
 from hyped_beam.execute.finish import finish
 from hyped_beam.execute.known import Late
-from hyped_beam.ir.graph import Edge, GraphBuilder, Kind, Sink
+from hyped_beam.ir.builder import GraphBuilder
+from hyped_beam.ir.graph import Edge, Kind, Sink
 from hyped_beam.passes import optimise
 from hyped_beam.passes.common_subexpressions import common_subexpressions
 from hyped_beam.passes.forward_fields import forward_fields

@@ -15,7 +15,7 @@ from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, In
 from hyped_beam.io.destinations import Destination
 from hyped_beam.io.readers.base import Reader
 from hyped_beam.io.writers.base import Writer
-from hyped_beam.ir.graph import GraphBuilder
+from hyped_beam.ir.builder import GraphBuilder
 from hyped_beam.plan.planner import AGGREGATES, Plan
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Any
 
 from hyped_beam.dsl.rows import Split
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
-from hyped_beam.ir.graph import Graph, GraphBuilder, Kind, Sink
+from hyped_beam.ir.builder import GraphBuilder
+from hyped_beam.ir.graph import Graph, Kind, Sink
 from hyped_beam.ir.scope import DATASET, Scope
 from hyped_beam.nodes.call import holds_refs
 from hyped_beam.nodes.pack import pack

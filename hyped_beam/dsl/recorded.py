@@ -12,7 +12,8 @@ from hyped_beam.dsl.fixed import FixedOutputs
 from hyped_beam.dsl.keywords import checked_keywords
 from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of, plan_of
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, NearNames
-from hyped_beam.ir.graph import Graph, GraphBuilder, Kind
+from hyped_beam.ir.builder import GraphBuilder
+from hyped_beam.ir.graph import Graph, Kind
 from hyped_beam.nodes.refs import Ref, builder_of, feature_of
 from hyped_beam.nodes.registry import load_entry_points, load_library
 from hyped_beam.plan.joins import Choice

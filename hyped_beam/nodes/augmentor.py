@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
+from hyped_beam.ir.equality import same_options
 from hyped_beam.ir.graph import Edge, Kind
 from hyped_beam.ir.scope import DATASET, ScopeKind
 from hyped_beam.nodes import call as calls
@@ -115,8 +116,8 @@ def _is_same(node: Any, bound: calls.Bound) -> bool:
     return (
         node.operation.repeatable
         and node.operation.identity() == bound.node.identity()
-        and node.inputs == bound.edges
-        and node.options == bound.node._options  # noqa: SLF001 - of the same package
+        and bound.builder.same_values(node.inputs, bound.edges)
+        and same_options(node.options, bound.node._options)  # noqa: SLF001 - of the same package
     )
 
 

@@ -15,7 +15,8 @@ from hyped_beam.errors import (
     FlowError,
     unknown_name,
 )
-from hyped_beam.ir.graph import Constant, Edge, GraphBuilder, Kind
+from hyped_beam.ir.builder import GraphBuilder
+from hyped_beam.ir.graph import Constant, Edge, Kind
 from hyped_beam.ir.scope import DATASET, meeting_scope
 from hyped_beam.nodes import registry
 from hyped_beam.nodes.common_type import feature_at, promote, to_common_type, type_of_nulls

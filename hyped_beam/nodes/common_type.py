@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hyped_beam.errors import CallSite, DefinitionTypeError
-from hyped_beam.ir.graph import Edge, GraphBuilder, Kind
+from hyped_beam.ir.builder import GraphBuilder
+from hyped_beam.ir.graph import Edge, Kind
 from hyped_beam.types import features, promotion
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import Pattern

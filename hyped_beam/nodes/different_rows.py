@@ -67,6 +67,12 @@ def _hint(scopes: Sequence[Scope], one: int, other: int) -> str:
         return "group the rows themselves: by=..."
     if kinds == {ScopeKind.GROUPS}:
         return "use both at the rows that they are groups of"
+    if kinds == {ScopeKind.ROWS} and scopes[one].parents == scopes[other].parents:
+        return (
+            "make the rows once and use them for both, filter by both conditions (a & b), or aggregate back "
+            "with by=ops.each(...); equal calls make the same rows, unless a node that they use is not "
+            "repeatable"
+        )
     return (
         "a value of all rows can be used at filtered or exploded ones, not the other way round; "
         "aggregate these back with by=ops.each(...)"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, UnknownNameError, nearest_name
-from hyped_beam.ir.graph import Edge, GraphBuilder, Join, Keys, Kind, Node
+from hyped_beam.ir.builder import GraphBuilder
+from hyped_beam.ir.graph import Edge, Join, Keys, Kind, Node
 from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, ScopeKind, domain_of, meeting_scope, reaches
 from hyped_beam.nodes import suggestions
 from hyped_beam.nodes.call import Bound, bind, meeting_of
@@ -238,12 +239,11 @@ def _groups_of(keys: Mapping[str, Ref], rows: int, site: CallSite | None, join: 
     inputs = {name: edge_of(key) for name, key in keys.items()}
     feature = {name: feature_of(key) for name, key in keys.items()}
     known = builder.groups.get(rows, ())
-    in_order = list(inputs.items())  # which groups come in, too
     node = next(
         (
             node
             for node in known
-            if list(node.inputs.items()) == in_order and join in ("auto", node.operation.join)
+            if builder.same_values(node.inputs, inputs) and join in ("auto", node.operation.join)
         ),
         None,
     )

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from hyped_beam.errors import CallSite, DefinitionTypeError, UnknownNameError
-from hyped_beam.ir.graph import Edge, GraphBuilder
+from hyped_beam.ir.builder import GraphBuilder
+from hyped_beam.ir.graph import Edge
 from hyped_beam.nodes import registry, suggestions
 from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature

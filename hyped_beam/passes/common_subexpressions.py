@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
+from hyped_beam.ir.equality import EqualNodes
 from hyped_beam.ir.graph import Edge, Graph, Kind, Node
 from hyped_beam.ir.scope import DATASET, Scope
-from hyped_beam.types import features
-
-_MERGED = (Kind.CONST, Kind.MAP, Kind.ROWS, Kind.KEYS, Kind.AGGREGATE)
 
 
 def common_subexpressions(graph: Graph) -> Graph:
@@ -21,22 +18,19 @@ def common_subexpressions(graph: Graph) -> Graph:
     place in the user's code. What is not repeatable is never merged.
     """
     nodes: list[Node] = []
-    alike: dict[Hashable, list[Node]] = {}
+    equal = EqualNodes()
     merged: dict[int, int] = {}
     scopes: dict[int, int] = {}
-    how_they_run: dict[int, str] = {}
     for node in graph.nodes.values():
         node = _redirected(node, merged, scopes)  # noqa: PLW2901 - the same node
-        if node.kind in _MERGED and node.operation.repeatable:
-            candidates = alike.setdefault(_key(graph, node, scopes, how_they_run), [])
-            first = next((other for other in candidates if features.same(other.feature, node.feature)), None)
-            if first is not None:
-                merged[node.id] = first.id
-                if node.kind in (Kind.ROWS, Kind.KEYS):
-                    scopes[node.scope] = first.scope
-                continue
-            candidates.append(node)
-        nodes.append(node)
+        parents = [scopes.get(parent, parent) for parent in graph.scopes[node.scope].parents]
+        first = equal.first(node, parents)
+        if first is node:
+            nodes.append(node)
+            continue
+        merged[node.id] = first.id
+        if node.kind in (Kind.ROWS, Kind.KEYS):
+            scopes[node.scope] = first.scope
     return replace(graph.with_nodes(nodes), scopes=_merged_scopes(graph, scopes))
 
 
@@ -66,32 +60,3 @@ def _redirected(node: Node, merged: Mapping[int, int], scopes: Mapping[int, int]
         for name, edge in node.inputs.items()
     }
     return replace(node, inputs=inputs)
-
-
-def _rows_of(graph: Graph, node: Node, scopes: Mapping[int, int]) -> Hashable:
-    """The rows that a node is about; of one that makes rows or groups, those that it makes them of."""
-    if node.kind is Kind.KEYS:
-        return node.rows
-    if node.kind is Kind.ROWS:
-        return tuple(scopes.get(parent, parent) for parent in graph.scopes[node.scope].parents)
-    return (node.scope, node.rows)
-
-
-def _key(graph: Graph, node: Node, scopes: Mapping[int, int], how_they_run: dict[int, str]) -> Hashable:
-    options = node.options
-    how_it_runs = how_they_run.get(id(options))
-    if how_it_runs is None:
-        how_it_runs = how_they_run[id(options)] = _without_name(options)
-    key: list[Hashable] = [
-        node.kind,
-        node.operation.identity(),
-        _rows_of(graph, node, scopes),
-        how_it_runs,
-    ]
-    for name, edge in node.inputs.items():  # in the order given: a node that takes any names may go by it
-        key += (name, edge.node, edge.path)
-    return tuple(key)
-
-
-def _without_name(options: Any) -> str:
-    return "" if options is None else repr([(name, value) for name, value in options if name != "name"])

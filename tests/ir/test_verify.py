@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from hyped_beam.ir import verify as rules
-from hyped_beam.ir.graph import Constant, Edge, Graph, GraphBuilder, Kind, Node, Sink, Source
+from hyped_beam.ir.builder import GraphBuilder
+from hyped_beam.ir.graph import Constant, Edge, Graph, Kind, Node, Sink, Source
 from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, Scope, ScopeKind
 from hyped_beam.ir.verify import BrokenGraphError, verify
 from hyped_beam.types import features
