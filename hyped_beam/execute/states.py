@@ -169,7 +169,7 @@ class StateTree:
         held = [self._nodes[position] for position in positions]
         if self._merger.combine.commutative and held:  # whatever came first
             positions, held = [(0, 0)], [self._merger.merge(held)]
-        states = pa.concat_batches(held) if held else no_states(self._merger.schema)
+        states = pa.concat_batches(held) if len(held) > 1 else [*held, no_states(self._merger.schema)][0]
         told = [(*position, batch.num_rows) for position, batch in zip(positions, held, strict=True)]
         return states.replace_schema_metadata({_POSITIONS: json.dumps(told)})
 

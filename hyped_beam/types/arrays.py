@@ -78,6 +78,11 @@ def _holds(arrow_type: pa.DataType, kind: Callable[[pa.DataType], bool]) -> bool
     return any(_holds(arrow_type.field(number).type, kind) for number in range(arrow_type.num_fields))
 
 
+def holds_dictionaries(arrow_type: pa.DataType) -> bool:
+    """Whether a type is, or has inside it, a dictionary type; extension types by what stores them."""
+    return _holds(storage_type(arrow_type), pa.types.is_dictionary)
+
+
 def holds_extensions(arrow_type: pa.DataType) -> bool:
     """Whether a type is, or has inside it, an extension type."""
     if isinstance(arrow_type, pa.BaseExtensionType):

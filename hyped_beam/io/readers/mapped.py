@@ -17,6 +17,7 @@ from hyped_beam.io.readers.base import BATCH_BYTES, batch_of, joined, scan_cuts
 from hyped_beam.io.readers.files import damaged
 from hyped_beam.io.readers.soundness import check_sound
 from hyped_beam.io.readers.stored_columns import Numbers, StoredColumns
+from hyped_beam.types.arrays import holds_dictionaries
 
 FILE_FORMAT = b"ARROW1"
 # Maps cost address space and a descriptor each, no memory.
@@ -76,7 +77,7 @@ class MappedFile:
                 position = min((start for start, _ in self._spans(batch)), default=position)
                 yield batch, position
             return
-        keeps = any(_holds_dictionary(field.type) for field in self.schema)  # theirs stand elsewhere
+        keeps = any(holds_dictionaries(field.type) for field in self.schema)  # theirs stand elsewhere
         position = self._source.tell()
         for batch in self._reader:
             if keeps:
@@ -200,13 +201,6 @@ def _regions(cuts: Iterable[tuple[int, int, int]], sizes: Numbers) -> Iterator[l
         size += more
     if held:
         yield held
-
-
-def _holds_dictionary(arrow_type: pa.DataType) -> bool:
-    if isinstance(arrow_type, pa.BaseExtensionType):
-        return _holds_dictionary(arrow_type.storage_type)
-    fields = (arrow_type.field(index) for index in range(arrow_type.num_fields))
-    return pa.types.is_dictionary(arrow_type) or any(_holds_dictionary(field.type) for field in fields)
 
 
 def opened(file: FileInfo) -> MappedFile:
