@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from hyped_beam.types.arrays import holds_dictionaries
 
-
 END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
 
