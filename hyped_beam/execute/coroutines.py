@@ -7,6 +7,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import lru_cache
 from itertools import chain
 from typing import Any, TypeVar
@@ -21,6 +22,9 @@ from hyped_beam.types.arrays import Value, concat_values
 Result = TypeVar("Result")
 
 FIRST_RETRY_SECONDS = 0.1
+
+GRACE_SECONDS = 5.0
+"""How long what comes before a failure may still take, which may fail too and is then named instead."""
 
 
 @lru_cache(maxsize=1)
@@ -51,6 +55,38 @@ def run_in_loop(coroutine: Coroutine[Any, Any, Result]) -> Result:
     except BaseException:
         future.cancel()
         raise
+
+
+def first_result(flying: Sequence[Future[Result]]) -> Result:
+    """The result of the first of some that are under way; after one behind it has failed it has some time.
+
+    Raises:
+        Exception: What the first one raised, or one behind it while the first one was still under way.
+    """
+    first = flying[0]
+    while not first.done():
+        failed = next((future for future in flying if future.done() and future.exception()), None)
+        if failed is None:
+            wait([future for future in flying if not future.done()], return_when=FIRST_COMPLETED)
+        elif not wait([first], GRACE_SECONDS).done:
+            return failed.result()
+    return first.result()
+
+
+async def all_done(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for tasks; if one fails, those before it have some time to fail, too."""
+    if not tasks:
+        return
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    failed = next((place for place, task in enumerate(tasks) if task.done() and task.exception()), None)
+    if failed is None:
+        return
+    earlier = [task for task in tasks[:failed] if not task.done()]
+    if earlier:
+        await asyncio.wait(earlier, timeout=GRACE_SECONDS)
+    for task in tasks[: failed + 1]:
+        if task.done():
+            task.result()
 
 
 class Starts:
@@ -87,35 +123,51 @@ class _Job:
         self.results: dict[int, Any] = {}
         self.failures: dict[int, BaseException] = {}
         self.pending = iter(numbers)
-        self.flying = 0
+        self.flying: dict[int, asyncio.Task[Any]] = {}
+        self.cancelled: set[int] = set()
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def take(self) -> int | None:
-        """The next one, or None where all have been taken."""
+    def take(self, worker: asyncio.Task[Any]) -> int | None:
+        """The next one, which a worker now does, or None where all have been taken."""
         number = next(self.pending, None)
         if number is None:
             self._look()
         else:
-            self.flying += 1
+            self.flying[number] = worker
         return number
 
     def land(self, number: int, result: Any, error: BaseException | None) -> None:
-        """Note how one has ended; after a failure no more are taken, those before it are waited for."""
-        self.flying -= 1
+        """Note how one has ended; after a failure those behind it end, and those before it have some time."""
+        del self.flying[number]
         if error is None:
             self.results[number] = result
-        else:
-            self.failures[number] = error
-            self.drop()
-        if self.flying == 0:
+        elif number not in self.cancelled:
+            self._note_failure(number, error)
+        if not self.flying:
             self._look()
 
+    def _note_failure(self, number: int, error: BaseException) -> None:
+        if not self.failures:
+            self.pending = iter(())
+            asyncio.get_running_loop().call_later(GRACE_SECONDS, self.drop)
+        self.failures[number] = error
+        self._cancel([other for other in self.flying if other > number])
+
     def drop(self) -> None:
-        """Take no more."""
+        """Take no more, and wait for none."""
         self.pending = iter(())
+        self._cancel(list(self.flying))
+        if not self.over.done():
+            self.over.set_result(None)
+
+    def _cancel(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            if number not in self.cancelled:
+                self.cancelled.add(number)
+                self.flying[number].cancel()
 
     def _look(self) -> None:
-        if self.flying == 0 and not self.over.done():
+        if not self.flying and not self.over.done():
             first = next(self.pending, None)
             if first is None:
                 self.over.set_result(None)
@@ -203,8 +255,7 @@ class CoroutineStep:
     async def _do(self, job: _Job) -> _Job:
         self._jobs.append(job)
         for _ in range(min(self.limits.concurrency - len(self._workers), max(job.size, 1))):
-            worker = asyncio.get_running_loop().create_task(self._work())
-            self._workers.add(worker)
+            self._start_worker()
         try:
             await job.over
         except asyncio.CancelledError:
@@ -212,11 +263,15 @@ class CoroutineStep:
             raise
         return job
 
+    def _start_worker(self) -> None:
+        self._workers.add(asyncio.get_running_loop().create_task(self._work()))
+
     async def _work(self) -> None:
         """Take rows until there are none."""
+        this: Any = asyncio.current_task()
         while self._jobs:
             job = self._jobs[0]
-            number = job.take()
+            number = job.take(this)
             if number is None:
                 if self._jobs and self._jobs[0] is job:
                     self._jobs.popleft()
@@ -227,8 +282,12 @@ class CoroutineStep:
                 job.land(number, None, error)
             else:
                 job.land(number, made, None)
+            if number in job.cancelled:  # a task that was cancelled stays so for what it does later
+                break
         # Not in a callback of the task, which runs later: a job would count on a worker that is gone.
-        self._workers.discard(asyncio.current_task())
+        self._workers.discard(this)
+        if self._jobs:
+            self._start_worker()
 
     async def _attempt(self, job: _Job, number: int) -> Any:
         delay = FIRST_RETRY_SECONDS

@@ -19,7 +19,7 @@ from typing_extensions import Self
 from hyped_beam.errors import InputError, NodeError
 from hyped_beam.execute.batch import Batch
 from hyped_beam.execute.combining import StageUpdate, aggregate_in_place, step_inputs
-from hyped_beam.execute.coroutines import CoroutineStep, background_loop, run_in_loop
+from hyped_beam.execute.coroutines import CoroutineStep, all_done, background_loop, first_result, run_in_loop
 from hyped_beam.execute.failure import RAISED, Place, found_error, node_error, slice_inputs
 from hyped_beam.execute.keeping import kept_values
 from hyped_beam.execute.known import Late, StageKnown
@@ -199,9 +199,11 @@ class StageRunner:
             for batch in batches:
                 flying.append((batch.rows, self.submit(batch)))
                 while self._is_enough(flying):
-                    yield flying.popleft()[1].result()
+                    yield first_result([future for _, future in flying])
+                    flying.popleft()
             while flying:
-                yield flying.popleft()[1].result()
+                yield first_result([future for _, future in flying])
+                flying.popleft()
         finally:
             for _, future in flying:
                 future.cancel()
@@ -270,8 +272,7 @@ class StageRunner:
         for step, runtime in self.steps:
             running[step.node] = loop.create_task(one(step, runtime))
         try:
-            for task in running.values():
-                await task
+            await all_done(list(running.values()))
         finally:
             for task in running.values():
                 task.cancel()

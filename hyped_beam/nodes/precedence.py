@@ -21,7 +21,10 @@ def check_parentheses(symbol: str, operands: Sequence[Any]) -> None:
     Raises:
         DefinitionTypeError: `&` stands between a condition and a value, or what it gave is compared to one.
     """
-    if symbol in BITWISE and len({_is_condition(operand) for operand in operands} - {None}) > 1:
+    if symbol in BITWISE and (
+        len({_is_condition(operand) for operand in operands} - {None}) > 1
+        or len({_is_text_or_float(operand) for operand in operands}) > 1
+    ):
         raise DefinitionTypeError(
             f"{symbol!r} takes two conditions or two whole numbers, got {_shown(operands)}",
             site=CallSite.nearest(),
@@ -50,6 +53,13 @@ def _is_condition(operand: Any) -> bool | None:
         return isinstance(operand, bool)
     family = features.family(feature_of(operand))
     return None if family is Family.NULL else family is Family.BOOLEAN
+
+
+def _is_text_or_float(operand: Any) -> bool:
+    """Whether an operand is one that is compared to something rather than combined."""
+    if isinstance(operand, Ref):
+        return features.family(feature_of(operand)) in (Family.STRING, Family.FLOAT)
+    return isinstance(operand, (str, float))
 
 
 def _bitwise_of(operand: Any) -> str | None:

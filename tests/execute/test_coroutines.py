@@ -280,3 +280,114 @@ def test_rows_that_are_skipped_start_no_coroutine():
 def test_many_small_batches_one_after_the_other():
     ref = counting(Flight(), Limits(concurrency=1)).call(SRC.n)
     assert run_all(ref, [table(1)] * 300) == [[0]] * 300
+
+
+def never() -> Any:
+    return asyncio.Event().wait()
+
+
+def test_rows_behind_one_that_fails_are_ended_and_those_before_have_some_time(monkeypatch):
+    monkeypatch.setattr("hyped_beam.execute.coroutines.GRACE_SECONDS", 0.2)
+    ended: list[int] = []
+
+    class Hangs(Processor):
+        hanging: tuple[int, ...]
+
+        async def process_row(self, n: int) -> int:
+            try:
+                if n in self.hanging:
+                    await never()
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                ended.append(n)
+                raise
+            if n == 3:
+                raise ValueError(n)
+            return n
+
+    began = time.monotonic()
+    with pytest.raises(NodeError, match="row 3: ValueError: 3"):
+        evaluate(Hangs(hanging=(4, 5)).call(SRC.n), table(6))
+    assert time.monotonic() - began < 5
+    assert sorted(ended) == [4, 5]
+    ended.clear()
+    with pytest.raises(NodeError, match="row 3: ValueError: 3"):
+        evaluate(Hangs(hanging=(1, 5)).call(SRC.n), table(6))
+    assert {1, 5} <= set(ended)
+
+
+def test_what_does_not_let_itself_be_ended_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr("hyped_beam.execute.coroutines.GRACE_SECONDS", 0.1)
+    released = threading.Event()
+
+    class Stubborn(Processor):
+        async def process_row(self, n: int) -> int:
+            if n == 1:
+                raise ValueError(n)
+            while not released.is_set():
+                try:
+                    await asyncio.sleep(0.01)
+                except asyncio.CancelledError:
+                    continue
+            return n
+
+    try:
+        with pytest.raises(NodeError, match="row 1: ValueError: 1"):
+            evaluate(Stubborn().call(SRC.n), table(3))
+    finally:
+        released.set()
+
+
+@pytest.mark.parametrize("batches", [2, 8])
+def test_a_batch_that_hangs_does_not_hide_that_a_later_one_has_failed(monkeypatch, batches):
+    monkeypatch.setattr("hyped_beam.execute.coroutines.GRACE_SECONDS", 0.1)
+    ended: list[int] = []
+
+    class Hangs(Processor):
+        async def process_row(self, n: int) -> int:
+            if n == 1:
+                raise ValueError(n)
+            try:
+                await never()
+            finally:
+                ended.append(n)
+            return n
+
+    with pytest.raises(NodeError, match="ValueError: 1"):
+        run_all(Hangs().call(SRC.n), [pa.table({"n": [n]}) for n in range(batches)])
+    assert 0 in ended
+
+
+def test_a_node_that_hangs_does_not_hide_that_another_one_has_failed(monkeypatch):
+    monkeypatch.setattr("hyped_beam.execute.coroutines.GRACE_SECONDS", 0.1)
+
+    class Hangs(Processor):
+        async def process_row(self, n: int) -> int:
+            await never()
+            return n
+
+    class Fails(Processor):
+        async def process_row(self, n: int) -> int:
+            raise ValueError(n)
+
+    with pytest.raises(NodeError, match="row 0: ValueError: 0"):
+        evaluate(Hangs().call(SRC.n) + Fails().call(SRC.n), table(2))
+
+
+def test_after_a_failure_the_same_node_computes_other_batches():
+    class Fails(Processor):
+        async def process_row(self, n: int) -> int:
+            if n == 1:
+                raise ValueError(n)
+            async with asyncio.timeout(20) if hasattr(asyncio, "timeout") else Flight():
+                await asyncio.sleep(0.001)
+            return n
+
+    flow = DataFlow(features=table(1).schema)
+    built, _ = flow.build(
+        collect={"n": Fails().options(limits=Limits(concurrency=4)).call(flow.src_features.n)}
+    )
+    for _ in range(3):
+        with pytest.raises(NodeError, match="row 1: ValueError: 1"):
+            built.batch_process(table(20))
+        assert built.batch_process(pa.table({"n": range(10, 30)}))["n"].to_pylist() == list(range(10, 30))
