@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import pyarrow as pa
 
 from hyped_beam.dsl.applying import check_columns
 from hyped_beam.dsl.caching import refuse_iterable, tell
-from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
-from hyped_beam.execute.batch import take_value
-from hyped_beam.execute.known import Late
-from hyped_beam.ir.graph import Constant, Graph, GroupConstant, Keys, Kind, Node
-from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, Scope, domain_of
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, JobError
+from hyped_beam.ir.graph import Constant, Edge, Graph, GroupConstant, Keys, Kind, Node, Sink
+from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, domain_of
+from hyped_beam.nodes.options import Options
+from hyped_beam.nodes.pack import PackStruct
 from hyped_beam.passes import optimise
-from hyped_beam.plan.planner import Plan, make_plan
-from hyped_beam.types import arrays
+from hyped_beam.passes.prune import prune
+from hyped_beam.plan.joins import Extent
+from hyped_beam.plan.planner import AGGREGATES, Plan, make_plan
+from hyped_beam.types import arrays, features
+from hyped_beam.types.mapped import mapped
 
 Unseen = Literal["null", "error"]
 """What a fitted flow does with keys that it has not seen."""
+
+
+class Found(NamedTuple):
+    """What was found out about a node: the rows that its values are held for, and the values."""
+
+    scope: int
+    values: pa.Array
 
 
 def fitted_plan(
@@ -45,9 +55,8 @@ def fitted_plan(
     check_unseen(unseen)
     if not plan.earlier:
         return plan
-    plan = plan.in_one_place()  # what becomes a constant has to fit into a process
-    late = _run_scans(data, plan, num_proc or 1, cache)
-    return make_plan(optimise(with_constants(plan, late, unseen)))
+    found = _found(data, plan, num_proc or 1, cache)
+    return make_plan(optimise(with_constants(plan.graph, found, unseen)))
 
 
 def check_unseen(unseen: Any) -> None:
@@ -73,54 +82,115 @@ def refuse_groups_alone(plan: Plan) -> None:
         )
 
 
-def _run_scans(data: Any, plan: Plan, processes: int, cache: str | None) -> Late:
-    """What the scans before the last make known."""
+def _found(data: Any, plan: Plan, processes: int, cache: str | None) -> dict[int, Found]:
+    """What the rows of a plan need of the dataset: a job of its own computes it, and writes it down."""
     from hyped_beam.dsl.sources import as_source
+    from hyped_beam.io.writers.arrow import ArrowDatasetWriter
     from hyped_beam.launch.bounded import prepare_bounded
 
     source = as_source(data)
     refuse_iterable(source, cache)
     check_columns(source.features, plan)
-    scans = replace(plan, passes=plan.earlier)
+    asked = needed_by_rows(plan)
+    job_plan = make_plan(prune(_asking_for(plan.graph, asked)), Extent(*source.extent()))
     with tempfile.TemporaryDirectory(prefix="hyped-beam-") as scratch:
+        writers = {
+            one.name: ArrowDatasetWriter(f"{scratch}/groups-{one.name}") for one in job_plan.row_outputs
+        }
+        work = Path(scratch, "work")
+        work.mkdir()
         job = prepare_bounded(
-            scans, source, {}, processes=processes, runner="local", work=Path(scratch), cache=cache
+            job_plan, source, writers, processes=processes, runner="local", work=work, cache=cache
         )
         result = job.run()
+        found = {}
+        for scope, nodes in asked.items():
+            if scope == DATASET:
+                columns = result.values[AGGREGATES].columns
+            else:
+                columns = _mapped_columns(result.shards[str(scope)], nodes)
+            found.update({node.id: Found(scope, column) for node, column in zip(nodes, columns, strict=True)})
     tell(result.cache)
-    return result.late
+    return found
 
 
-def with_constants(plan: Plan, late: Late, unseen: Unseen) -> Graph:
+def needed_by_rows(plan: Plan) -> dict[int, list[Node]]:
+    """What the rows of the last scan need of those before, by the rows that it is held for.
+
+    What belongs to groups of groups is held for the inner ones, which rows find by their keys.
+    """
+    scopes = plan.graph.scopes
+    found: dict[int, list[Node]] = {}
+    for number in (*plan.scan.late, *plan.scan.by_range):
+        node = plan.graph.nodes[number]
+        scope = node.scope
+        while (members := scopes[scope].members) is not None and domain_of(scopes, members) != SOURCE_ROWS:
+            scope = members
+        found.setdefault(scope, []).append(node)
+    return found
+
+
+def _asking_for(graph: Graph, asked: Mapping[int, Sequence[Node]]) -> Graph:
+    """The graph with outputs of values of groups and of the whole dataset, in the place of its own."""
+    nodes = [node for node in graph.nodes.values() if node.kind is not Kind.SINK]
+    free = max(graph.nodes) + 1
+    for scope, wanted in asked.items():
+        feature = {str(node.id): node.feature for node in wanted}
+        inputs = {str(node.id): Edge(node.id) for node in wanted}
+        nodes.append(Node(free, Kind.MAP, "collect", PackStruct(), inputs, scope, feature, options=Options()))
+        sink = Sink(AGGREGATES if scope == DATASET else str(scope))
+        nodes.append(Node(free + 1, Kind.SINK, sink.name, sink, {"input": Edge(free)}, scope, feature))
+        free += 2
+    return graph.with_nodes(nodes)
+
+
+def _mapped_columns(shards: Sequence[str], nodes: Sequence[Node]) -> list[pa.Array]:
+    """The columns of Arrow files, each as one array that lies in a file of its own where it is large."""
+    tables = [pa.ipc.open_stream(pa.memory_map(path)).read_all() for path in shards]
+    table = pa.concat_tables(tables)
+    try:
+        return [
+            mapped(arrays.conform(_whole(table.column(number)), features.to_arrow(node.feature)))
+            for number, node in enumerate(nodes)
+        ]
+    except OSError as error:
+        reason = error.strerror or error
+        raise JobError(f"the groups cannot be put aside in {tempfile.gettempdir()}: {reason}") from error
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    none = pa.nulls(0, arrays.storage_type(column.type))
+    return pa.concat_arrays([none, *(arrays.stored(chunk) for chunk in column.chunks)])
+
+
+def with_constants(graph: Graph, found: Mapping[int, Found], unseen: Unseen) -> Graph:
     """The graph with what was found out in the place of the nodes that it was found out by."""
-    known = {number for number in plan.scan.late if number in late.values}
     nodes = [
-        _constant(*_at_groups_of_rows(node, plan.graph.scopes, late), unseen) if node.id in known else node
-        for node in plan.graph.nodes.values()
+        _constant(node, found[node.id], unseen) if node.id in found else node for node in graph.nodes.values()
     ]
-    return plan.graph.with_nodes(nodes)
+    return graph.with_nodes(nodes)
 
 
-def _at_groups_of_rows(node: Node, scopes: Sequence[Scope], late: Late) -> tuple[Node, pa.Array]:
-    """A node and its values, those of groups of groups for the inner ones, which rows find by their keys."""
-    values, scope = late.values[node.id], node.scope
-    while (members := scopes[scope].members) is not None and domain_of(scopes, members) != SOURCE_ROWS:
-        values, scope = take_value(values, late.maps[members, scope]), members
-    if scope != node.scope:
-        node = replace(node, kind=Kind.AGGREGATE, scope=scope)  # its keys are a value as others are
-    return node, values
-
-
-def _constant(node: Node, values: pa.Array, unseen: Unseen) -> Node:
-    if node.kind is Kind.KEYS:
+def _constant(node: Node, found: Found, unseen: Unseen) -> Node:
+    values = found.values
+    if node.kind is Kind.KEYS and found.scope == node.scope:
         keys = arrays.struct_of(arrays.columns_of(values, len(values)), len(values))
         return replace(node, operation=Keys(known=keys, unseen=unseen))
     operation: Any = GroupConstant(values)
-    if node.scope == DATASET:
+    if found.scope == DATASET:
         value = values.storage[0] if isinstance(values, pa.ExtensionArray) else values[0]
         if isinstance(values, pa.ExtensionArray):  # those of datasets return their storage as items
             value = pa.ExtensionScalar.from_storage(values.type, value)
         operation = Constant(value)
     return replace(
-        node, kind=Kind.CONST, operation=operation, name="const", inputs={}, options=None, rows=None
+        node,
+        kind=Kind.CONST,
+        operation=operation,
+        name="const",
+        inputs={},
+        scope=found.scope,
+        options=None,
+        rows=None,
     )

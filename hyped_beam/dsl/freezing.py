@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates, state_of
-from hyped_beam.dsl.fitting import Unseen, check_unseen, with_constants
+from hyped_beam.dsl.fitting import Found, Unseen, check_unseen, needed_by_rows, with_constants
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
+from hyped_beam.execute.batch import take_value
 from hyped_beam.execute.combining import KEYS, state_column
 from hyped_beam.execute.finish import finish
 from hyped_beam.execute.known import Late
 from hyped_beam.ir.builder import GraphBuilder
-from hyped_beam.ir.graph import Edge, Kind, Sink
+from hyped_beam.ir.graph import Edge, Kind, Node, Sink
+from hyped_beam.ir.scope import Scope
 from hyped_beam.passes import optimise
 from hyped_beam.passes.common_subexpressions import common_subexpressions
 from hyped_beam.passes.forward_fields import forward_fields
@@ -53,7 +55,22 @@ def frozen_plan(aggregates: Any, plan: Plan, builder: GraphBuilder, *, unseen: U
     assert end is not None  # noqa: S101 - what comes before another scan makes something known
     states = [held.states_of(combine) for combine in scan.combines]
     late = finish(scan.combines, end, states, Late()).late
-    return make_plan(optimise(with_constants(plan, late, unseen)))
+    found = {
+        node.id: Found(scope, _at_groups(node, scope, plan.graph.scopes, late))
+        for scope, nodes in needed_by_rows(plan).items()
+        for node in nodes
+    }
+    return make_plan(optimise(with_constants(plan.graph, found, unseen)))
+
+
+def _at_groups(node: Node, scope: int, scopes: Sequence[Scope], late: Late) -> pa.Array:
+    """The values of a node, those of groups of groups for the inner ones."""
+    values, outer = late.values[node.id], node.scope
+    while outer != scope:
+        inner = scopes[outer].members
+        assert inner is not None  # noqa: S101 - it was found by going from groups to their members
+        values, outer = take_value(values, late.maps[inner, outer]), inner
+    return values
 
 
 def _live(aggregates: Any) -> AggregateState:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from hyped_beam.nodes.json_form import NodeForm, module_of
 from hyped_beam.nodes.registry import load_entry_points, load_library
 from hyped_beam.plan.planner import AGGREGATES
 from hyped_beam.types import scalars
+from hyped_beam.types.mapped import mapped_copy
 
 FORMAT = "hyped_beam flow"
 VERSION = 1
@@ -45,22 +47,23 @@ def save_graph(graph: Graph, path: str | os.PathLike[str]) -> None:
     """
     target = _local(path)
     saved = json_form.to_json(json_form.saved_graph(graph), NodeForm())
-    constants = scalars.to_ipc(saved.constants) if saved.constants else None
-    header: dict[str, Any] = {"format": FORMAT, "version": VERSION}
-    if constants is not None:
-        digest = hashlib.sha256(constants).hexdigest()
-        header["constants"] = {"file": _beside(target, digest), "sha256": digest}
-    content = _text(header, saved.content)
     replaced = _replaced(target)
-    beside = None if constants is None else target.with_name(header["constants"]["file"])
-    known = beside is not None and beside.exists()
+    beside: Path | None = None
+    known = False
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if (
-            beside is not None and constants is not None
-        ):  # under a name of its own: the JSON decides which is read
-            _write(beside, constants)
-        _write(target, content)
+        header: dict[str, Any] = {"format": FORMAT, "version": VERSION}
+        if saved.constants:  # under a name of its own: the JSON decides which is read
+            with _Writing(target) as file:
+                scalars.write_ipc(saved.constants, file)
+                digest = file.digest()
+                beside = target.with_name(_beside(target, digest))
+                known = beside.exists()
+                file.publish(beside)
+            header["constants"] = {"file": beside.name, "sha256": digest}
+        with _Writing(target) as file:
+            file.write(_text(header, saved.content))
+            file.publish(target)
     except OSError as error:
         if beside is not None and not known:
             beside.unlink(missing_ok=True)
@@ -163,22 +166,42 @@ def _dumped(value: Any) -> str:
     return text
 
 
-def _write(target: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
-    number, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(number, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+class _Writing(io.RawIOBase):
+    """A file that is written beside another one, and appears whole or not at all.
+
+    Args:
+        beside: The other file.
+    """
+
+    def __init__(self, beside: Path) -> None:
+        super().__init__()
+        number, self._path = tempfile.mkstemp(dir=beside.parent, prefix=f".{beside.name}.", suffix=".tmp")
+        self._file = os.fdopen(number, "wb")
+        self._hash = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._hash.update(data)
+        return self._file.write(data)
+
+    def digest(self) -> str:
+        """The SHA-256 of what was written."""
+        return self._hash.hexdigest()
+
+    def publish(self, target: Path) -> None:
+        """Have it appear."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
         mask = os.umask(0)
         os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)  # as `open` makes files
-        Path(temporary).replace(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
+        Path(self._path).chmod(0o666 & ~mask)  # as `open` makes files
+        Path(self._path).replace(target)
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+        Path(self._path).unlink(missing_ok=True)  # unless it was published
 
 
 def _replaced(target: Path) -> str | None:
@@ -299,7 +322,7 @@ def _read_constants(source: Path, saved: Any, types: Mapping[str, pa.DataType]) 
         )
     file = source.with_name(name)
     try:
-        content = file.read_bytes()
+        content = mapped_copy(file)  # the checksum is of what will be used, whatever becomes of the file
     except OSError as error:
         raise InputError(
             f"its constants are in {file}, which cannot be read: {error.strerror or error}",

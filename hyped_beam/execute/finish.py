@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from hyped_beam.execute.batch import Batch
+from hyped_beam.execute.batch import Batch, take_value
 from hyped_beam.execute.known import Late
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import StateMerger
 from hyped_beam.ir.graph import Kind
-from hyped_beam.ir.scope import DATASET
+from hyped_beam.ir.scope import DATASET, domain_of
 from hyped_beam.plan.program import Combine, Program
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
@@ -24,12 +24,14 @@ class Finished:
     """What has come of the states of a scan.
 
     Attributes:
-        outputs: Rows by the name of the output: one for the whole dataset, or one for each group.
+        outputs: Rows by the name of the output: one for the whole dataset, or those of groups in their order.
         late: What later stages need.
+        groups: By the name of an output of groups the number of the group that each of its rows belongs to.
     """
 
     outputs: dict[str, pa.RecordBatch]
     late: Late
+    groups: dict[str, pa.Array]
 
 
 def finish(
@@ -69,8 +71,24 @@ def finish_by(runner: StageRunner, combines: Sequence[Combine], states: Sequence
     batch = Batch(values, 1, base=DATASET, counts=counts)
     for scope, count in counts.items():
         batch.maps[scope, DATASET] = pa.array(np.zeros(count, np.int64))
-    result = runner.run(batch)
-    return Finished(result.outputs, _given(runner.program, batch))
+    outputs = runner.run(batch).outputs
+    groups: dict[str, pa.Array] = {}
+    for output in runner.program.outputs:
+        domain = domain_of(runner.program.scopes, output.scope)
+        if domain != DATASET:
+            of_groups = batch.map_to(runner.program.scopes, output.scope, domain)
+            outputs[output.name], groups[output.name] = _in_order(outputs[output.name], of_groups)
+    return Finished(outputs, _given(runner.program, batch), groups)
+
+
+def _in_order(rows: pa.RecordBatch, of_groups: pa.Array) -> tuple[pa.RecordBatch, pa.Array]:
+    """Rows that are groups, or are made of them, in the order of the groups, and the group of each."""
+    groups = of_groups.to_numpy()
+    if np.all(groups[1:] >= groups[:-1]):
+        return rows, pa.array(groups)
+    order = np.argsort(groups, kind="stable")
+    columns = [take_value(column, pa.array(order)) for column in rows.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=rows.schema), pa.array(groups[order])
 
 
 def _given(program: Program, batch: Batch) -> Late:

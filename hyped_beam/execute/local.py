@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 
@@ -24,6 +24,8 @@ from hyped_beam.execute.stage import BatchResult, StageRunner
 from hyped_beam.execute.states import StateTrees
 from hyped_beam.plan.joins import PARTITIONS
 from hyped_beam.plan.planner import Pass, Plan
+from hyped_beam.types import arrays
+from hyped_beam.types.keys import sort_order
 from hyped_beam.types.spans import Span
 
 
@@ -97,22 +99,24 @@ class _Running:
                 for partition, rows in split_table(scan.read(part), table.key).items():
                     given[partition].tables.setdefault(node, {})[at] = rows
         with contextlib.closing(program.open()) as opened:
-            for partition, states in enumerate(given):
-                self._finish_partition(opened, partition, states)
+            made = [self._finish_partition(opened, *one) for one in enumerate(given)]
+        for output in program.program.outputs:
+            rows = pa.concat_batches([one.outputs[output.name] for one in made])
+            keys = pa.concat_arrays([one.keys[output.name] for one in made])
+            order = sort_order(arrays.columns_of(keys, len(keys)), len(keys))
+            self.outputs[output.name] = [rows.take(pa.array(order))]
 
-    def _finish_partition(self, opened: OpenPartitions, partition: int, given: PartitionStates) -> None:
+    def _finish_partition(
+        self, opened: OpenPartitions, partition: int, given: PartitionStates
+    ) -> PartitionResult:
         for onward in self._onward[partition]:
             add_onward(given, onward)
-        made: PartitionResult = opened.run(given, self._late)
-        self._take_outputs(made.outputs)
+        made = opened.run(given, self._late)
         for place, values in made.to_ranges.items():
             self._to_ranges[place].append(values)
         if made.onward:
             self._onward[partition].append(made.onward)
-
-    def _take_outputs(self, outputs: Mapping[str, pa.RecordBatch]) -> None:
-        for name, rows in outputs.items():
-            self.outputs.setdefault(name, []).append(rows)
+        return made
 
 
 def _as_range(one: Pass, number: int, states: Sequence[pa.RecordBatch]) -> bytes:

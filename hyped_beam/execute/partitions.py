@@ -21,6 +21,7 @@ from hyped_beam.execute.placed_states import PlacedStates
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.streams import from_bytes, to_bytes
 from hyped_beam.ir.graph import Graph
+from hyped_beam.ir.scope import domain_of
 from hyped_beam.nodes.tables import TableByKey
 from hyped_beam.plan.joins import PARTITIONS, table_of
 from hyped_beam.plan.planner import Plan
@@ -127,12 +128,14 @@ class PartitionResult:
     """What has come of the groups of one partition.
 
     Attributes:
-        outputs: Rows by the name of the output.
+        outputs: Rows by the name of the output, in the order of their groups.
+        keys: The key of the group of each of these rows.
         to_ranges: What each range needs of it, by the number of the range.
         onward: What the same partition needs after later scans; empty where it needs nothing.
     """
 
     outputs: dict[str, pa.RecordBatch]
+    keys: dict[str, pa.StructArray]
     to_ranges: dict[int, bytes]
     onward: bytes
 
@@ -222,7 +225,21 @@ class OpenPartitions:
         to_ranges = dict(self._to_ranges(finished.late, members))
         onward = Late({number: finished.late.values[number] for number in job.for_partitions})
         kept = _onward_to_bytes(onward, members) if job.for_partitions else b""
-        return PartitionResult(finished.outputs, to_ranges, kept)
+        keys = {
+            name: take_value(self._keys_of(name, placed, given.known), groups)
+            for name, groups in finished.groups.items()
+        }
+        return PartitionResult(finished.outputs, keys, to_ranges, kept)
+
+    def _keys_of(self, name: str, placed: Sequence[PlacedStates], known: Late) -> pa.StructArray:
+        """The keys of the groups that the rows of an output belong to."""
+        program = self._job.program
+        output = next(one for one in program.outputs if one.name == name)
+        scope = domain_of(program.scopes, output.scope)
+        found = next((one.keys for one in placed if one.scope == scope), None)
+        maker = program.scopes[scope].node
+        assert maker is not None  # noqa: S101 - what is shuffled has keys
+        return known.values[maker] if found is None else found
 
     def _ready(self, tables: Mapping[int, Mapping[int, bytes]], late: Late) -> StageRunner:
         """What runs the program; one that looks keys up is set up anew for each partition."""

@@ -10,6 +10,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import uuid
 from collections import deque
@@ -19,9 +20,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
-import cloudpickle
-
 from hyped_beam.errors import JobError
+from hyped_beam.types.mapped import dump_here
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
@@ -131,7 +131,8 @@ class ProcessPool:
     def run(self, job: Job, tasks: Iterable[Any]) -> Iterator[Any]:
         """The results of tasks, in the order in which they finish.
 
-        The job travels by cloudpickle, so that classes of the main script and of notebooks go with it.
+        The job travels by cloudpickle, so that classes of the main script and of notebooks go with it; large
+        arrays in it travel as files that all processes map.
 
         Raises:
             JobError: A worker process ended.
@@ -159,7 +160,8 @@ class ProcessPool:
             self._revive()
             self._jobs += 1
             try:
-                yield f"{id(self)}-{self._jobs}", cloudpickle.dumps(job)
+                with tempfile.TemporaryDirectory(prefix="hyped-beam-") as shared:
+                    yield f"{id(self)}-{self._jobs}", dump_here(job, shared)
             except BaseException:
                 self.close()  # tasks of a failed job are still under way in the others
                 raise

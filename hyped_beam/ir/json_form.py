@@ -67,11 +67,11 @@ class SavedGraph:
 
     Attributes:
         content: `scopes` and `nodes`, as plain JSON values.
-        constants: Large constants, by the number of their node; kept beside the JSON.
+        constants: Large constants, arrays of one row, by the number of their node; kept beside the JSON.
     """
 
     content: Mapping[str, list[Any]]
-    constants: Mapping[str, pa.Scalar]
+    constants: Mapping[str, pa.Array]
 
 
 def saved_graph(graph: Graph) -> Graph:
@@ -104,7 +104,7 @@ def to_json(graph: Graph, form: OperationForm) -> SavedGraph:
     Raises:
         FlowError: A node has no such form.
     """
-    constants: dict[str, pa.Scalar] = {}
+    constants: dict[str, pa.Array] = {}
     nodes = []
     for node in graph.nodes.values():
         own = node.kind in own_operations.OPERATIONS

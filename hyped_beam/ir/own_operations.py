@@ -30,12 +30,13 @@ _BESIDE = "beside"
 """The key, in place of a large constant, of its name in the file beside the JSON."""
 
 
-def to_json(node: Node, constants: dict[str, pa.Scalar]) -> dict[str, Any]:
+def to_json(node: Node, constants: dict[str, pa.Array]) -> dict[str, Any]:
     """The fields of an operation that are not as they are by default.
 
     Args:
         node: A node of one of the kinds of `OPERATIONS`.
-        constants: Where large constants are put, by the names under which they are found again.
+        constants: Where large constants are put, an array of one row each, by the names under which they are
+            found again.
     """
     saved: dict[str, Any] = {}
     for field in fields(node.operation):
@@ -45,13 +46,13 @@ def to_json(node: Node, constants: dict[str, pa.Scalar]) -> dict[str, Any]:
         if not isinstance(value, (pa.Scalar, pa.Array)):
             saved[field.name] = TypeAdapter(type(value)).dump_python(value, mode="json")
             continue
-        scalar = value if isinstance(value, pa.Scalar) else scalars.of_array(value)
-        if scalars.size(scalar) > LARGE:
+        row = scalars.of_scalar(value) if isinstance(value, pa.Scalar) else scalars.of_array(value)
+        if row.nbytes > LARGE:
             key = f"{node.id}.{field.name}"
-            constants[key] = scalar
+            constants[key] = row
             saved[field.name] = {_BESIDE: key}
         else:
-            saved[field.name] = scalars.to_json(scalar)
+            saved[field.name] = scalars.to_json(value if isinstance(value, pa.Scalar) else row[0])
     return saved
 
 

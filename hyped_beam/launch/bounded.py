@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from hyped_beam.errors import DefinitionError, FlowError, InputError
-from hyped_beam.execute.known import Late
 from hyped_beam.execute.partitions import PartitionProgram
 from hyped_beam.execute.timing import Timings, add_timings
 from hyped_beam.io import commit
@@ -50,7 +49,6 @@ class BoundedResult:
         rows: The number of rows of each output.
         shards: The files of each output, in the order of the source.
         values: The values of aggregates, a record batch of one row by the name of the output.
-        late: What the scans have made known.
         states: What the values come from, as `StateTrees.to_bytes` writes it down.
         seconds: How long it ran.
         node_seconds: How long its parts took.
@@ -61,7 +59,6 @@ class BoundedResult:
     rows: Mapping[str, int]
     shards: Mapping[str, list[str]]
     values: Mapping[str, pa.RecordBatch]
-    late: Late
     states: bytes
     seconds: float
     node_seconds: tuple[NodeTime, ...]
@@ -131,7 +128,6 @@ class BoundedJob:
             rows={name: made.rows for name, made in manifests.items()},
             shards={name: made.paths for name, made in manifests.items()},
             values=_read_values(self.work / "aggregates.arrow"),
-            late=Late.from_bytes((self.work / "late.arrow").read_bytes()),
             states=(self.work / "states.arrow").read_bytes(),
             seconds=time.monotonic() - started,
             node_seconds=node_times(self.plan, timings),
@@ -177,7 +173,6 @@ class BoundedJob:
             values_path=str(self.work / "aggregates.arrow"),
             report_path=str(self.work / f"report-{number}.json"),
             partitions=self._partitions(number),
-            late_path=str(self.work / "late.arrow") if is_last else None,
             states_path=str(self.work / "states.arrow") if is_last else None,
         )
 
@@ -186,7 +181,8 @@ class BoundedJob:
         is_last = number == len(self.plan.passes) - 1
         if program is None:
             return None
-        return PartitionJob(program, self.partition_destinations if is_last else ())
+        destinations = self.partition_destinations if is_last else ()
+        return PartitionJob(program, destinations, str(self.work / "groups"))
 
     def fill(
         self, pipeline: beam.Pipeline, scans: Sequence[tuple[RangeJob, Finish]], pool: str | None = None
@@ -240,11 +236,8 @@ class BoundedJob:
             # an interruption may strike between the making of a file and the note of it
             with contextlib.suppress(FlowError, OSError):
                 self.remove_unfinished()
-            for kind, claim in zip(self.kinds, self.claims, strict=False):
-                if kind is self.partition_destinations:
-                    claim.withdraw()  # what is resumed computes all groups anew
-                else:
-                    claim.withdraw_if_empty()
+            for claim in self.claims:
+                claim.withdraw_if_empty()
             raise
 
     def remove_unfinished(self) -> None:

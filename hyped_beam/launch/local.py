@@ -22,7 +22,6 @@ from hyped_beam.lowering.partition_job import (
     STATES,
     PartitionJob,
     ToPartition,
-    finish_groups,
     rows_of_table,
 )
 from hyped_beam.lowering.range_in_flight import RangeResult
@@ -122,15 +121,12 @@ class _Scans:
             for cut in table.reader.ranges():
                 for partition, rows in rows_of_table(node, scan, table.key, cut):
                     parts[partition].append(rows)
-        records = []
         with contextlib.closing(job.open()) as opened:
             for partition in range(PARTITIONS):
                 told = [(RANGES, ranges, b""), *parts.pop(partition, ()), *self._onward[partition]]
-                record, made = opened.run(partition, told, self._known)
-                records.append(record)
+                made = opened.run(partition, told, self._known)
                 for number, values in made.to_ranges.items():
                     self._to_ranges[number].append(values)
                 if made.onward:
                     self._onward[partition].append((ONWARD, level, made.onward))
-        if job.destinations:
-            finish_groups(job.destinations, records)
+        job.finish()

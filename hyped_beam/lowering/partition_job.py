@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
+from hyped_beam.errors import JobError
 from hyped_beam.execute.known import Late
 from hyped_beam.execute.partitions import (
     PartitionProgram,
@@ -14,14 +16,17 @@ from hyped_beam.execute.partitions import (
     add_onward,
     split_table,
 )
-from hyped_beam.io import commit
+from hyped_beam.execute.sorted_runs import merged, write_run
 from hyped_beam.io.commit import Destination
-from hyped_beam.io.readers.base import Range, Scan
-from hyped_beam.lowering.scan_end import commit_groups
+from hyped_beam.io.readers.base import BATCH_ROWS, Range, Scan
+from hyped_beam.io.writing_errors import failed_writing
+from hyped_beam.lowering.scan_end import writing_groups
 
 ToPartition: TypeAlias = tuple[str, int, bytes]
 """What comes to a partition: how many ranges there are, the states of one, what it has made known itself, or
 rows of the table of a lookup, whose number stands behind `TABLE`."""
+
+_SUFFIX = ".arrow"
 
 RANGES, STATES, ONWARD, TABLE = "ranges", "states", "onward", "table"
 
@@ -33,14 +38,30 @@ class PartitionJob:
     Attributes:
         program: What is computed.
         destinations: Where the program's rows go, by the name of the output.
+        runs: A folder for the rows of each partition, until all are there.
     """
 
     program: PartitionProgram
     destinations: tuple[Destination, ...]
+    runs: str
 
     def open(self) -> OpenPartitionJob:
         """Make it ready to run."""
         return OpenPartitionJob(self)
+
+    def finish(self) -> None:
+        """Write the outputs, once all partitions are done: their rows in the order of the keys.
+
+        Raises:
+            JobError: They cannot be written.
+        """
+        if not self.destinations:
+            return
+        with writing_groups(self.destinations) as groups:
+            for at, made in enumerate(self.destinations):
+                runs = sorted(Path(self.runs).glob(f"{at}-*{_SUFFIX}"))
+                for rows in merged(runs, made.schema, BATCH_ROWS):
+                    groups.write(made.name, rows)
 
 
 class OpenPartitionJob:
@@ -51,15 +72,15 @@ class OpenPartitionJob:
     """
 
     def __init__(self, job: PartitionJob) -> None:
-        self._destinations = job.destinations
+        self._job = job
         self._open = job.program.open()
 
     def close(self) -> None:
         """Tear the nodes down."""
         self._open.close()
 
-    def run(self, partition: int, told: Iterable[ToPartition], known: Late) -> tuple[str, PartitionResult]:
-        """What was committed of a partition, as JSON, and what has come of its groups.
+    def run(self, partition: int, told: Iterable[ToPartition], known: Late) -> PartitionResult:
+        """What has come of the groups of a partition, whose rows are put aside for `PartitionJob.finish`.
 
         Args:
             partition: The number of the partition.
@@ -68,14 +89,17 @@ class OpenPartitionJob:
 
         Raises:
             NodeError: An aggregator, or a node behind it, raised.
+            JobError: Its rows cannot be written.
         """
         made = self._open.run(_gathered(told), known)
-        return commit_groups(self._destinations, partition, made.outputs).to_json(), made
-
-
-def finish_groups(destinations: Sequence[Destination], records: Iterable[str]) -> None:
-    """Write the manifests of the outputs of groups, once all partitions have been written."""
-    commit.finish(destinations, map(commit.RangeRecord.from_json, records))
+        runs = Path(self._job.runs)
+        for at, output in enumerate(self._job.destinations):
+            rows = made.outputs[output.name]
+            if rows.num_rows:
+                with failed_writing(output.name, self._job.runs, JobError):
+                    runs.mkdir(exist_ok=True)
+                    write_run(runs / f"{at}-{partition:05d}{_SUFFIX}", rows, made.keys[output.name])
+        return made
 
 
 def rows_of_table(node: int, scan: Scan, key: str, cut: Range) -> Iterator[tuple[int, ToPartition]]:

@@ -14,7 +14,7 @@ from hyped_beam.execute.known import Late
 from hyped_beam.io.readers.base import Range
 from hyped_beam.lowering.cutting import CutRanges
 from hyped_beam.lowering.failure import raising_text
-from hyped_beam.lowering.partition_job import ONWARD, PartitionJob, ToPartition, finish_groups, rows_of_table
+from hyped_beam.lowering.partition_job import ONWARD, PartitionJob, ToPartition, rows_of_table
 from hyped_beam.nodes.tables import TableByKey
 
 TO_RANGES = "to_ranges"
@@ -23,7 +23,7 @@ TO_RANGES = "to_ranges"
 class FinishPartition(beam.DoFn):
     """What comes after a scan for one partition of groups: its rows, and values for ranges of later scans.
 
-    The values come as `TO_RANGES` and `ONWARD`, the records of what was written as the main output.
+    The values come as `TO_RANGES` and `ONWARD`, the number of the partition as the main output.
 
     Args:
         level: The number of the scan.
@@ -44,8 +44,8 @@ class FinishPartition(beam.DoFn):
     def process(self, element: tuple[int, Iterable[ToPartition]], late: bytes = b"") -> Iterator[Any]:
         partition, told = element
         with raising_text():
-            record, made = self._open.run(partition, told, Late.from_bytes(late))
-        yield 0, record
+            made = self._open.run(partition, told, Late.from_bytes(late))
+        yield 0, partition
         for number, values in made.to_ranges.items():
             yield TaggedOutput(TO_RANGES, (number, (self.level, partition, values)))
         if made.onward:
@@ -74,19 +74,20 @@ class SplitTable(beam.DoFn):
 
 
 class FinishGroups(beam.DoFn):
-    """The manifests of the outputs of groups, once all partitions have been written.
+    """What is done once all partitions are: their rows become the outputs of groups.
 
     Args:
-        destinations: The pickled destinations.
+        job: The pickled `PartitionJob`.
     """
 
-    def __init__(self, destinations: bytes) -> None:
-        self.destinations = destinations
+    def __init__(self, job: bytes) -> None:
+        self.job = job
 
-    def process(self, element: tuple[int, Iterable[str]]) -> None:
-        destinations = pickle.loads(self.destinations)  # noqa: S301 - made by this job's driver
+    def process(self, element: tuple[int, Iterable[int]]) -> None:
+        del element  # the partitions, all of which are done
+        job: PartitionJob = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
         with raising_text():
-            finish_groups(destinations, element[1])
+            job.finish()
 
 
 def finish_partitions(
@@ -114,14 +115,14 @@ def finish_partitions(
         | f"SpreadPartitions{behind}" >> beam.GroupByKey()
         | f"FinishPartitions{behind}"
         >> beam.ParDo(FinishPartition(level, cloudpickle.dumps(job)), known).with_outputs(
-            TO_RANGES, ONWARD, main="records"
+            TO_RANGES, ONWARD, main="done"
         )
     )
     if job.destinations:
         _ = (
-            made.records
+            made.done
             | f"GatherPartitions{behind}" >> beam.GroupByKey()
-            | f"FinishGroups{behind}" >> beam.ParDo(FinishGroups(cloudpickle.dumps(job.destinations)))
+            | f"FinishGroups{behind}" >> beam.ParDo(FinishGroups(cloudpickle.dumps(job)))
         )
     return made[TO_RANGES], made[ONWARD]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +50,6 @@ class Finish:
         destinations: Where the program's rows go that are groups, by the name of the output.
         values_path: The file that the aggregates asked for are written to, as an Arrow stream of one row.
         report_path: The file that says, as JSON, how many rows were read and how long each part took.
-        late_path: The file that all that the scans have made known is written to, for the last one.
         states_path: The file that the states are written to, for the last one.
     """
 
@@ -59,7 +59,6 @@ class Finish:
     values_path: str
     report_path: str
     partitions: PartitionJob | None = None
-    late_path: str | None = None
     states_path: str | None = None
 
     def run(self, destinations: Sequence[Destination], gathered: Gathered, known: Late) -> Late:
@@ -86,36 +85,33 @@ class Finish:
         report = {"rows_in": sum(record.rows_in for record in records), "timings": gathered.timings}
         Path(self.report_path).write_text(json.dumps(report), encoding="utf-8")
         commit.finish(destinations, records)
-        if self.late_path is not None and self.states_path is not None:
-            Path(self.late_path).write_bytes(known.to_bytes())
+        if self.states_path is not None:
             Path(self.states_path).write_bytes(gathered.trees.to_bytes())
         return known
 
     def _write(self, outputs: dict[str, pa.RecordBatch]) -> None:
         """Write the aggregates that were asked for, and commit the rows that are groups."""
         if self.destinations:
-            rows = {made.name: outputs.pop(made.name) for made in self.destinations}
-            commit.finish(self.destinations, [commit_groups(self.destinations, 0, rows)])
+            with writing_groups(self.destinations) as groups:
+                for made in self.destinations:
+                    rows = outputs.pop(made.name)
+                    for start in range(0, rows.num_rows, BATCH_ROWS):
+                        groups.write(made.name, rows.slice(start, BATCH_ROWS))
         for row in outputs.values():
             with pa.OSFile(self.values_path, "wb") as file, pa.ipc.new_stream(file, row.schema) as writer:
                 writer.write_batch(row)
 
 
-def commit_groups(
-    destinations: Sequence[Destination], number: int, outputs: Mapping[str, pa.RecordBatch]
-) -> commit.RangeRecord:
-    """Write rows that are groups, as those of a range.
+@contextlib.contextmanager
+def writing_groups(destinations: Sequence[Destination]) -> Iterator[commit.RangeCommit]:
+    """A context in which rows of groups are written, as those of one range; behind it they are there.
 
     Args:
-        destinations: Where they go.
-        number: The number of the partition that they are, as that of a range.
-        outputs: The rows by the name of the output.
+        destinations: The outputs.
     """
-    groups = commit.RangeCommit(destinations, number)
+    groups = commit.RangeCommit(destinations, 0)
     try:
-        for name, rows in outputs.items():
-            for start in range(0, rows.num_rows, BATCH_ROWS):
-                groups.write(name, rows.slice(start, BATCH_ROWS))
-        return groups.commit()
+        yield groups
+        commit.finish(destinations, [groups.commit()])
     finally:
         groups.abort()

@@ -104,7 +104,7 @@ class ValueDigest(ABC):
         return digest
 
     def _add_container(self, value: Any) -> bool:
-        """Add a collection of Python's, or an Arrow scalar; False where it is none."""
+        """Add a collection of Python's, or an Arrow array or scalar; False where it is none."""
         kind = type(value)
         if kind in (tuple, list):
             self._write(kind.__name__, str(len(value)))
@@ -117,6 +117,8 @@ class ValueDigest(ABC):
             self._write(kind.__name__, *sorted(self._digest_of(inner) for inner in value))
         elif isinstance(value, pa.Scalar):
             self._write("scalar", str(value.type), scalars.to_ipc({"": value}))
+        elif isinstance(value, pa.Array):
+            self._write("array", str(value.type), scalars.array_digest(value))
         else:
             return False
         return True

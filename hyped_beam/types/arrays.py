@@ -106,6 +106,13 @@ def storage_type(arrow_type: pa.DataType) -> pa.DataType:
     return pa.large_list(inside[0]) if pa.types.is_large_list(arrow_type) else pa.list_(inside[0])
 
 
+def stored(array: pa.Array) -> pa.Array:
+    """An array with the storage of extension types in their place, also inside lists and structs."""
+    if isinstance(array, pa.ExtensionArray):
+        return stored(array.storage)
+    return array.cast(storage_type(array.type)) if holds_extensions(array.type) else array
+
+
 def full(scalar: pa.Scalar, rows: int) -> pa.Array:
     """An array that repeats a scalar."""
     if isinstance(scalar.type, pa.BaseExtensionType):

@@ -35,9 +35,18 @@ _NULL = np.uint64(0xA0761D6478BD642F)
 _NAN = np.uint64(0x7FF8000000000000)
 
 
+_ROWS_AT_ONCE = 1 << 16
+"""What is held on the way is several times as large as the values."""
+
+
 def hashes_of(array: pa.Array, seed: int = 0) -> Vector:
     """The hash of each value, nulls included (uint64)."""
-    return mixed(_hashes(array) + mixed(np.array([seed], np.uint64) + _GOLDEN))
+    found = np.empty(len(array), np.uint64)
+    offset = mixed(np.array([seed], np.uint64) + _GOLDEN)
+    for start in range(0, len(array), _ROWS_AT_ONCE):
+        part = array.slice(start, _ROWS_AT_ONCE)
+        found[start : start + len(part)] = mixed(_hashes(part) + offset)
+    return found
 
 
 def _hashes(array: pa.Array) -> Vector:

@@ -22,6 +22,8 @@ _CODES_LOOKED_AT = 4
 """Up to this many codes for each row, every code is looked at: groups then come in the order of their codes,
 so that states of neighbouring ranges are merged in the order of memory."""
 
+_MOST_INT32 = 2**31
+
 Codes: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 """A number for each row, equal where the keys are."""
 
@@ -213,7 +215,7 @@ class KeyIndex:
 
     def __init__(self, keys: Mapping[str, pa.Array], groups: int) -> None:
         found = _hashes(keys, groups)
-        self._places = np.argsort(found)
+        self._places = np.argsort(found).astype(np.int32 if groups <= _MOST_INT32 else np.int64)
         self._hashes = found[self._places]
         same = self._hashes[1:] == self._hashes[:-1]
         if np.any(same):
@@ -227,7 +229,7 @@ class KeyIndex:
             return np.full(rows, -1, np.int64)
         wanted = _hashes(keys, rows)
         at = np.minimum(np.searchsorted(self._hashes, wanted), len(self._hashes) - 1)
-        return np.where(self._hashes[at] == wanted, self._places[at], -1)
+        return np.where(self._hashes[at] == wanted, self._places[at].astype(np.int64), -1)
 
 
 def _hashes(keys: Mapping[str, pa.Array], rows: int) -> Any:

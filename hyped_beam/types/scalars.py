@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import io
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 
@@ -54,16 +56,25 @@ def from_json(saved: Any, arrow_type: pa.DataType) -> pa.Scalar:
 
 def to_ipc(scalars: Mapping[str, pa.Scalar]) -> bytes:
     """Scalars by name as an Arrow IPC file of one row; equal ones give equal bytes."""
-    columns = [_storage(scalar) for scalar in scalars.values()]
-    batch = pa.RecordBatch.from_arrays(columns, list(scalars))
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, batch.schema) as writer:
+    sink = io.BytesIO()
+    write_ipc({name: of_scalar(scalar) for name, scalar in scalars.items()}, sink)
+    return sink.getvalue()
+
+
+def write_ipc(rows: Mapping[str, pa.Array], sink: IO[bytes] | io.RawIOBase) -> None:
+    """Write scalars by name, each an array of one row, as an Arrow IPC file; equal ones give equal bytes.
+
+    Raises:
+        OSError: They cannot be written.
+    """
+    columns = [arrays.stored(row) for row in rows.values()]
+    batch = pa.RecordBatch.from_arrays(columns, list(rows))
+    with pa.ipc.new_file(pa.PythonFile(sink, "w"), batch.schema) as writer:
         writer.write_batch(batch)
-    return bytes(sink.getvalue())
 
 
 def from_ipc(content: bytes | pa.Buffer, types: Mapping[str, pa.DataType]) -> dict[str, pa.Scalar]:
-    """The scalars that `to_ipc` wrote down.
+    """The scalars that `to_ipc` or `write_ipc` wrote down.
 
     Args:
         content: The file.
@@ -92,10 +103,37 @@ def array_type(arrow_type: pa.DataType) -> pa.DataType:
     return pa.large_list(arrow_type)
 
 
-def of_array(array: pa.Array) -> pa.Scalar:
-    """An array as one scalar, a list."""
+def of_scalar(scalar: pa.Scalar) -> pa.Array:
+    """A scalar as an array of one row."""
+    return arrays.full(scalar, 1)
+
+
+def of_array(array: pa.Array) -> pa.Array:
+    """An array as one row, a list; without a copy."""
     offsets = pa.array([0, len(array)], pa.int64())
-    return pa.LargeListArray.from_arrays(offsets, array, type=array_type(array.type))[0]
+    return pa.LargeListArray.from_arrays(offsets, array, type=array_type(array.type))
+
+
+def array_digest(array: pa.Array) -> str:
+    """A checksum of the values of an array; equal ones have equal checksums."""
+    sink = _Digest()
+    write_ipc({"value": of_array(array)}, sink)
+    return sink.found.hexdigest()
+
+
+class _Digest(io.RawIOBase):
+    """A file that keeps nothing but the checksum of what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.found.update(data)
+        return len(data)
 
 
 def to_array(scalar: pa.Scalar) -> pa.Array:
@@ -108,19 +146,6 @@ def to_array(scalar: pa.Scalar) -> pa.Array:
         msg = "null is no list of values"
         raise ValueError(msg)
     return scalar.values
-
-
-def size(scalar: pa.Scalar) -> int:
-    """The bytes that a scalar holds."""
-    return int(_storage(scalar).nbytes)
-
-
-def _storage(scalar: pa.Scalar) -> pa.Array:
-    """A scalar as an array of one row, without extension types, which other processes may not know."""
-    array = arrays.full(scalar, 1)
-    plain = arrays.storage_type(array.type)
-    array = array.storage if isinstance(array, pa.ExtensionArray) else array
-    return array if array.type.equals(plain) else array.cast(plain)
 
 
 def _of_storage(name: str, array: pa.Array, arrow_type: pa.DataType) -> pa.Scalar:
