@@ -25,6 +25,9 @@ FILES_KEPT_OPEN = 64
 REMEMBERED_BYTES = 16 << 20
 """Stored batches of this size are checked once, and not again for each range of a part."""
 
+REGION_BYTES = 2 * BATCH_BYTES
+"""Small stored batches are put together up to this size at once, and cut into scan batches then."""
+
 # The system maps what lies around the head of each batch with it.
 BATCHES_BETWEEN_RELEASES = 256
 
@@ -194,7 +197,7 @@ def _regions(cuts: Iterable[tuple[int, int, int]], sizes: Numbers) -> Iterator[l
     size = 0
     for cut in cuts:
         more = int(sizes[cut[0] : cut[1]].sum())
-        if held and size + more > BATCH_BYTES:
+        if held and size + more > REGION_BYTES:
             yield held
             held, size = [], 0
         held.append(cut)
