@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar
 
 import pyarrow as pa
-from pydantic import ConfigDict, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from typing_extensions import Self
 
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, wrong_options
@@ -139,7 +139,8 @@ class Configured(CheckedOptions):
 
     def describe(self) -> str:
         """Its configuration in a few characters."""
-        return ", ".join(f"{name}={value!r:.40}" for name, value in self if name in self.model_fields_set)
+        given = ((name, value) for name, value in self if name in self.model_fields_set)
+        return ", ".join(f"{name}={_in_short(value)}" for name, value in given)
 
     def runtime_copy(self, output_type: pa.DataType) -> Self:
         """A copy that may be changed by `setup` and while it runs.
@@ -162,3 +163,9 @@ class Configured(CheckedOptions):
         else:
             msg = f"{type(self).__name__} is frozen: {name!r} cannot be set outside `setup` and `process`"
             raise DefinitionError(msg, site=CallSite.nearest(), hint="make a new node with other options")
+
+
+def _in_short(value: Any) -> str:
+    """The first characters of an option; a reader says itself what it reads."""
+    says_itself = isinstance(value, BaseModel) and type(value).__str__ is not BaseModel.__str__
+    return f"{value!s:.60}" if says_itself else f"{value!r:.40}"

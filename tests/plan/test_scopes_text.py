@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import datasets
 import pyarrow as pa
 import pytest
 
@@ -87,6 +88,12 @@ def split(src):
     return {"collect": ops.split(src, by=src.id, train=0.9, test=0.1, seed=0)}
 
 
+def looked_up(src):
+    users = pa.table({"id": ["a", "b"], "country": ["be", "nl"]})
+    user = ops.lookup(src.group, in_=datasets.Dataset(users), key="id")
+    return {"collect": {"id": src.id, "country": user.country}}
+
+
 def run_once(src):
     score = Score().call(src.text.length())
     return {"collect": {"off": score - Mean().call(score, by=src.group)}}
@@ -104,6 +111,7 @@ SAMPLES = {
         exploded,
         distinct,
         split,
+        looked_up,
         run_once,
     )
 }
@@ -128,3 +136,28 @@ def test_the_plan_is_told(name):
 
 def test_every_text_is_of_a_sample():
     assert list(snapshots()) == list(SAMPLES)
+
+
+def test_a_fitted_flow_has_one_scan_and_constants():
+    rows = datasets.Dataset.from_dict(
+        {"id": ["1", "2"], "group": ["a", "b"], "label": ["x", "y"], "text": ["to be", "to be or not"]}
+    )
+    flow = DataFlow(features=rows.features)
+    asked = aggregates_that_feed_rows(flow.src_features)
+    fitted = flow.fit(rows, collect=asked["collect"])
+    assert fitted.explain() == FITTED
+
+
+FITTED = """\
+plan: 1 scan, 1 join by key, 1 output
+
+scan: reads 2 of 4 columns: group, text
+  %2 = count_words(text=%0.text)                  : int64
+  %5 = promote(%2)                                : float64
+  %6 = subtract(left=%5, right=3.0)               : float64
+  %7 = divide(left=%6, right=1.4142135623730951)  : float64
+  %8 = join by key, broadcast(group=%0.group)     : groups by group
+  %11 = subtract(left=%5, right=2 groups)         : float64
+  %13 = pack_struct(z=%7, delta=%11)              : {z: float64, delta: float64}
+  output 'rows' <- %13                            : {z: float64, delta: float64}
+"""

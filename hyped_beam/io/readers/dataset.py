@@ -127,6 +127,11 @@ class DatasetReader(Reader):
         """The files of a dataset that is read from its own."""
         return self._files.inputs() if not self.is_streamed and self._copy is None else ()
 
+    def __str__(self) -> str:
+        if self.is_streamed:
+            return "IterableDataset"
+        return f"Dataset({self.data.num_rows:,} rows of {', '.join(self.data.column_names)})"
+
     def fingerprint(self) -> str:
         """What `datasets` itself caches by; of an iterable a hash of what it iterates over."""
         return fingerprint_of(self.data) if self.is_streamed else str(self.data._fingerprint)
