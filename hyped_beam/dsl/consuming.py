@@ -109,7 +109,7 @@ def _run(
         jobs: dict[str, BoundedJob] = {}
         for name, part in parts.items():
             work = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="hyped-beam-")))
-            jobs[name] = prepare_bounded(
+            job = prepare_bounded(
                 part.plan,
                 part.reader,
                 {ROWS: writers[name]},
@@ -117,6 +117,7 @@ def _run(
                 runner="local",
                 work=work,
             )
+            jobs[name] = replace(job, keeps_states=part.state is not None)
         made = {}
         for name, job in jobs.items():
             made[name] = job.run(progress)

@@ -49,7 +49,7 @@ class BoundedResult:
         rows: The number of rows of each output.
         shards: The files of each output, in the order of the source.
         values: The values of aggregates, a record batch of one row by the name of the output.
-        states: What the values come from, as `StateTrees.to_bytes` writes it down.
+        states: What the values come from, as `StateTrees.to_bytes` writes it down, for a job that keeps it.
         seconds: How long it ran.
         node_seconds: How long its parts took.
         cache: How much of the aggregates came from the cache; None for a job without one.
@@ -82,6 +82,7 @@ class BoundedJob:
         resume: Whether ranges that are done already are left as they are.
         claims: The folders of its outputs, once they are ready to be written to.
         caching: What is kept of its aggregates from one job to another; None for nothing.
+        keeps_states: Whether its result has the states of its aggregates.
     """
 
     plan: Plan
@@ -96,6 +97,7 @@ class BoundedJob:
     resume: bool
     claims: tuple[Claim, ...] = ()
     caching: Caching | None = None
+    keeps_states: bool = False
 
     def run(self, progress: ReportProgress | None = None, pool: str | None = None) -> BoundedResult:
         """Run it, and wait until it is done.
@@ -128,7 +130,7 @@ class BoundedJob:
             rows={name: made.rows for name, made in manifests.items()},
             shards={name: made.paths for name, made in manifests.items()},
             values=_read_values(self.work / "aggregates.arrow"),
-            states=(self.work / "states.arrow").read_bytes(),
+            states=(self.work / "states.arrow").read_bytes() if self.keeps_states else b"",
             seconds=time.monotonic() - started,
             node_seconds=node_times(self.plan, timings),
             cache=None
@@ -173,7 +175,7 @@ class BoundedJob:
             values_path=str(self.work / "aggregates.arrow"),
             report_path=str(self.work / f"report-{number}.json"),
             partitions=self._partitions(number),
-            states_path=str(self.work / "states.arrow") if is_last else None,
+            states_path=str(self.work / "states.arrow") if is_last and self.keeps_states else None,
         )
 
     def _partitions(self, number: int) -> PartitionJob | None:
