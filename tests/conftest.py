@@ -43,10 +43,24 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[CACHE].cleanup()
 
 
+def is_here(program: str) -> bool:
+    """Whether this machine has a program: on the PATH, or for a runner where its jobs look for it."""
+    from hyped_beam.errors import DefinitionError
+    from hyped_beam.launch.profiles import load_profile, profiles_folder
+    from hyped_beam.launch.servers import find_program
+
+    if not (profiles_folder() / program).is_dir():
+        return shutil.which(program) is not None
+    try:
+        return find_program(load_profile(program)) is not None
+    except DefinitionError:
+        return False
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out a test whose programs are missing; under CI nothing may be left out."""
     needed = [program for mark in item.iter_markers("needs") for program in mark.args]
-    missing = [program for program in needed if shutil.which(program) is None]
+    missing = [program for program in needed if not is_here(program)]
     if not missing:
         return
     programs = " and ".join(missing)

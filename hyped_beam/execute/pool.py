@@ -296,3 +296,11 @@ def close_shared_pool() -> None:
     if _shared is not None:
         _shared.close()
         _shared = None
+
+
+def stop_shared_pool() -> None:
+    """End the workers of the shared pool in the middle of their tasks; the next job has new ones."""
+    global _shared  # noqa: PLW0603 - as above
+    if _shared is not None:
+        _shared.stop()
+        _shared = None

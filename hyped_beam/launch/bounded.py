@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from hyped_beam.errors import DefinitionError, FlowError, InputError
 from hyped_beam.execute.partitions import PartitionProgram
+from hyped_beam.execute.pool import stop_shared_pool
 from hyped_beam.execute.timing import Timings, add_timings
 from hyped_beam.io import commit
 from hyped_beam.io.commit import Claim, Destination
@@ -26,7 +28,7 @@ from hyped_beam.launch.local import run_scans
 from hyped_beam.launch.profiles import Profile, load_profile
 from hyped_beam.launch.progress import DoneInMarks, DoneInOutput, ReportProgress, watching
 from hyped_beam.launch.result import CacheUse, NodeTime
-from hyped_beam.launch.running import check_options, import_beam, run_pipeline
+from hyped_beam.launch.running import check_options, check_program, import_beam, run_pipeline
 from hyped_beam.launch.times import node_times
 from hyped_beam.lowering.partition_job import PartitionJob
 from hyped_beam.lowering.range_job import RangeJob
@@ -118,7 +120,9 @@ class BoundedJob:
             if self.profile.runner is None:
                 run_scans(self.reader, scans, self.processes, pool)
             else:
-                run_pipeline(lambda pipeline: self.fill(pipeline, scans, pool), self.profile, self.options)
+                fill = partial(self.fill, scans=scans, pool=pool)
+                stop = stop_shared_pool if self.profile.own_processes else None
+                run_pipeline(fill, self.profile, self.options, stop)
         outputs = (made for kind in self.kinds for made in kind)
         manifests = {made.name: commit.read_manifest(made) for made in outputs}
         reports = [json.loads(Path(finish.report_path).read_text(encoding="utf-8")) for _, finish in scans]
@@ -198,7 +202,7 @@ class BoundedJob:
         """
         from hyped_beam.lowering.bounded import build
 
-        build(pipeline, self.reader, scans, self.processes, pool)
+        build(pipeline, self.reader, scans, self.processes, pool, apart=self.profile.own_processes)
 
     @property
     def _marks(self) -> Path | None:
@@ -277,6 +281,7 @@ def prepare_bounded(
     """
     job = bounded_job(plan, reader, writers, processes=processes, runner=runner, work=work, options=options)
     fingerprint = _fingerprint(plan, reader, writers)
+    check_program(job.options, job.profile)
     outputs = [made for kind in job.kinds for made in kind]
     commit.check_outputs(outputs, _overwrite(writers), reader.inputs())
     caching = prepare_caching(cache, plan, reader, writers)

@@ -34,6 +34,25 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class ServerProgram:
+    """A program that a runner gives its jobs to.
+
+    Attributes:
+        program: Its name.
+        variable: The environment variable that says where it is.
+        arguments: What it is started with.
+        ready: A regular expression for the line that it prints once it takes jobs; its group is the address.
+        get: The command that installs it; `{folder}` stands for where it is looked for, `{beam}` for the version.
+    """
+
+    program: str
+    variable: str
+    arguments: tuple[str, ...]
+    ready: str
+    get: str
+
+
+@dataclass(frozen=True)
 class Profile:
     """A place to run.
 
@@ -43,6 +62,9 @@ class Profile:
         runner: The dotted path of the Beam runner's class; None where jobs run without Beam.
         options: Beam's options and their defaults.
         limits: What the runner cannot do.
+        own_processes: Whether ranges are done by processes of their own also where one is enough: where steps
+            run in threads, which nothing can stop.
+        server: The program that is started for it; None where there is none.
     """
 
     name: str
@@ -50,6 +72,8 @@ class Profile:
     runner: str | None
     options: Mapping[str, Any]
     limits: tuple[Limit, ...]
+    own_processes: bool = False
+    server: ServerProgram | None = None
 
     def make_runner(self) -> Any:
         """A new Beam runner.
@@ -87,10 +111,13 @@ def load_profile(name: str) -> Profile:
         known = [entry.parent.name for entry in folder.glob("*/profile.toml")]
         raise unknown_name("runner", name, known, of="hyped_beam", site=CallSite.nearest())
     described = tomllib.loads(file.read_text(encoding="utf-8"))
+    server = described.get("server")
     return Profile(
         name=described["name"],
         description=described["description"],
         runner=described.get("runner"),
         options=described.get("options", {}),
         limits=tuple(Limit(**limit) for limit in described.get("limits", ())),
+        own_processes=described.get("own_processes", False),
+        server=server and ServerProgram(**{**server, "arguments": tuple(server["arguments"])}),
     )

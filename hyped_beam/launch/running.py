@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hyped_beam.errors import CallSite, DefinitionError, JobError, unknown_name
 from hyped_beam.launch.profiles import Profile
+from hyped_beam.launch.servers import find_program, server_of
 from hyped_beam.lowering.failure import find_failure
 
 if TYPE_CHECKING:
     import apache_beam as beam
 
+_ENDPOINT = "job_endpoint"
+"""Beam's option for where a job is given to; one that is set needs no program of ours."""
+
 
 def run_pipeline(
-    fill: Callable[[beam.Pipeline], None], profile: Profile, options: Mapping[str, Any] | None = None
+    fill: Callable[[beam.Pipeline], None],
+    profile: Profile,
+    options: Mapping[str, Any] | None = None,
+    stop: Callable[[], None] | None = None,
 ) -> None:
     """Run a pipeline until it is done.
 
@@ -25,6 +32,7 @@ def run_pipeline(
         fill: Puts the transforms into the pipeline.
         profile: Where to run.
         options: Beam's options, over those of the profile.
+        stop: Called when it is interrupted, to stop what its steps do elsewhere.
 
     Raises:
         NodeError: A node raised.
@@ -35,14 +43,28 @@ def run_pipeline(
     from apache_beam.options.pipeline_options import PipelineOptions
 
     merged = {**profile.options, **(options or {})}
-    with quiet_workers():
-        pipeline = beam.Pipeline(runner=profile.make_runner(), options=PipelineOptions([], **merged))
+    server = None if _ENDPOINT in merged else server_of(profile)
+    if server is not None:
+        merged[_ENDPOINT] = server.endpoint
+    with quiet_workers(), contextlib.ExitStack() as held:
+        runner = profile.make_runner()
+        if isinstance(runner, contextlib.AbstractContextManager):
+            held.enter_context(runner)
+        pipeline = beam.Pipeline(runner=runner, options=PipelineOptions([], **merged))
         fill(pipeline)
+        result = None
         try:
             result = pipeline.run()
             result.wait_until_finish()
         except Exception as error:  # noqa: BLE001 - runners raise whatever they like
-            raise _failure(error) from None
+            raise (server and server.death()) or _failure(error) from None
+        except BaseException:
+            if stop is not None:
+                stop()
+            if result is not None:
+                with contextlib.suppress(Exception):  # it may have gone by now
+                    result.cancel()
+            raise
 
 
 def as_proto(
@@ -63,6 +85,16 @@ def as_proto(
         pipeline = beam.Pipeline(runner=profile.make_runner(), options=PipelineOptions([], **merged))
         fill(pipeline)
         return pipeline.to_runner_api()
+
+
+def check_program(options: Mapping[str, Any], profile: Profile) -> None:
+    """Refuse a runner that gives its jobs to a program that is not there.
+
+    Raises:
+        DefinitionError: It is not on this machine.
+    """
+    if _ENDPOINT not in options:
+        find_program(profile)
 
 
 def check_options(options: Mapping[str, Any], profile: Profile) -> None:
@@ -127,6 +159,20 @@ def _root_as_it_is() -> Iterator[None]:
         logging.root.removeHandler(stands_in)
 
 
+@contextlib.contextmanager
+def _without_messages() -> Iterator[None]:
+    """A context in which Beam does not log what a job tells as if it were the user's."""
+
+    def is_none(record: logging.LogRecord) -> bool:
+        return record.module != "portable_runner"
+
+    logging.root.addFilter(is_none)
+    try:
+        yield
+    finally:
+        logging.root.removeFilter(is_none)
+
+
 class _Quiet:
     """How many pipelines run now, and the levels that Beam's loggers had before the first."""
 
@@ -146,7 +192,7 @@ def quiet_workers() -> Iterator[None]:
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)
     try:
-        with _root_as_it_is():
+        with _root_as_it_is(), _without_messages():
             yield
     finally:
         with _Quiet.lock:

@@ -41,13 +41,15 @@ class DoRanges(beam.DoFn):
         processes: How many processes; 1 for this one.
         pool: The name of a pool that was made for the job in the process that started it.
         read_here: Whether this process reads and writes also where a pool computes.
+        apart: Whether a pool does them also where one process is enough.
     """
 
     def __init__(
-        self, job: bytes, processes: int, pool: str | None = None, *, read_here: bool = False
+        self, job: bytes, processes: int, pool: str | None = None, *, read_here: bool, apart: bool
     ) -> None:
         self.job = job
         self.read_here = read_here
+        self.apart = apart
         self.processes = processes
         self.pool = pool
         self._open: OpenRangeJob | None = None
@@ -77,7 +79,7 @@ class DoRanges(beam.DoFn):
         (_, _, cut), *slices = sorted(element[1], key=itemgetter(0, 1))
         task = RangeTask(Range.from_json(cut.decode()), tuple(values for _, _, values in slices))
         self._waiting.append(task)
-        alone = self.processes == 1 and self._own_pool() is None
+        alone = self.processes == 1 and not self.apart and self._own_pool() is None
         if not alone and not self.read_here:
             return
         with raising_text():
@@ -157,6 +159,8 @@ def build(
     scans: Sequence[tuple[RangeJob, Finish]],
     processes: int,
     pool: str | None = None,
+    *,
+    apart: bool = False,
 ) -> None:
     """Put bounded scans into a pipeline, each with what the ones before have made known.
 
@@ -169,6 +173,7 @@ def build(
         scans: What is done with its ranges, and once they are done; in order.
         processes: How many processes do the ranges of a bundle.
         pool: The name of the pool that they are, where the job has one of its own.
+        apart: Whether ranges are done in a pool also where one process does them.
     """
     known: tuple[Any, ...] = ()
     to_ranges: list[Any] = []
@@ -177,7 +182,7 @@ def build(
         behind = "" if len(scans) == 1 else f"{level}"
         combine = CombineRanges(cloudpickle.dumps(finish.combines))
         workers = processes or (os.cpu_count() or 1)
-        do = DoRanges(cloudpickle.dumps(job), workers, pool, read_here=job.read_here)
+        do = DoRanges(cloudpickle.dumps(job), workers, pool, read_here=job.read_here, apart=apart)
         cut_ranges = CutRanges(cloudpickle.dumps(reader), PARTITIONS if finish.partitions else 0)
         cut = (
             pipeline

@@ -6,14 +6,18 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hyped_beam.dsl.job import Job
 from hyped_beam.io.folders import BOOKKEEPING
 from hyped_beam.launch.result import JobResult
 
+Place = str | tuple[str, Mapping[str, Any]]
+"""The name of a runner profile, or one with Beam's options."""
+
 
 def assert_same_on(
-    job: Job, runners: str | Sequence[str] = ("local", "direct"), num_proc: int | Sequence[int] = (1, 2)
+    job: Job, runners: str | Sequence[Place] = ("local", "direct"), num_proc: int | Sequence[int] = (1, 2)
 ) -> JobResult:
     """Run a job on several runners, and check that its files and aggregates are the same to the last bit.
 
@@ -21,7 +25,8 @@ def assert_same_on(
 
     Args:
         job: The job.
-        runners: Names of runner profiles, or one.
+        runners: Names of runner profiles, or one; with Beam's options as in
+            `["local", "prism", ("direct", {"direct_num_workers": 2})]`.
         num_proc: With how many processes it runs on each, or a single number.
 
     Returns:
@@ -45,14 +50,15 @@ def assert_same_on(
         {'rows': 3}
     """
     _check_job(job)
-    runners = [runners] if isinstance(runners, str) else runners
+    places: Sequence[Place] = [runners] if isinstance(runners, str) else runners
     num_proc = [num_proc] if isinstance(num_proc, int) else num_proc
     first: tuple[str, JobResult, Mapping[str, bytes]] | None = None
-    for runner in runners:
+    for place in places:
+        runner, options = (place, None) if isinstance(place, str) else place
         for processes in num_proc:
-            where = f"{runner!r} with num_proc={processes}"
+            where = f"{runner!r} with num_proc={processes}{f' and {options}' if options else ''}"
             with tempfile.TemporaryDirectory(prefix="hyped-beam-") as folder:
-                made = _moved(job, folder).run(runner=runner, num_proc=processes)
+                made = _moved(job, folder).run(runner=runner, options=options, num_proc=processes)
                 files = _files(Path(folder))
             if first is None:
                 first = (where, made, files)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from hyped_beam.launch.result import JobCancelledError
 
 FILES, ROWS = 5, 60
 DEADLINE_SECONDS = 60
+PRISM = pytest.mark.needs("prism")
+ON_RUNNERS = [("direct", 1), ("direct", 2), pytest.param("prism", 2, marks=PRISM)]
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +61,18 @@ def files_of(folder: Path) -> dict[str, bytes]:
 # --------------------------------------------------------------------------------- progress and times
 
 
-@pytest.mark.parametrize("num_proc", [1, 2])
+@pytest.mark.parametrize(("runner", "num_proc"), ON_RUNNERS)
 @pytest.mark.parametrize("writes", [True, False])
-def test_progress_is_told_from_begin_to_end(folder: Path, tmp_path: Path, num_proc: int, writes: bool):
+def test_progress_is_told_from_begin_to_end(
+    folder: Path, tmp_path: Path, runner: str, num_proc: int, writes: bool
+):
     reader = ParquetReader(folder)
     flow = DataFlow(features=reader)
     job = flow.job(source=reader).aggregate({"sum": Sum().call(flow.src_features.n)})
     if writes:
         job = job.write(collect={"n": flow.src_features.n}, to=JsonDatasetWriter(tmp_path / "out"))
     seen: list[Progress] = []
-    job.run(progress=seen.append, num_proc=num_proc)
+    job.run(runner=runner, progress=seen.append, num_proc=num_proc)
     ranges = len(reader.ranges())
     assert {progress.ranges for progress in seen} == {ranges}
     assert [progress.ranges_done for progress in seen] == sorted(progress.ranges_done for progress in seen)
@@ -110,8 +115,10 @@ def test_progress_is_told_within_a_range(tmp_path: Path, monkeypatch: pytest.Mon
     }
 
 
-@pytest.mark.parametrize("num_proc", [1, 2])
-def test_every_part_says_how_long_it_took_and_on_how_many_rows(folder: Path, tmp_path: Path, num_proc: int):
+@pytest.mark.parametrize(("runner", "num_proc"), ON_RUNNERS)
+def test_every_part_says_how_long_it_took_and_on_how_many_rows(
+    folder: Path, tmp_path: Path, runner: str, num_proc: int
+):
     @processor
     def slow(n: int) -> int:
         time.sleep(0.0005)
@@ -128,7 +135,7 @@ def test_every_part_says_how_long_it_took_and_on_how_many_rows(folder: Path, tmp
         .write("json", collect={"n": slow.call(n)}, to=JsonDatasetWriter(tmp_path / "json"))
         .write("parquet", collect={"n": later.call(n) + 1}, to=ParquetDatasetWriter(tmp_path / "parquet"))
         .aggregate({"count": Count().call(n)})
-        .run(num_proc=num_proc)
+        .run(runner=runner, num_proc=num_proc)
     )
     times = {part.name: part for part in result.node_seconds}
     start = times.pop("start")
@@ -241,13 +248,25 @@ def is_there(process: int) -> bool:
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+def processes_with(mark: str) -> list[Path]:
+    """The processes that have something in their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes():
+                found.append(entry)
+        except OSError:  # it has ended since
+            continue
+    return found
+
+
 def records(tmp_path: Path) -> list[Path]:
     return list((tmp_path / "out" / "__hyped_beam__" / "ranges").glob("*.json"))
 
 
-@pytest.mark.parametrize("num_proc", [1, 2])
-def test_a_job_in_the_background_is_waited_for(folder: Path, tmp_path: Path, num_proc: int):
-    result = waiting_job(folder, tmp_path).run(wait=False, num_proc=num_proc)
+@pytest.mark.parametrize(("runner", "num_proc"), ON_RUNNERS)
+def test_a_job_in_the_background_is_waited_for(folder: Path, tmp_path: Path, runner: str, num_proc: int):
+    result = waiting_job(folder, tmp_path).run(runner=runner, wait=False, num_proc=num_proc)
     assert result.state == "running"
     assert repr(result) == "JobResult(running)"
     with pytest.raises(DefinitionError, match="still runs") as caught:
@@ -265,11 +284,11 @@ def test_a_job_in_the_background_is_waited_for(folder: Path, tmp_path: Path, num
     assert result.aggregates == {"sum": sum(range(FILES * ROWS))}
 
 
-@pytest.mark.parametrize("num_proc", [1, 2])
+@pytest.mark.parametrize(("runner", "num_proc"), ON_RUNNERS)
 def test_a_cancelled_job_stops_in_the_middle_of_a_row_and_can_be_resumed(
-    folder: Path, tmp_path: Path, num_proc: int
+    folder: Path, tmp_path: Path, runner: str, num_proc: int
 ):
-    result = waiting_job(folder, tmp_path).run(wait=False, num_proc=num_proc)
+    result = waiting_job(folder, tmp_path).run(runner=runner, wait=False, num_proc=num_proc)
     until(lambda: records(tmp_path))
     began = time.monotonic()
     result.cancel()
@@ -283,7 +302,7 @@ def test_a_cancelled_job_stops_in_the_middle_of_a_row_and_can_be_resumed(
     assert not (tmp_path / "stats.json").exists()
     done = len(records(tmp_path))
     (tmp_path / "go").touch()
-    resumed = waiting_job(folder, tmp_path, overwrite="resume").run()
+    resumed = waiting_job(folder, tmp_path, overwrite="resume").run(runner=runner)
     assert done < len(records(tmp_path))
     assert resumed.rows_in == FILES * ROWS
     assert resumed.aggregates == {"sum": sum(range(FILES * ROWS))}
@@ -331,11 +350,12 @@ def test_a_job_over_an_iterable_is_cancelled_and_resumed(tmp_path: Path):
     assert [json.loads(line)["n"] for line in written.splitlines()] == list(range(3000))
 
 
-def test_other_jobs_run_beside_one_in_the_background(folder: Path, tmp_path: Path):
-    result = waiting_job(folder, tmp_path).run(wait=False)
+@pytest.mark.parametrize("runner", ["direct", pytest.param("prism", marks=PRISM)])
+def test_other_jobs_run_beside_one_in_the_background(folder: Path, tmp_path: Path, runner: str):
+    result = waiting_job(folder, tmp_path).run(runner=runner, wait=False)
     flow = DataFlow(features=ParquetReader(folder))
     other = flow.job(source=ParquetReader(folder)).aggregate({"n": Count().call(flow.src_features.n)})
-    assert other.run(num_proc=2).aggregates == {"n": FILES * ROWS}
+    assert other.run(runner=runner, num_proc=2).aggregates == {"n": FILES * ROWS}
     assert result.state == "running"
     (tmp_path / "go").touch()
     assert result.wait().state == "done"
@@ -372,21 +392,33 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell t
 sys.path.insert(0, str(Path(sys.argv[0]).parent))
 from test_job_running import waiting_job
 
-source, work, num_proc, wait = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "True"
-result = waiting_job(source, work).run(num_proc=num_proc, wait=wait)
+source, work, runner, num_proc, wait = sys.argv[1:]
+job = waiting_job(Path(source), Path(work))
+result = job.run(runner=runner, num_proc=int(num_proc), wait=wait == "True")
 result.wait()
 """
 
 
-@pytest.mark.parametrize(("num_proc", "wait"), [(1, True), (2, True), (2, False)])
+@pytest.mark.parametrize(
+    ("runner", "num_proc", "wait"),
+    [
+        ("direct", 1, True),
+        ("direct", 2, True),
+        ("direct", 2, False),
+        pytest.param("prism", 1, True, marks=PRISM),
+        pytest.param("prism", 2, False, marks=PRISM),
+    ],
+)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_job_and_leaves_no_child_and_no_half_shard(
-    folder: Path, tmp_path: Path, num_proc: int, wait: bool, number: int
+    folder: Path, tmp_path: Path, runner: str, num_proc: int, wait: bool, number: int
 ):
     script = tmp_path / "run.py"
     script.write_text(SCRIPT.replace("str(Path(sys.argv[0]).parent)", repr(str(Path(__file__).parent))))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, str(script), str(folder), str(tmp_path), str(num_proc), str(wait)]
+    mark = uuid.uuid4().hex
+    paths = os.pathsep.join(path for path in sys.path if path)
+    environment = {**os.environ, "PYTHONPATH": paths, "TEST_MARK": mark}
+    command = [sys.executable, str(script), str(folder), str(tmp_path), runner, str(num_proc), str(wait)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             until(lambda: records(tmp_path) or process.poll() is not None)
@@ -395,7 +427,7 @@ def test_a_signal_ends_the_job_and_leaves_no_child_and_no_half_shard(
         finally:
             process.kill()
     assert process.returncode == -number, error
-    until(lambda: not any(is_there(int(note.name)) for note in (tmp_path / "notes").iterdir()))
+    until(lambda: not processes_with(mark))
     if wait:
         assert not list((tmp_path / "out").rglob("*.tmp"))
     assert not (tmp_path / "stats.json").exists()

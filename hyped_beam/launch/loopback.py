@@ -1,0 +1,169 @@
+"""Beam's portable runner, with the steps of a job in threads of this process.
+
+Beam's own has three habits that do not go with what a job promises: its workers print what a step raises,
+they listen on all interfaces, and when a job has failed or was cancelled nobody waits for the steps that
+still run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions
+from apache_beam.portability import common_urns, python_urns
+from apache_beam.portability.api import (
+    beam_fn_api_pb2,
+    beam_fn_api_pb2_grpc,
+    beam_runner_api_pb2,
+    endpoints_pb2,
+)
+from apache_beam.runners.portability.portable_runner import PipelineResult, PortableRunner
+from apache_beam.runners.worker import sdk_worker_main, statesampler
+from apache_beam.runners.worker.sdk_worker import SdkHarness
+from apache_beam.utils.sentinel import Sentinel
+from apache_beam.utils.thread_pool_executor import shared_unbounded_instance
+from typing_extensions import Self
+
+STOP_SECONDS = 30
+"""How long the steps of a job that has ended are waited for at most."""
+
+
+class Worker(SdkHarness):
+    """A worker that knows how many bundles it has in hand, and tells only the runner what they raise."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._changed = threading.Condition()
+        self._in_hand = 0
+        self._is_over = False
+
+    def run(self) -> None:
+        """Take requests until there are no more."""
+        try:
+            super().run()
+        except grpc.RpcError:  # the runner has gone; steps that wait for rows from it are let go
+            self._data_channel_factory.close()
+            self._state_handler_factory.close()
+        finally:
+            with self._changed:
+                self._is_over = True
+                self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Take no more requests."""
+        self._responses.put(Sentinel.sentinel)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until no step runs here, and none will."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_over and not self._in_hand, seconds)
+
+    def _request_execute(self, request: Any) -> None:
+        with self._changed:
+            self._in_hand += 1
+
+        def task() -> None:
+            try:
+                self._execute(lambda: self.create_worker().do_instruction(request), request)
+            finally:
+                with self._changed:
+                    self._in_hand -= 1
+                    self._changed.notify_all()
+
+        self._worker_thread_pool.submit(task)
+
+    def _execute(self, task: Callable[[], Any], request: Any) -> None:
+        with statesampler.instruction_id(request.instruction_id):
+            try:
+                response = task()
+            except BaseException:  # noqa: BLE001 - whatever it is, the runner is told
+                response = beam_fn_api_pb2.InstructionResponse(
+                    instruction_id=request.instruction_id, error=traceback.format_exc()
+                )
+        self._responses.put(response)
+
+
+class Workers(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
+    """Starts workers in this process when the runner asks for them.
+
+    Args:
+        options: The options of the job.
+    """
+
+    def __init__(self, options: PipelineOptions) -> None:
+        experiments = options.view_as(DebugOptions).experiments or []
+        self._options = {
+            "state_cache_size": sdk_worker_main._get_state_cache_size_bytes(options=options),  # noqa: SLF001 - as Beam's
+            "data_buffer_time_limit_ms": sdk_worker_main._get_data_buffer_time_limit_ms(experiments),  # noqa: SLF001 - as above
+        }
+        self._workers: dict[str, Worker] = {}
+        self._server = grpc.server(shared_unbounded_instance())
+        self._port = self._server.add_insecure_port("localhost:0")
+        beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(self, self._server)
+        self._server.start()
+
+    def as_payload(self) -> bytes:
+        """What tells the runner where to ask for workers."""
+        address = endpoints_pb2.ApiServiceDescriptor(url=f"localhost:{self._port}")
+        payload: bytes = beam_runner_api_pb2.ExternalPayload(endpoint=address).SerializeToString()
+        return payload
+
+    def StartWorker(self, request: Any, context: Any) -> Any:  # noqa: N802 - Beam's name
+        """Start a worker, as the runner asks."""
+        del context
+        try:
+            worker = Worker(request.control_endpoint.url, worker_id=request.worker_id, **self._options)
+        except Exception:  # noqa: BLE001 - the runner is told
+            return beam_fn_api_pb2.StartWorkerResponse(error=traceback.format_exc())
+        self._workers[request.worker_id] = worker
+        threading.Thread(target=worker.run, name=f"hyped-beam-{request.worker_id}", daemon=True).start()
+        return beam_fn_api_pb2.StartWorkerResponse()
+
+    def StopWorker(self, request: Any, context: Any) -> Any:  # noqa: N802 - Beam's name
+        """Have a worker take no more requests, as the runner asks."""
+        del context
+        if request.worker_id in self._workers:
+            self._workers[request.worker_id].stop()
+        return beam_fn_api_pb2.StopWorkerResponse()
+
+    def close(self) -> None:
+        """Stop all workers, and wait until their steps have come to an end."""
+        deadline = time.monotonic() + STOP_SECONDS
+        for worker in self._workers.values():
+            worker.stop()
+        for worker in self._workers.values():
+            worker.wait(deadline - time.monotonic())
+        self._server.stop(1)
+
+
+class LoopbackRunner(PortableRunner):
+    """Runs a job on the program at the option `job_endpoint`.
+
+    It is a context, after which no step of the job runs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._workers = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._workers.close()
+
+    def run_portable_pipeline(self, pipeline: Any, options: PipelineOptions) -> PipelineResult:
+        """Give a pipeline to the program."""
+        for environment in pipeline.components.environments.values():
+            if environment.urn == python_urns.EMBEDDED_PYTHON_LOOPBACK:
+                workers = Workers(options)
+                self._workers.callback(workers.close)
+                environment.urn = common_urns.environments.EXTERNAL.urn
+                environment.payload = workers.as_payload()
+        return super().run_portable_pipeline(pipeline, options)
