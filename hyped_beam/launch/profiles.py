@@ -42,7 +42,7 @@ class ServerProgram:
         variable: The environment variable that says where it is.
         arguments: What it is started with.
         ready: A regular expression for the line that it prints once it takes jobs; its group is the address.
-        get: The command that installs it; `{folder}` stands for where it is looked for, `{beam}` for the version.
+        get: The command that installs it; `{folder}` is where it is looked for, `{beam}` the version of Beam.
     """
 
     program: str
