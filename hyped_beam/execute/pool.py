@@ -235,8 +235,12 @@ class ProcessPool:
         return payload
 
     def stop(self) -> None:
-        """End all workers now, in the middle of their tasks; the job that they do raises. From any thread."""
+        """End all workers now, in the middle of their tasks, and do no other job. From any thread."""
         self.stopped = True
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """End all workers now, in the middle of their tasks; the job that they do raises. From any thread."""
         for worker in list(self.workers):
             worker.process.terminate()
 
@@ -298,9 +302,11 @@ def close_shared_pool() -> None:
         _shared = None
 
 
-def stop_shared_pool() -> None:
-    """End the workers of the shared pool in the middle of their tasks; the next job has new ones."""
+def interrupt_pool(name: str | None) -> None:
+    """End the workers of a pool in the middle of their tasks; without a name those of the shared one."""
     global _shared  # noqa: PLW0603 - as above
-    if _shared is not None:
+    if name is None and _shared is not None:
         _shared.stop()
         _shared = None
+    elif name in _named:
+        _named[name].interrupt()

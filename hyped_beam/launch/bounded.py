@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from hyped_beam.errors import DefinitionError, FlowError, InputError
 from hyped_beam.execute.partitions import PartitionProgram
-from hyped_beam.execute.pool import stop_shared_pool
+from hyped_beam.execute.pool import interrupt_pool
 from hyped_beam.execute.timing import Timings, add_timings
 from hyped_beam.io import commit
 from hyped_beam.io.commit import Claim, Destination
@@ -121,7 +121,7 @@ class BoundedJob:
                 run_scans(self.reader, scans, self.processes, pool)
             else:
                 fill = partial(self.fill, scans=scans, pool=pool)
-                stop = stop_shared_pool if self.profile.own_processes else None
+                stop = partial(interrupt_pool, pool) if self.profile.own_processes else None
                 run_pipeline(fill, self.profile, self.options, stop)
         outputs = (made for kind in self.kinds for made in kind)
         manifests = {made.name: commit.read_manifest(made) for made in outputs}

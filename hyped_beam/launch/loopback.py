@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -34,6 +34,22 @@ STOP_SECONDS = 30
 """How long the steps of a job that has ended are waited for at most."""
 
 
+_READERS = ("read_grpc_client_inputs", "read_state")
+"""The threads in which Beam's workers read what the program sends."""
+
+_print_exception = threading.excepthook
+
+
+def _print_unless_known(raised: threading.ExceptHookArgs) -> None:
+    """Print what a thread has raised, if it is not that the program has gone: of that the job tells."""
+    reads = raised.thread is not None and raised.thread.name in _READERS
+    if not (reads and issubclass(raised.exc_type, grpc.RpcError)):
+        _print_exception(raised)
+
+
+threading.excepthook = _print_unless_known
+
+
 class Worker(SdkHarness):
     """A worker that knows how many bundles it has in hand, and tells only the runner what they raise."""
 
@@ -48,8 +64,9 @@ class Worker(SdkHarness):
         try:
             super().run()
         except grpc.RpcError:  # the runner has gone; steps that wait for rows from it are let go
-            self._data_channel_factory.close()
-            self._state_handler_factory.close()
+            for channels in (self._data_channel_factory, self._state_handler_factory):
+                with contextlib.suppress(grpc.RpcError):
+                    channels.close()
         finally:
             with self._changed:
                 self._is_over = True
@@ -166,4 +183,12 @@ class LoopbackRunner(PortableRunner):
                 self._workers.callback(workers.close)
                 environment.urn = common_urns.environments.EXTERNAL.urn
                 environment.payload = workers.as_payload()
-        return super().run_portable_pipeline(pipeline, options)
+        result = super().run_portable_pipeline(pipeline, options)
+        result._message_stream = _while_it_lasts(result._message_stream)  # noqa: SLF001 - Beam has no other way
+        return result
+
+
+def _while_it_lasts(messages: Iterator[Any]) -> Iterator[Any]:
+    """Messages up to where the program ends without a word, which is told by the states of the job."""
+    with contextlib.suppress(grpc.RpcError):
+        yield from messages

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hyped_beam.errors import CallSite, DefinitionError, JobError, unknown_name
 from hyped_beam.launch.profiles import Profile
-from hyped_beam.launch.servers import find_program, server_of
+from hyped_beam.launch.servers import NOTICE_SECONDS, find_program, server_of
 from hyped_beam.lowering.failure import find_failure
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def run_pipeline(
         fill: Puts the transforms into the pipeline.
         profile: Where to run.
         options: Beam's options, over those of the profile.
-        stop: Called when it is interrupted, to stop what its steps do elsewhere.
+        stop: Called to stop what its steps do elsewhere: when it is interrupted, or its program has ended.
 
     Raises:
         NodeError: A node raised.
@@ -57,7 +57,12 @@ def run_pipeline(
             result = pipeline.run()
             result.wait_until_finish()
         except Exception as error:  # noqa: BLE001 - runners raise whatever they like
-            raise (server and server.death()) or _failure(error) from None
+            death = None
+            if server is not None and find_failure(str(error)) is None:
+                death = server.death(NOTICE_SECONDS)
+            if death is not None and stop is not None:
+                stop()
+            raise death or _failure(error) from None
         except BaseException:
             if stop is not None:
                 stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import re
 import shutil
@@ -20,6 +19,8 @@ from hyped_beam.launch.profiles import Profile, ServerProgram
 
 START_SECONDS = 60
 STOP_SECONDS = 5
+NOTICE_SECONDS = 1
+"""How long it takes at most until one knows of a program that has ended."""
 LINES = 20
 """How many of the last lines that a program has printed are kept."""
 
@@ -91,9 +92,9 @@ class Server:
         threading.Thread(target=self._listen, name=f"hyped-beam-{name}", daemon=True).start()
         self._heard.wait(START_SECONDS)
         if not self.endpoint:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(1)
-            error = self.death() or JobError(f"{path} did not say where it takes jobs: {self._last()}")
+            error = self.death(NOTICE_SECONDS) or JobError(
+                f"{path} did not say where it takes jobs: {self._last()}"
+            )
             self.stop()
             raise error
 
@@ -110,10 +111,11 @@ class Server:
     def _last(self) -> str:
         return next((line for line in reversed(self._said) if line), "it said nothing")[:300]
 
-    def death(self) -> JobError | None:
-        """The error of a program that has ended; None while it runs."""
-        status = self._process.poll()
-        if status is None:
+    def death(self, seconds: float = 0) -> JobError | None:
+        """The error of a program that has ended, or does within some seconds; None while it runs."""
+        try:
+            status = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
             return None
         return JobError(
             f"{self._path}, which the runner {self._name!r} gives its jobs to, ended with status {status}: "

@@ -1,7 +1,8 @@
 """A program for a test: runs a job as often as it is asked to, each time in a process of its own.
 
-It imports everything once and forks, so that a run takes as long as the job. For each line `NUM_PROC FOLDER`
-on its standard input it prints the number of the process that runs the job, and then its exit status.
+It imports everything once and forks, so that a run takes as long as the job. For each line
+`RUNNER NUM_PROC FOLDER` on its standard input it prints the number of the process that runs the job, and then
+its exit status.
 
     python killed_job.py INPUT
 """
@@ -29,7 +30,7 @@ class Slow(Processor):
         return n
 
 
-def run(source, folder, num_proc):
+def run(source, folder, runner, num_proc):
     reader = ParquetReader(source)
     flow = DataFlow(features=reader)
     src = flow.src_features
@@ -56,7 +57,7 @@ def run(source, folder, num_proc):
         )
         .aggregate({"mean": Mean().call(slow), "count": Count().call(slow)}, to=folder + "/stats.json")
     )
-    job.run(num_proc=num_proc)
+    job.run(runner=runner, num_proc=num_proc)
 
 
 def main():
@@ -66,8 +67,8 @@ def main():
         process = os.fork()
         if process == 0:
             os.close(0)
-            num_proc, folder = line.rstrip("\n").split(" ", 1)
-            run(source, folder, int(num_proc))
+            runner, num_proc, folder = line.rstrip("\n").split(" ", 2)
+            run(source, folder, runner, int(num_proc))
             sys.stdout.flush()
             os._exit(0)
         print(process, flush=True)  # noqa: T201 - how the test is told

@@ -40,9 +40,9 @@ class Program:
             env={**os.environ, "PYTHONPATH": str(program.parents[2]), "TEST_MARK": self.mark},
         )
 
-    def start(self, num_proc: int, folder: Path) -> int:
+    def start(self, num_proc: int, folder: Path, runner: str = "direct") -> int:
         """Start the job; the number of its process."""
-        self.process.stdin.write(f"{num_proc} {folder}\n")
+        self.process.stdin.write(f"{runner} {num_proc} {folder}\n")
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
@@ -133,22 +133,29 @@ def wait_for_a_moment(folder, random):
     time.sleep(random.uniform(0, 0.2))
 
 
-@pytest.mark.parametrize(("num_proc", "kills", "seed"), [(1, 20, 0), (2, 6, 1)])
+@pytest.mark.parametrize(
+    ("runner", "num_proc", "kills", "seed"),
+    [
+        ("direct", 1, 20, 0),
+        ("direct", 2, 6, 1),
+        pytest.param("prism", 1, 5, 2, marks=pytest.mark.needs("prism")),
+    ],
+)
 def test_a_job_killed_at_random_moments_and_resumed_ends_as_if_undisturbed(
-    num_proc, kills, seed, undisturbed, program, tmp_path
+    runner, num_proc, kills, seed, undisturbed, program, tmp_path
 ):
     random = Random(seed)  # noqa: S311 - a seed, no secret
     folder = tmp_path / "out"
     done: list[int] = []
     halves = 0
     # a worker goes on for a moment when its parent is killed, and may finish what it writes
-    may_finish = num_proc > 1
+    may_finish = num_proc > 1 or runner == "prism"
 
     def struck() -> bool:
         return len(set(done)) > 2 and (halves > 0 or may_finish)
 
     while len(done) < kills or (not struck() and len(done) < 5 * kills):
-        process = program.start(num_proc, folder)
+        process = program.start(num_proc, folder, runner)
         wait_for_a_moment(folder, random)
         with contextlib.suppress(ProcessLookupError):  # it came to its end
             os.kill(process, signal.SIGKILL)
@@ -156,7 +163,7 @@ def test_a_job_killed_at_random_moments_and_resumed_ends_as_if_undisturbed(
             done.append(ranges_done(folder))
             halves += bool(files_begun(folder))
     assert struck()  # in the middle, and while it wrote
-    program.start(num_proc, folder)
+    program.start(num_proc, folder, runner)
     assert program.status() == 0
     assert contents(folder) == undisturbed
     wait_for(lambda: not program.children())
