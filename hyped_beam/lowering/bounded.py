@@ -96,6 +96,7 @@ class DoRanges(beam.DoFn):
     def finish_bundle(self) -> Iterator[Any]:
         if not self._waiting:
             return
+        self._waiting.sort(key=lambda task: task.cut.number)  # runners hand keys out in any order
         with raising_text():
             for result in self._run_waiting():
                 report, states = self._told(result)
