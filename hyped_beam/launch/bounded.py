@@ -118,7 +118,7 @@ class BoundedJob:
         scans = self.scans()  # live as long as the run: what cannot travel is found in them
         with self._taken_back_on_failure(), self._watched(progress):
             if self.profile.runner is None:
-                run_scans(self.reader, scans, self.processes, pool)
+                run_scans(self.reader, scans, self.processes, self.work, pool)
             else:
                 fill = partial(self.fill, scans=scans, pool=pool)
                 stop = partial(interrupt_pool, pool) if self.profile.own_processes else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -19,15 +18,15 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from hyped_beam.execute.known import Late
 from hyped_beam.execute.partitions import StateSplitter
-from hyped_beam.execute.pool import ProcessPool, named_pool, shared_pool
-from hyped_beam.execute.pooled import PooledStage
+from hyped_beam.execute.pool import pool_of
 from hyped_beam.io.readers.base import Range, Reader
 from hyped_beam.lowering.cutting import CutRanges
 from hyped_beam.lowering.failure import raising_text
 from hyped_beam.lowering.partition_job import RANGES, STATES, ToPartition
 from hyped_beam.lowering.partitions import finish_partitions
 from hyped_beam.lowering.range_in_flight import RangeResult
-from hyped_beam.lowering.range_job import OpenRangeJob, RangeJob, RangeTask
+from hyped_beam.lowering.range_job import RangeJob, RangeTask
+from hyped_beam.lowering.range_runner import RangeRunner
 from hyped_beam.lowering.scan_end import Finish, Gathered
 from hyped_beam.lowering.states import AccumulatorCoder, CombineRanges, RangeReport
 from hyped_beam.plan.joins import PARTITIONS
@@ -40,34 +39,25 @@ class DoRanges(beam.DoFn):
         job: The pickled `RangeJob`; a pickle of a running job, never saved.
         processes: How many processes; 1 for this one.
         pool: The name of a pool that was made for the job in the process that started it.
-        read_here: Whether this process reads and writes also where a pool computes.
         apart: Whether a pool does them also where one process is enough.
     """
 
-    def __init__(
-        self, job: bytes, processes: int, pool: str | None = None, *, read_here: bool, apart: bool
-    ) -> None:
+    def __init__(self, job: bytes, processes: int, pool: str | None = None, *, apart: bool) -> None:
         self.job = job
-        self.read_here = read_here
         self.apart = apart
         self.processes = processes
         self.pool = pool
-        self._open: OpenRangeJob | None = None
+        self._runner: RangeRunner | None = None
         self._waiting: list[RangeTask] = []
-        self._splitter: StateSplitter | None = None
+        self._splitter = StateSplitter(())
 
-    def setup(self) -> None:
-        self._late = b""
-
-    def _job(self) -> RangeJob:
-        job: RangeJob = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
-        return replace(job, late=Late.from_bytes(self._late))
-
-    def _own_pool(self) -> ProcessPool | None:
-        return None if self.pool is None else named_pool(self.pool)
-
-    def _pool(self) -> ProcessPool:
-        return self._own_pool() or shared_pool(self.processes)
+    def _running(self, late: bytes) -> RangeRunner:
+        if self._runner is None:
+            job: RangeJob = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
+            self._splitter = StateSplitter(job.program.combines)
+            known = replace(job, late=Late.from_bytes(late))
+            self._runner = RangeRunner(known, pool_of(self.processes, self.pool, apart=self.apart))
+        return self._runner
 
     def start_bundle(self) -> None:
         self._waiting = []
@@ -75,52 +65,38 @@ class DoRanges(beam.DoFn):
     def process(
         self, element: tuple[int, Iterable[tuple[int, int, bytes]]], late: bytes = b""
     ) -> Iterator[Any]:
-        self._late = late
         (_, _, cut), *slices = sorted(element[1], key=itemgetter(0, 1))
         task = RangeTask(Range.from_json(cut.decode()), tuple(values for _, _, values in slices))
         self._waiting.append(task)
-        alone = self.processes == 1 and not self.apart and self._own_pool() is None
-        if not alone and not self.read_here:
-            return
         with raising_text():
-            if self._open is None:
-                job = self._job()
-                self._open = job.open(None if alone else PooledStage(job.program, self._pool(), job.late))
-            if self._open.overlaps:
+            if self._running(late).overlaps:
                 return
-            while self._waiting:
-                report, states = self._told(self._open.run(self._waiting.pop(0)))
+            for report, states in self._run_waiting():
                 yield None, report
                 yield from (TaggedOutput(STATES, part) for part in states)
 
     def finish_bundle(self) -> Iterator[Any]:
-        if not self._waiting:
-            return
-        self._waiting.sort(key=lambda task: task.cut.number)  # runners hand keys out in any order
         with raising_text():
-            for result in self._run_waiting():
-                report, states = self._told(result)
+            for report, states in self._run_waiting():
                 yield _at_end((None, report))
                 yield from (TaggedOutput(STATES, _at_end(part)) for part in states)
-        self._waiting = []
+
+    def _run_waiting(self) -> Iterator[tuple[RangeReport, list[tuple[int, ToPartition]]]]:
+        waiting, self._waiting = self._waiting, []
+        waiting.sort(key=lambda task: task.cut.number)  # runners hand keys out in any order
+        if waiting and self._runner is not None:
+            yield from map(self._told, self._runner.run(waiting))
 
     def _told(self, result: RangeResult) -> tuple[RangeReport, list[tuple[int, ToPartition]]]:
         """What a range reports, and the states that go to partitions, by the number of the partition."""
-        if self._splitter is None:
-            self._splitter = StateSplitter(self._job().program.combines)
         together, split = self._splitter.split(result.states)
         report = result.number, result.record, together, json.dumps(result.timings)
         return report, [(partition, (STATES, result.number, held)) for partition, held in split.items()]
 
-    def _run_waiting(self) -> Iterator[RangeResult]:
-        if self._open is not None:
-            return self._open.run_all(self._waiting)
-        return self._pool().run(self._job(), self._waiting)
-
     def teardown(self) -> None:
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None
 
 
 class FinishScan(beam.DoFn):
@@ -182,8 +158,7 @@ def build(
     for level, (job, finish) in enumerate(scans):
         behind = "" if len(scans) == 1 else f"{level}"
         combine = CombineRanges(cloudpickle.dumps(finish.combines))
-        workers = processes or (os.cpu_count() or 1)
-        do = DoRanges(cloudpickle.dumps(job), workers, pool, read_here=job.read_here, apart=apart)
+        do = DoRanges(cloudpickle.dumps(job), processes, pool, apart=apart)
         cut_ranges = CutRanges(cloudpickle.dumps(reader), PARTITIONS if finish.partitions else 0)
         cut = (
             pipeline

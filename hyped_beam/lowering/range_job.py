@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ import pyarrow as pa
 from hyped_beam.execute.batch import Batch
 from hyped_beam.execute.keeping import restore
 from hyped_beam.execute.known import Late
-from hyped_beam.execute.partitions import values_of_range
+from hyped_beam.execute.partitions import StateSplitter, values_of_range
 from hyped_beam.execute.pooled import PooledStage
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import StateMerger
@@ -22,6 +22,7 @@ from hyped_beam.execute.under_way import RowsUnderWay
 from hyped_beam.io.commit import Destination, RangeCommit, read_record, read_states
 from hyped_beam.io.readers.base import Range, Scan
 from hyped_beam.lowering.range_in_flight import RangeInFlight, RangeResult
+from hyped_beam.lowering.shuffle_files import ShuffleFiles
 from hyped_beam.lowering.state_cache import OpenStateCache, StateCache
 from hyped_beam.plan.program import Program
 from hyped_beam.types.arrays import Value
@@ -33,7 +34,8 @@ class RangeTask:
 
     Attributes:
         cut: The range.
-        slices: What partitions of groups have sent it, in the order of scans and partitions.
+        slices: What partitions of groups have sent it, in the order of scans and partitions, where they have
+            not left files for it.
     """
 
     cut: Range
@@ -56,6 +58,8 @@ class RangeJob:
         under_way: A local folder for notes on how far ranges are, which are made where it is there.
         read_here: Whether rows are read and written by one process, also where several compute.
         cache: Where states of segments are kept from one job to another; None where they are not.
+        files: Where partitions of groups have left values for ranges, and where ranges leave states for them;
+            None where these are sent.
     """
 
     scan: Scan
@@ -69,6 +73,7 @@ class RangeJob:
     kept: str = ""
     under_way: str = ""
     cache: StateCache | None = None
+    files: ShuffleFiles | None = None
 
     def open(self, runner: StageRunner | PooledStage | None = None) -> OpenRangeJob:
         """Make it ready to run: nodes are set up.
@@ -95,6 +100,7 @@ class OpenRangeJob:
         self._runner = runner
         self._runner.open()
         self._mergers = [StateMerger(combine) for combine in job.program.combines]
+        self._splitter = StateSplitter(job.program.combines)
         self.start: Timings = {}
         """How long it took to open; told with the first range."""
         self._cache = (
@@ -131,7 +137,7 @@ class OpenRangeJob:
             if done is None:
                 waiting.append(task)
             else:
-                yield done
+                yield self._left_for_partitions(done)
         begun: deque[RangeInFlight] = deque()
         try:
             for result in self._runner.run_all(self._batches(waiting, begun)):
@@ -151,7 +157,16 @@ class OpenRangeJob:
             add_timings(done.timings, self.start)
             self.start = {}
             self._mark(done)
-            yield done
+            yield self._left_for_partitions(done)
+
+    def _left_for_partitions(self, done: RangeResult) -> RangeResult:
+        """What a range reports, without the states that go to partitions where it leaves them as a file."""
+        if self.job.files is None:
+            return done
+        together, slices = self._splitter.split(done.states)
+        if any(combine.shuffled for combine in self.job.program.combines):
+            self.job.files.put_states(done.number, slices)
+        return replace(done, states=together)
 
     def _mark(self, done: RangeResult) -> None:
         if self.job.marks is not None:
@@ -169,7 +184,8 @@ class OpenRangeJob:
         source = program.takes[0]
         for task in tasks:
             number = task.cut.number
-            late = values_of_range(program, task.slices)
+            files = self.job.files
+            late = values_of_range(program, task.slices if files is None else files.for_range(number))
             commit = RangeCommit(self.job.destinations, number)
             noted = RowsUnderWay(self.job.under_way, number)
             cache = None if self._cache is None else self._cache.of_range(late)

@@ -16,11 +16,13 @@ import pytest
 
 from hyped_beam import DataFlow, NodeError, Processor, ops
 from hyped_beam.aggregators import Count, Mean, Sum
+from hyped_beam.errors import JobError
 from hyped_beam.io.readers.dataset import DatasetReader
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.writers.json import JsonDatasetWriter
 from hyped_beam.io.writers.parquet import ParquetDatasetWriter
 from hyped_beam.lowering.partition_job import PartitionJob
+from hyped_beam.lowering.shuffle_files import ShuffleFiles
 from hyped_beam.plan import joins
 from hyped_beam.types.patterns import Int64Column
 
@@ -195,6 +197,58 @@ def test_a_node_that_fails_on_a_group_is_named(folder: Path, tmp_path: Path):
     with pytest.raises(NodeError, match="zero") as caught:
         job.run()
     assert "test_partitions.py" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+class Process(Processor):
+    """The number of the process that computes."""
+
+    repeatable = False
+
+    def process(self, n: Int64Column) -> Int64Column:
+        return pa.array([os.getpid()] * len(n))
+
+
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_partitions_are_computed_by_the_processes_of_the_job(folder: Path, num_proc: int):
+    data = datasets.load_dataset("parquet", data_files=f"{folder}/*.parquet", split="train")
+    flow = DataFlow(features=data.features)
+    g = ops.group_by({"n": flow.src_features.n}, join="shuffle")
+    computed_by = Process().call(Count().call(flow.src_features.n, by=g))
+    groups, _ = flow.apply(data, collect={"n": g.keys.n, "process": computed_by}, num_proc=num_proc)
+    assert groups["n"][:] == list(range(FILES * ROWS))
+    assert len(set(groups["process"])) <= num_proc
+    assert (os.getpid() in groups["process"][:]) is (num_proc == 1)
+
+
+def test_what_is_shuffled_and_lost_is_an_error(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    reader = ParquetReader(folder)
+    flow = DataFlow(features=reader)
+    job = flow.job(source=reader).write(
+        collect=values_at_rows(flow.src_features, "shuffle"), to=JsonDatasetWriter(tmp_path / "out")
+    )
+    put = ShuffleFiles.put_states
+    monkeypatch.setattr(
+        ShuffleFiles, "put_states", lambda self, number, held: number == 1 or put(self, number, held)
+    )
+    with pytest.raises(JobError, match="No such file"):
+        job.run(runner="local")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_shuffled_and_does_not_fit_is_told(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    reader = ParquetReader(folder)
+    flow = DataFlow(features=reader)
+    job = flow.job(source=reader).write(
+        collect=values_at_rows(flow.src_features, "shuffle"), to=JsonDatasetWriter(tmp_path / "out")
+    )
+    # no system takes such a path
+    monkeypatch.setattr("hyped_beam.lowering.shuffle_files.STATES", "a/" * 3000)
+    with pytest.raises(JobError, match="what is shuffled cannot be put aside") as caught:
+        job.run(runner="local")
+    assert "TMPDIR" in str(caught.value)
     assert not (tmp_path / "out").exists()
 
 
