@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 NOT_THE_USERS = (str(Path(__file__).parent) + "/", "<frozen ")
 """How the file names of frames begin that are this package's or the interpreter's own."""
 
+A_LINE_OF_NAMES = 5
+"""How many names a message lists, unless they are few and short."""
 
 COMMAND_LINE = str(Path(__file__).parent / "compile") + "/"
 """How the file names of frames begin that are the command line's; whoever called it wrote no flow."""
@@ -178,6 +180,11 @@ def _restore(kind: type[FlowError], message: str, site: CallSite | None, hint: s
 
 def _restore_node_error(saved: dict[str, object]) -> NodeError:
     return NodeError.from_json(saved)
+
+
+def some_of(names: Sequence[str], most: int = A_LINE_OF_NAMES) -> str:
+    """Names for a message: at most so many, and dots for the others."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from hyped_beam.dsl.flow import DataFlow
 from hyped_beam.dsl.job import Job
-from hyped_beam.errors import NOT_THE_USERS, CallSite, FlowError, InputError, nearest_name
+from hyped_beam.errors import NOT_THE_USERS, CallSite, FlowError, InputError, nearest_name, some_of
 
 DEFAULT_NAME = "job"
 WHAT_IS_ONE = "a job is what flow.job(source=...).write(...) returns, or a function that returns one"
@@ -125,7 +125,7 @@ def _near_file(path: Path, pattern: str) -> str | None:
     if near:
         return f"did you mean {folder / near}?"
     if names:
-        return f"{folder} holds {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"  # noqa: PLR2004
+        return f"{folder} holds {some_of(names)}"
     return (
         f"the folder {folder} does not exist" if not folder.is_dir() else f"{folder} holds no {pattern} file"
     )

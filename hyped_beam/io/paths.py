@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from hyped_beam.errors import InputError, nearest_name
+from hyped_beam.errors import InputError, nearest_name, some_of
 from hyped_beam.io.filesystem import FileInfo, FileSystem, locate
 from hyped_beam.io.globs import GLOB, as_regex, escaped_glob, may_share
 
@@ -162,5 +162,4 @@ def _nearest(filesystem: FileSystem, path: str) -> str:
         return f"did you mean {folder.rstrip('/')}/{close}?"
     if not names:
         return f"{folder} is empty"
-    more = ", ..." if len(names) > 5 else ""  # noqa: PLR2004 - a line's worth of names
-    return f"{folder} holds {', '.join(names[:5])}{more}"
+    return f"{folder} holds {some_of(names)}"

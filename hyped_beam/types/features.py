@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from hyped_beam.errors import some_of
+
 Feature: TypeAlias = Any
 """A Hugging Face feature; `datasets` has no common base class for them."""
 
@@ -209,8 +211,7 @@ def describe(feature: Feature) -> str:
     if kind == "Value":
         return str(feature.dtype)
     if kind == "ClassLabel":
-        names = ", ".join(feature.names[:3]) + (", ..." if len(feature.names) > 3 else "")  # noqa: PLR2004
-        return f"ClassLabel({names})"
+        return f"ClassLabel({some_of(feature.names, 3)})"
     if kind in ("List", "Sequence"):
         length = f", {feature.length}" if feature.length >= 0 else ""
         return f"list<{describe(feature.feature)}{length}>"

@@ -15,7 +15,8 @@ from hyped_beam.io.paths import Paths
 from hyped_beam.io.readers.agreement import lacks
 from hyped_beam.io.readers.base import Block, Piece, batch_of, rows_per_batch
 from hyped_beam.io.readers.conditions import Condition
-from hyped_beam.io.readers.csv_text import Dialect, column_names, inferred, parsed_type, tables
+from hyped_beam.io.readers.csv_text import Dialect, column_names, parsed_type, tables
+from hyped_beam.io.readers.csv_types import inferred
 from hyped_beam.io.readers.files import FileReader
 from hyped_beam.io.readers.json_values import decoded
 from hyped_beam.io.readers.lines import blocks_of, bounds, compression_of, rows_before

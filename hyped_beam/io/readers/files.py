@@ -13,7 +13,7 @@ import pyarrow as pa
 import xxhash
 from pydantic import Field, field_serializer, field_validator
 
-from hyped_beam.errors import InputError
+from hyped_beam.errors import InputError, some_of
 from hyped_beam.io.contents import fingerprint_of
 from hyped_beam.io.filesystem import FileInfo, info_of
 from hyped_beam.io.globs import GLOB
@@ -256,8 +256,7 @@ class FileReader(Reader):
         return dict(sorted(told.items()))
 
     def __str__(self) -> str:
-        more = ", ..." if len(self.paths) > 2 else ""  # noqa: PLR2004 - a line's worth of paths
-        return f"{type(self).__name__}({', '.join(map(repr, self.paths[:2]))}{more})"
+        return f"{type(self).__name__}({some_of([repr(path) for path in self.paths], 2)})"
 
 
 def _folder_column(name: str, feature: Any) -> FolderColumn:

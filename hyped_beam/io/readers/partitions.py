@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hyped_beam.errors import InputError, nearest_name
+from hyped_beam.errors import InputError, nearest_name, some_of
 from hyped_beam.io.filesystem import FileInfo
 from hyped_beam.io.readers.conditions import Condition
 
@@ -96,7 +96,7 @@ class FolderColumn:
             return self.labels.index(text)
         if WHOLE_NUMBER.fullmatch(text) and NO_LABEL <= int(text) < len(self.labels):
             return int(text)
-        shown = ", ".join(self.labels[:20]) + (", ..." if len(self.labels) > 20 else "")  # noqa: PLR2004 - a line
+        shown = some_of(self.labels, 20)
         close = nearest_name(text, self.labels)
         hint = f"did you mean {close!r}? its names are {shown}" if close else f"its names are {shown}"
         raise InputError(f"the folder {self.name}={text} of {uri} is no label of {self.name!r}", hint=hint)
