@@ -332,9 +332,10 @@ def _fingerprint(plan: Plan, reader: Reader, writers: Mapping[str, Writer]) -> d
     """What decides what is written, so that only the same job is resumed."""
     graph = plan.graph.renumbered()  # the numbers say what else was recorded into the flow
     nodes = [(repr(node.feature), node.operation) for node in graph.nodes.values()]
-    formats = [type(reader), *(type(writer) for writer in writers.values())]  # which may be the user's own
+    formats = [type(writer) for writer in writers.values()]  # which may be the user's own, as readers may
     program = program_digest([graph_text(graph), nodes, formats])
-    return {"program": program, "source": reader.fingerprint(), "cut of the source": cuts()}
+    source = f"{reader.fingerprint()} {program_digest(type(reader))}"
+    return {"program": program, "source": source, "cut of the source": cuts()}
 
 
 def _empty_batch(plan: Plan, names: Sequence[str]) -> pa.RecordBatch:

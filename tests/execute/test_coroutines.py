@@ -355,6 +355,9 @@ def test_a_batch_that_hangs_does_not_hide_that_a_later_one_has_failed(monkeypatc
 
     with pytest.raises(NodeError, match="ValueError: 1"):
         run_all(Hangs().call(SRC.n), [pa.table({"n": [n]}) for n in range(batches)])
+    deadline = time.monotonic() + 20
+    while 0 not in ended and time.monotonic() < deadline:  # it ends in the loop's thread
+        time.sleep(0.01)
     assert 0 in ended
 
 
