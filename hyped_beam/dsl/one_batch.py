@@ -11,7 +11,8 @@ from hyped_beam.dsl.aggregates import AggregateState
 from hyped_beam.dsl.outputs import ROWS
 from hyped_beam.errors import CallSite, DefinitionTypeError, NodeError
 from hyped_beam.execute.batch import Batch
-from hyped_beam.execute.stage import BatchResult, StageRunner
+from hyped_beam.execute.batch_result import BatchResult
+from hyped_beam.execute.stage import StageRunner
 from hyped_beam.plan.planner import Plan
 from hyped_beam.types.spans import Span
 

@@ -14,6 +14,7 @@ from hyped_beam.execute.timing import Timings
 from hyped_beam.ir.graph import Edge
 from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, Scope, paths
 from hyped_beam.nodes.groups import Groups
+from hyped_beam.plan.program import Program
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
 from hyped_beam.types.spans import Span, row_at
@@ -113,6 +114,18 @@ class Batch:
         for node in nodes:
             self.values.pop(node, None)
             self.aligned.pop(node, None)
+
+
+def source_batch(
+    program: Program,
+    rows: pa.RecordBatch,
+    spans: tuple[Span, ...] = (),
+    place: tuple[int, int] = (0, 0),
+    late: Mapping[int, pa.Array] | None = None,
+) -> Batch:
+    """A batch of the source as a program takes it; what is given besides are fields of `Batch`."""
+    columns = {name: rows.column(name) for name in program.columns}
+    return Batch({program.takes[0]: columns}, rows.num_rows, spans, place, late=late or {})
 
 
 def _as_scalar(value: Value) -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from hyped_beam.execute.stage import BatchAggregates, BatchResult
+from hyped_beam.execute.batch_result import BatchAggregates, BatchResult
 from hyped_beam.execute.taken import JOINED_BYTES, JOINED_ROWS, TakenRows, joined
 from hyped_beam.execute.timing import Timings
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from hyped_beam.execute.batch_result import BatchResult
 from hyped_beam.execute.finish import finish
 from hyped_beam.execute.keeping import restore
 from hyped_beam.execute.known import Late
@@ -20,7 +21,7 @@ from hyped_beam.execute.partitions import (
     split_table,
     values_of_range,
 )
-from hyped_beam.execute.stage import BatchResult, StageRunner
+from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import StateTrees
 from hyped_beam.plan.joins import PARTITIONS
 from hyped_beam.plan.planner import Pass, Plan

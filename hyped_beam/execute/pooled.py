@@ -13,10 +13,11 @@ from typing import Any
 import pyarrow as pa
 
 from hyped_beam.execute.batch import Batch
+from hyped_beam.execute.batch_result import BatchResult
 from hyped_beam.execute.keeping import kept_of, restore
 from hyped_beam.execute.known import Late
 from hyped_beam.execute.pool import ProcessPool
-from hyped_beam.execute.stage import BatchResult, StageRunner
+from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.streams import from_bytes, to_bytes
 from hyped_beam.execute.timing import START, Timings, add_timings
 from hyped_beam.plan.program import Program

@@ -8,8 +8,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property
 from types import TracebackType
 from typing import Any
 
@@ -17,15 +15,15 @@ import pyarrow as pa
 from typing_extensions import Self
 
 from hyped_beam.errors import InputError, NodeError
-from hyped_beam.execute.batch import Batch
+from hyped_beam.execute.batch import Batch, source_batch
+from hyped_beam.execute.batch_result import BatchAggregates, BatchResult
 from hyped_beam.execute.combining import StageUpdate, aggregate_in_place, step_inputs
 from hyped_beam.execute.coroutines import CoroutineStep, all_done, background_loop, first_result, run_in_loop
 from hyped_beam.execute.failure import RAISED, Place, found_error, node_error, slice_inputs
 from hyped_beam.execute.keeping import kept_values
 from hyped_beam.execute.known import Late, StageKnown
 from hyped_beam.execute.row_numbers import row_numbers
-from hyped_beam.execute.taken import TakenRows
-from hyped_beam.execute.timing import Timings, add_timing, node_key
+from hyped_beam.execute.timing import add_timing, node_key
 from hyped_beam.ir.graph import Kind
 from hyped_beam.ir.scope import lineage
 from hyped_beam.nodes.aggregator import AggregatorRuntime
@@ -35,44 +33,6 @@ from hyped_beam.plan.program import Output, Program, Step
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
 from hyped_beam.types.spans import Span
-
-
-@dataclass
-class BatchAggregates:
-    """What aggregators take of a batch, before it is decided with which others it is put together."""
-
-    update: StageUpdate
-    taken: TakenRows
-
-
-@dataclass
-class BatchResult:
-    """What a stage made of one batch.
-
-    Attributes:
-        outputs: Rows by the name of the output.
-        timings: How long its steps took; those of coroutines with what they waited for.
-        kept: The values of nodes that may run only once, for later scans.
-        batch: The batch itself; None where it was computed in another process.
-        aggregated: What the aggregators take of it; their states where it was computed in another process.
-    """
-
-    outputs: dict[str, pa.RecordBatch]
-    timings: Timings
-    kept: dict[int, pa.RecordBatch]
-    batch: Batch | None
-    aggregated: BatchAggregates | list[pa.RecordBatch]
-
-    @cached_property
-    def states(self) -> list[pa.RecordBatch]:
-        """For each combine of the program the states of its aggregators, a row for each group.
-
-        Raises:
-            NodeError: An aggregator raised.
-        """
-        if isinstance(self.aggregated, list):
-            return self.aggregated
-        return self.aggregated.update.states(self.aggregated.taken, self.timings)
 
 
 class StageRunner:
@@ -174,8 +134,7 @@ class StageRunner:
         self, batch: pa.RecordBatch, spans: tuple[Span, ...] = (), place: tuple[int, int] = (0, 0)
     ) -> Batch:
         """A batch of the source as the program takes it."""
-        columns = {name: batch.column(name) for name in self.program.columns}
-        return Batch({self.program.takes[0]: columns}, batch.num_rows, spans, place)
+        return source_batch(self.program, batch, spans, place)
 
     def run(self, batch: Batch) -> BatchResult:
         """Run the program on one batch; may be called from any thread.

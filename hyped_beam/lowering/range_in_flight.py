@@ -11,9 +11,9 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from hyped_beam.errors import InputError
+from hyped_beam.execute.batch_result import BatchResult
 from hyped_beam.execute.joined_states import JoinedStates
 from hyped_beam.execute.keeping import KeptFiles
-from hyped_beam.execute.stage import BatchResult
 from hyped_beam.execute.states import StateMerger, StateTrees
 from hyped_beam.execute.timing import COMPUTED, READ, REUSED, Timings, add_timing, add_timings, write_key
 from hyped_beam.execute.under_way import RowsUnderWay

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from hyped_beam.execute.batch import Batch
+from hyped_beam.execute.batch import Batch, source_batch
 from hyped_beam.execute.keeping import restore
 from hyped_beam.execute.known import Late
 from hyped_beam.execute.partitions import StateSplitter, values_of_range
@@ -25,7 +25,6 @@ from hyped_beam.lowering.range_in_flight import RangeInFlight, RangeResult
 from hyped_beam.lowering.shuffle_files import ShuffleFiles
 from hyped_beam.lowering.state_cache import OpenStateCache, StateCache
 from hyped_beam.plan.program import Program
-from hyped_beam.types.arrays import Value
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,6 @@ class OpenRangeJob:
 
     def _batches(self, tasks: Iterable[RangeTask], begun: deque[RangeInFlight]) -> Iterator[Batch]:
         program = self.job.program
-        source = program.takes[0]
         for task in tasks:
             number = task.cut.number
             files = self.job.files
@@ -192,8 +190,7 @@ class OpenRangeJob:
             current = RangeInFlight(task.cut, commit, self.job.kept, noted, cache)
             begun.append(current)
             for place, spans, batch in current.read(self.job.scan, self.job.empty):
-                values: dict[int, Value] = {source: dict(zip(program.columns, batch.columns, strict=True))}
-                made = Batch(values, batch.num_rows, spans, (number, place), late=late)
+                made = source_batch(program, batch, spans, (number, place), late)
                 if program.restored:
                     restore(program, made, current.kept.next_batch(program.restored))
                 yield made

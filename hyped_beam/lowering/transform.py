@@ -15,7 +15,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from hyped_beam.errors import InputError
 from hyped_beam.execute.batch import Batch
-from hyped_beam.execute.stage import BatchResult, StageRunner
+from hyped_beam.execute.batch_result import BatchResult
+from hyped_beam.execute.stage import StageRunner
 from hyped_beam.types import arrays
 
 BUNDLE_ROWS = 8192
