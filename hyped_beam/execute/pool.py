@@ -20,7 +20,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
-from hyped_beam.errors import JobError
+from hyped_beam.errors import CallSite, DefinitionError, JobError
+from hyped_beam.execute.worker import is_worker
 from hyped_beam.types.mapped import dump_here
 
 _START = (
@@ -63,9 +64,21 @@ class Worker:
 
     Args:
         cores: How many cores its libraries may use.
+
+    Raises:
+        DefinitionError: This process is a worker itself: it would start workers without end where it
+            imports a module that runs flows.
     """
 
     def __init__(self, cores: int) -> None:
+        if is_worker():
+            raise DefinitionError(
+                "a worker process has no workers of its own; it runs this line because it imports the module "
+                "that a node is from, or because a node runs a flow",
+                site=CallSite.nearest(),
+                hint='put what runs flows under `if __name__ == "__main__":` or in a module without nodes; '
+                "a flow inside a node takes num_proc=1",
+            )
         self.connection, theirs = Pipe()
         self._cores = cores
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and program

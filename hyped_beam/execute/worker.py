@@ -20,6 +20,13 @@ from hyped_beam.errors import FlowError, JobError
 
 LOOK_SECONDS = 0.5
 
+_serving = False
+
+
+def is_worker() -> bool:
+    """Whether this process is a worker of a pool."""
+    return _serving
+
 
 def main(descriptor: int) -> None:
     """Serve tasks from a connection until it is closed.
@@ -27,6 +34,8 @@ def main(descriptor: int) -> None:
     Args:
         descriptor: The file descriptor of the connection to the parent.
     """
+    global _serving  # noqa: PLW0603 - what a process is
+    _serving = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     threading.Thread(target=_end_with, args=(os.getppid(),), name="hyped-beam-parent", daemon=True).start()
     connection = Connection(descriptor)
