@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +34,7 @@ class Filter(Augmentor):
     """
 
     keep: bool = True
+    expands: ClassVar[bool] = False
 
     def condition(self) -> str | None:
         """The input that holds for all rows that stay; None where that cannot be said."""
@@ -55,6 +56,7 @@ class Share(Augmentor):
 
     start: float = Field(default=0.0, ge=0, le=1)
     stop: float = Field(ge=0, le=1)
+    expands: ClassVar[bool] = False
 
     def process(self, hashed: UInt64Column) -> Rows:
         hashes = hashed.to_numpy(zero_copy_only=False)

@@ -15,10 +15,10 @@ from hyped_beam.execute.timing import Timings
 
 @dataclass
 class BatchAggregates:
-    """What aggregators take of a batch, before it is decided with which others it is put together."""
+    """What aggregators take of a batch: those that may take several together, and the others."""
 
     update: StageUpdate
-    taken: TakenRows
+    taken: dict[bool, TakenRows]
 
 
 @dataclass
@@ -48,4 +48,4 @@ class BatchResult:
         """
         if isinstance(self.aggregated, list):
             return self.aggregated
-        return self.aggregated.update.states(self.aggregated.taken, self.timings)
+        return [states for _, states in self.aggregated.update.states(self.aggregated.taken, self.timings)]

@@ -46,22 +46,33 @@ class StageUpdate:
     """
 
     def __init__(self, program: Program) -> None:
-        self._taking = Taking(program)
         self._combines = [CombineUpdate(combine, program) for combine in program.combines]
+        self._taking = {
+            joined: Taking(program, [one for one in program.combines if one.joined is joined])
+            for joined in dict.fromkeys(combine.joined for combine in program.combines)
+        }
         self._lock = threading.Lock()
 
-    def take(self, batch: Batch) -> TakenRows:
-        """What the aggregators take of a batch."""
-        return self._taking.take(batch)
+    def take(self, batch: Batch) -> dict[bool, TakenRows]:
+        """What the aggregators take of a batch: those that may take several together, and the others."""
+        return {joined: taking.take(batch) for joined, taking in self._taking.items()}
 
-    def states(self, taken: TakenRows, timings: Timings) -> list[pa.RecordBatch]:
-        """The states of what was taken, for each combine; may be called from any thread.
+    def states(self, taken: Mapping[bool, TakenRows], timings: Timings) -> list[tuple[int, pa.RecordBatch]]:
+        """The states of what was taken, with the number of their combine; may be called from any thread.
+
+        Args:
+            taken: What those take that may take several batches, or the others, or both.
+            timings: Where it is noted how long each took.
 
         Raises:
             NodeError: An aggregator raised.
         """
         with self._lock:
-            return [combine.states(taken, timings) for combine in self._combines]
+            return [
+                (number, update.states(taken[update.joined], timings))
+                for number, update in enumerate(self._combines)
+                if update.joined in taken
+            ]
 
 
 class CombineUpdate:
@@ -73,6 +84,7 @@ class CombineUpdate:
     """
 
     def __init__(self, combine: Combine, program: Program) -> None:
+        self.joined = combine.joined
         self._combine = combine
         self._program = program
         self._runtimes = [

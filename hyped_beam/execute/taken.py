@@ -13,17 +13,13 @@ from hyped_beam.execute.batch import Batch
 from hyped_beam.ir.graph import Edge
 from hyped_beam.ir.scope import Scope
 from hyped_beam.nodes.groups import Groups
-from hyped_beam.plan.program import Program
+from hyped_beam.plan.program import Combine, Program
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
 from hyped_beam.types.spans import Span
 
 Taken: TypeAlias = tuple[Edge, int]
 """A value, and the scope of the rows for which it is taken."""
-
-JOINED_ROWS = 1 << 20
-JOINED_BYTES = 32 << 20
-"""Batches are put together up to these: calls and look-ups of groups are then paid less often."""
 
 
 @dataclass
@@ -54,30 +50,21 @@ class TakenRows:
             row -= batch.rows_of(scope)
         return None
 
-    @property
-    def rows(self) -> int:
-        """How many rows there are of the scope that has the most."""
-        return max(self.counts.values(), default=0)
-
-    @property
-    def size(self) -> int:
-        """Some bytes that it takes, which follow from the values alone."""
-        return sum(_size(value) for value in self.values.values())
-
 
 class Taking:
-    """Which values the aggregators of a program take.
+    """Which values some aggregators of a program take.
 
     Args:
         program: The program of the stage.
+        combines: The aggregators.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, combines: Iterable[Combine]) -> None:
         self._program = program
         self._values: dict[Taken, None] = {}
         self._rows: set[int] = set()
         self._owners: set[tuple[int, int]] = set()
-        for combine in program.combines:
+        for combine in combines:
             for step in combine.steps:
                 self._add(step.inputs.values(), step.rows)
                 if combine.grouping is not None and combine.grouping.rows != step.rows:
@@ -143,11 +130,3 @@ def _joined_owners(parts: Sequence[tuple[pa.Array, int]]) -> pa.Array:
         moved.append(pc.add(owner, pa.scalar(before, owner.type)))
         before += rows
     return pa.concat_arrays(moved)
-
-
-def _size(value: Value) -> int:
-    if isinstance(value, pa.Scalar):
-        return 0
-    if isinstance(value, Mapping):
-        return sum(_size(column) for column in value.values())
-    return arrays.data_size(value)

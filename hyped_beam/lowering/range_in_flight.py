@@ -71,8 +71,8 @@ class _Segment:
         if self.kept is not None:
             return self.kept
         self.states.flush()
-        of_combines = zip(*self.states.states, strict=True) if self.states.states else ()
-        merged = [merger.merge(parts) for merger, parts in zip(mergers, of_combines, strict=False)]
+        found = self.states.states
+        merged = [merger.merge(found[number]) for number, merger in enumerate(mergers) if found]
         return SegmentStates(merged, self.batches, self.rows_in, self.rows)
 
 
@@ -112,7 +112,7 @@ class RangeInFlight:
         self._noted = noted
         self._cache = cache
         self._segments: list[_Segment] = []
-        self._flying: deque[tuple[_Segment, int]] = deque()
+        self._flying: deque[tuple[_Segment, int, int | None]] = deque()
         self._taking: _Segment | None = None
 
     def read(self, scan: Scan, empty: pa.RecordBatch) -> Iterator[ReadBatch]:
@@ -123,7 +123,7 @@ class RangeInFlight:
                 yield held
             held = batch
         if held is None and self.batches == 0:
-            self._begun(self._add_segment(scan, self.task), empty)
+            self._begun(self._add_segment(scan, self.task), empty, 0)
             held = 0, (), empty
         self.is_read = True
         if held is not None:
@@ -143,7 +143,9 @@ class RangeInFlight:
             first = None if first is None or segment.rows is None else first + segment.rows
 
     def _add_segment(self, scan: Scan, part: Range) -> _Segment:
-        self._segments.append(_Segment(part, JoinedStates(self.timings, joins=scan.joins_batches)))
+        size = sum(piece.size for piece in part.pieces)
+        states = JoinedStates(self.timings, part.rows, size, joins=scan.joins_batches)
+        self._segments.append(_Segment(part, states))
         return self._segments[-1]
 
     def _look_up(self, segment: _Segment, first: int | None) -> None:
@@ -160,18 +162,18 @@ class RangeInFlight:
         for spans, stored in scan.numbered(segment.part):
             batch = _conformed(stored, wanted)
             add_timing(self.timings, READ, time.perf_counter() - began, batch.num_rows)
-            self._begun(segment, batch)
+            self._begun(segment, batch, spans[0].first if spans else None)
             yield self.batches - 1, tuple(span.moved(first) for span in spans), batch
             began = time.perf_counter()
         segment.rows = segment.part.rows
         if segment.rows is None and scan.reads_all:
             segment.rows = segment.rows_in
 
-    def _begun(self, segment: _Segment, batch: pa.RecordBatch) -> None:
+    def _begun(self, segment: _Segment, batch: pa.RecordBatch, first: int | None) -> None:
         segment.batches += 1
         segment.rows_in += batch.num_rows
         self.batches += 1
-        self._flying.append((segment, batch.num_rows))
+        self._flying.append((segment, batch.num_rows, first))
 
     @property
     def is_done(self) -> bool:
@@ -180,14 +182,14 @@ class RangeInFlight:
 
     def take(self, result: BatchResult) -> None:
         """Write what the next batch has become."""
-        segment, rows = self._flying.popleft()
+        segment, rows, first = self._flying.popleft()
         if segment is not self._taking and self._taking is not None:
             self._taking.states.flush()
         self._taking = segment
         add_timings(self.timings, result.timings)
         for name, batch in result.outputs.items():
             self.commit.write(name, batch)
-        segment.states.add(result)
+        segment.states.add(result, first)
         self.kept.add(result.kept)
         self._noted.add(rows)
 

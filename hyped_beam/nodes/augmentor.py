@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -44,6 +44,9 @@ class Augmentor(Configured):
     features, returns the feature of `columns`; without it the rows hold nothing but what they came from.
     The values of the rows that they came from are repeated for them wherever both are used together.
 
+    Attributes:
+        expands: Whether there may be more rows than there were.
+
     Example:
         >>> import numpy as np
         >>> from hyped_beam import Augmentor, Rows
@@ -55,6 +58,8 @@ class Augmentor(Configured):
         ...         parent = np.repeat(np.arange(len(count)), count.to_numpy())
         ...         return Rows(parent, count.take(parent))
     """
+
+    expands: ClassVar[bool] = True
 
     def condition(self) -> str | None:
         """The input, a condition, that is true for each row from which one is made; None where there is none.

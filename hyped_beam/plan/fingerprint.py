@@ -182,7 +182,7 @@ class _Numbered:
             ]
             for step in combine.steps
         ]
-        return [groups, aggregates, combine.commutative]
+        return [groups, aggregates, combine.commutative, combine.joined]
 
     def _described_scopes(self) -> list[Any]:
         """The scopes, and those that they are made of; more of them may be met on the way."""

@@ -102,11 +102,13 @@ class Combine:
         grouping: What the groups are; None for the whole dataset.
         steps: The aggregators; none where only the keys are needed.
         commutative: Whether states may be merged in any order.
+        joined: Whether rows of neighbouring batches are put together before they are aggregated.
     """
 
     grouping: Grouping | None
     steps: tuple[AggregateStep, ...]
     commutative: bool
+    joined: bool = False
 
     @property
     def shuffled(self) -> bool:

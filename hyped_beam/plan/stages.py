@@ -9,6 +9,7 @@ from typing import Any
 from hyped_beam.ir.graph import Graph, Kind, Node
 from hyped_beam.ir.scope import DATASET, SOURCE_ROWS
 from hyped_beam.nodes.grouping import WHERE
+from hyped_beam.plan.batches import keys_of_several_batches, takes_several_batches
 from hyped_beam.plan.conditions import condition_of
 from hyped_beam.plan.levels import Levels
 from hyped_beam.plan.program import AggregateStep, Combine, Grouping, Output, Program, Step
@@ -172,21 +173,20 @@ def _groupings(levels: Levels, stage: Stage) -> tuple[Grouping, ...]:
 
 
 def _combines(graph: Graph, stage: Stage, groupings: Sequence[Grouping]) -> tuple[Combine, ...]:
-    """The aggregators by scope, those that may be merged in any order apart."""
+    """The aggregators by scope, and by how their states are merged and made."""
     found: list[Combine] = []
     aggregates = [node for node in stage.combined if node.kind is Kind.AGGREGATE]
     scopes = dict.fromkeys(node.scope for node in stage.combined)
     for scope in scopes:
         grouping = next((one for one in groupings if one.scope == scope), None)
         of_scope = [node for node in aggregates if node.scope == scope]
-        for commutative in (False, True):
-            chosen = [node for node in of_scope if node.operation.commutative is commutative]
-            if chosen or (
-                not of_scope and commutative
-            ):  # keys alone, of groups that nothing is aggregated over
-                found.append(
-                    Combine(grouping, tuple(_aggregate_step(graph, node) for node in chosen), commutative)
-                )
+        kinds: dict[tuple[bool, bool], list[AggregateStep]] = {}
+        for node in of_scope:
+            kind = node.operation.commutative, takes_several_batches(graph, node, grouping)
+            kinds.setdefault(kind, []).append(_aggregate_step(graph, node))
+        if not of_scope:  # keys alone, of groups that nothing is aggregated over
+            kinds[True, grouping is not None and keys_of_several_batches(graph, grouping)] = []
+        found += [Combine(grouping, tuple(kinds[kind]), *kind) for kind in sorted(kinds)]
     return tuple(found)
 
 

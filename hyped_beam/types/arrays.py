@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -282,42 +281,6 @@ def _rejoined(parts: Sequence[pa.Array]) -> pa.Array | None:
 
 def _addresses(array: pa.Array) -> list[int | None]:
     return [None if buffer is None else buffer.address for buffer in array.buffers()]
-
-
-def data_size(array: pa.Array) -> int:
-    """The bytes of the values of an array, without what says which are null.
-
-    Other than `nbytes` it follows from the values alone, not from how they are held.
-    """
-    kind = array.type
-    if isinstance(array, pa.ExtensionArray):
-        return data_size(array.storage)
-    if pa.types.is_dictionary(kind):
-        return data_size(array.indices)
-    if pa.types.is_struct(kind):
-        return sum(data_size(array.field(number)) for number in range(kind.num_fields))
-    if pa.types.is_fixed_size_list(kind):
-        size = kind.list_size
-        return data_size(array.values.slice(array.offset * size, len(array) * size))
-    if pa.types.is_primitive(kind) or pa.types.is_fixed_size_binary(kind) or pa.types.is_decimal(kind):
-        return len(array) * kind.bit_width // 8
-    if _is_list(kind) or _is_text(kind) or _is_bytes(kind):
-        return _size_by_offsets(_without_views(array))
-    return array.nbytes  # of types that are rare
-
-
-def _size_by_offsets(array: pa.Array) -> int:
-    kind = array.type
-    wide = pa.types.is_large_string(kind) or pa.types.is_large_binary(kind) or pa.types.is_large_list(kind)
-    width, offsets = 8 if wide else 4, array.buffers()[1]
-    if offsets is None or not len(array):
-        return 0
-    first, last = (
-        int.from_bytes(offsets[place * width : (place + 1) * width].to_pybytes(), sys.byteorder)
-        for place in (array.offset, array.offset + len(array))
-    )
-    inside = data_size(array.values.slice(first, last - first)) if _is_list(kind) else last - first
-    return width * len(array) + inside
 
 
 def for_kernels(array: pa.Array) -> pa.Array:

@@ -15,6 +15,16 @@ _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
 _LISTS = (pa.types.is_list, pa.types.is_large_list)
 
 
+def is_fixed_width(kind: pa.DataType) -> bool:
+    """Whether values take the same few bytes each: numbers, times, truth values, decimals."""
+    return pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values are text or bytes."""
+    return any(is_one(kind) for is_one in (*_TEXT, *_BYTES))
+
+
 def interchangeable(left: pa.DataType, right: pa.DataType) -> bool:
     """Whether two types are equal but for the width of offsets, also inside lists and structs.
 

@@ -14,10 +14,9 @@ from hyped_beam import Aggregator, ops
 from hyped_beam.aggregators import CollectList, Count, CountDistinct, Max, Sum
 from hyped_beam.dsl.outputs import Outputs, graph_of, plan_of
 from hyped_beam.errors import NodeError
-from hyped_beam.execute.joined_states import JoinedStates
+from hyped_beam.execute.joined_states import JOINED_BATCHES, JOINED_BYTES, JOINED_ROWS, JoinedStates
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import StateMerger
-from hyped_beam.execute.taken import JOINED_BYTES, JOINED_ROWS
 from hyped_beam.nodes.refs import builder_of
 from hyped_beam.plan.planner import Plan
 from hyped_beam.testing import flow_of
@@ -99,32 +98,29 @@ def plan_for(asked: Callable[[Any], Mapping[str, Any]]) -> Plan:
 
 
 def values_of(plan: Plan, batches: list[list[dict[str, Any]]], *, joins: bool) -> Any:
-    held = JoinedStates({}, joins=joins)
+    held = JoinedStates({}, None, 0, joins=joins)
     with StageRunner(plan.scan) as runner:
-        for result in runner.run_all(
-            runner.source_batch(pa.RecordBatch.from_pylist(rows, SCHEMA).select(plan.scan.columns))
-            for rows in batches
-        ):
-            held.add(result)
+        for rows in batches:
+            batch = pa.RecordBatch.from_pylist(rows, SCHEMA).select(plan.scan.columns)
+            held.add(runner.run(runner.source_batch(batch)), None)
         held.flush()
     values = []
     for number, combine in enumerate(plan.scan.combines):
         merger = StateMerger(combine)
-        keys, found = merger.finish(merger.merge([states[number] for states in held.states]))
+        together = joins and combine.joined
+        assert len(held.states[number]) == (1 if together else len(batches))
+        keys, found = merger.finish(merger.merge(held.states[number]))
         values.append((keys and keys.to_pylist(), [column.to_pylist() for column in found.values()]))
-    return values, len(held.states)
+    return values
 
 
 @pytest.mark.parametrize("asked", FLOWS, ids=lambda asked: asked.__name__)
-@given(batches=st.lists(st.lists(ROWS, max_size=6), min_size=1, max_size=5))
+@given(batches=st.lists(st.lists(ROWS, max_size=6), min_size=1, max_size=JOINED_BATCHES))
 def test_together_or_apart_the_values_are_the_same(
     asked: Callable[[Any], Mapping[str, Any]], batches: list[list[dict[str, Any]]]
 ):
     plan = plan_for(asked)
-    together, joined = values_of(plan, batches, joins=True)
-    apart, separate = values_of(plan, batches, joins=False)
-    assert together == apart
-    assert (joined, separate) == (1, len(batches))
+    assert values_of(plan, batches, joins=True) == values_of(plan, batches, joins=False)
 
 
 class _Seen(NamedTuple):
@@ -158,41 +154,71 @@ def test_the_row_that_fails_is_named(where: int):
     )
     numbers = [-1 if row % 2 else 0 for row in range(10)]
     numbers[where] = 7
-    held = JoinedStates({}, joins=True)
+    held = JoinedStates({}, 10, 80, joins=True)
     with StageRunner(plan.scan) as runner:
         for start in range(0, 10, 5):
             batch = pa.record_batch({"n": pa.array(numbers[start : start + 5], pa.int64())})
-            held.add(runner.run(runner.source_batch(batch, (Span(5, 100 + start, "file", start),))))
+            spans = (Span(5, 100 + start, "file", start),)
+            held.add(runner.run(runner.source_batch(batch, spans)), start)
         with pytest.raises(NodeError, match="it is seven") as caught:
             held.flush()
     assert (caught.value.row, caught.value.data_file, caught.value.data_row) == (100 + where, "file", where)
 
 
-def counted(batches: list[pa.RecordBatch]) -> tuple[int, int]:
-    """How many states there are of some batches, and how many texts are counted in all of them."""
-    flow = flow_of(pa.schema([("t", pa.string())]))
-    plan = plan_of(graph_of(builder_of(flow), Outputs(aggregators={"n": Count().call(flow.t)})))
-    held = JoinedStates({}, joins=True)
+def parts_of(rows: int | None, size: int, firsts: list[int | None]) -> list[int]:
+    """How many of some batches of a segment, which begin at these rows, are put together each time."""
+    flow = flow_of(pa.schema([("n", pa.int64())]))
+    plan = plan_of(graph_of(builder_of(flow), Outputs(aggregators={"n": Count().call(flow.n)})))
+    held = JoinedStates({}, rows, size, joins=True)
     with StageRunner(plan.scan) as runner:
-        for batch in batches:
-            held.add(runner.run(runner.source_batch(batch)))
+        for first in firsts:
+            batch = pa.record_batch({"n": pa.array([1], pa.int64())})
+            held.add(runner.run(runner.source_batch(batch)), first)
         held.flush()
-    counts = [states.column(0).field(0)[0].as_py() for (states,) in held.states]
-    return len(counts), sum(counts)
+    return [states.column(0).field(0)[0].as_py() for states in held.states[0]]
 
 
-def text_batch(text: str, rows: int) -> pa.RecordBatch:
-    return pa.record_batch({"t": pa.array([text] * rows)})
+MOST = JOINED_ROWS
 
 
-def test_batches_are_put_together_up_to_a_number_of_rows():
-    assert counted([text_batch("", JOINED_ROWS // 4)] * 6) == (2, JOINED_ROWS // 4 * 6)
+@pytest.mark.parametrize(
+    ("rows", "size", "firsts", "parts"),
+    [
+        (3 * MOST, 8 * 3 * MOST, [0, MOST // 2, MOST - 1, MOST, 2 * MOST], [3, 1, 1]),
+        (3 * MOST, 8 * 3 * MOST, [MOST // 2, 2 * MOST, 2 * MOST + 1], [1, 2]),  # others were left out
+        (1000, 10 * JOINED_BYTES, [0, 50, 99, 100, 199, 250], [3, 2, 1]),
+        (None, 0, [None] * (JOINED_BATCHES + 1), [JOINED_BATCHES, 1]),
+        (10, 80, [0, None, None], [1, 2]),
+    ],
+)
+def test_what_is_put_together_follows_from_where_rows_stand(
+    rows: int | None, size: int, firsts: list[int | None], parts: list[int]
+):
+    assert parts_of(rows, size, firsts) == parts
 
 
-def test_batches_are_put_together_up_to_a_number_of_bytes():
-    assert counted([text_batch("x" * (JOINED_BYTES // 32), 10)] * 6) == (2, 60)
+def joined_of(asked: Mapping[str, Any], flow: Any, of: str) -> list[bool]:
+    """For each aggregator of a kind whether it is given several batches."""
+    plan = plan_of(graph_of(builder_of(flow), Outputs(aggregators=dict(asked))))
+    return [
+        combine.joined
+        for combine in plan.scan.combines
+        for step in combine.steps
+        if type(step.operation).__name__ == of
+    ]
 
 
-def test_values_of_different_types_stay_apart():
-    wide = pa.record_batch({"t": pa.array(["c"], pa.large_string())})
-    assert counted([text_batch("a", 2), text_batch("b", 3), wide]) == (3, 6)
+def test_an_aggregator_is_given_the_same_whatever_stands_beside_it():
+    flow = flow_of(SCHEMA)
+    item = ops.explode(flow.list)
+    beside = {
+        "text": Count().call(flow.key),
+        "pairs": CollectList(limit=3).call(flow.pair),
+        "items": Max().call(item),
+    }
+    total = {"sum": Sum().call(flow.n, where=flow.n > 1)}
+    assert joined_of(total, flow, "Sum") == joined_of({**total, **beside}, flow, "Sum") == [True]
+    assert joined_of(beside, flow, "Count") == joined_of({**total, **beside}, flow, "Count") == [False]
+    assert joined_of({**total, **beside}, flow, "Max") == [False]
+    kept = ops.filter(flow, flow.n > 1)
+    assert joined_of({"max": Max().call(kept.n)}, flow, "Max") == [True]
