@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from hyped_beam.dsl.applying import check_columns
 from hyped_beam.dsl.caching import refuse_iterable, tell
+from hyped_beam.dsl.positions import refuse_positions
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, JobError
 from hyped_beam.ir.graph import Constant, Edge, Graph, GroupConstant, Keys, Kind, Node, Sink
 from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, domain_of
@@ -49,12 +50,14 @@ def fitted_plan(
 
     Raises:
         DefinitionTypeError: It is no dataset, or nothing is done so with keys.
+        DefinitionError: The rows are distinct ones, of the data that they are in.
         InputError: It has not the columns that the plan reads.
         NodeError: A node raised.
     """
     check_unseen(unseen)
     if not plan.earlier:
         return plan
+    refuse_distinct(plan)
     found = _found(data, plan, num_proc or 1, cache)
     return make_plan(optimise(with_constants(plan.graph, found, unseen)))
 
@@ -65,6 +68,20 @@ def check_unseen(unseen: Any) -> None:
         raise DefinitionTypeError(
             f'unseen= takes "null" or "error", got {unseen!r:.80}', site=CallSite.nearest()
         )
+
+
+def refuse_distinct(plan: Plan) -> None:
+    """Raise for a plan whose rows are distinct ones: which rows of other data are is not known before.
+
+    Raises:
+        DefinitionError: They are.
+    """
+    refuse_positions(
+        plan,
+        "a fitted flow knows only those that it was fitted on",
+        'apply the flow itself to each dataset (fit_on="each" for a dict of them), or make the data distinct '
+        "first and fit on the result",
+    )
 
 
 def refuse_groups_alone(plan: Plan) -> None:

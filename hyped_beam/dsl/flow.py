@@ -89,7 +89,8 @@ class DataFlow(RecordedFlow):
             The flow, with its outputs fixed: it serves batches, is applied, saved, or run as a job.
 
         Raises:
-            DefinitionError: What was asked are no refs of this flow, or groups, which are not served.
+            DefinitionError: What was asked are no refs of this flow, or groups, which are not served, or the
+                rows are made by `ops.distinct`, which looks at all rows of the data that it is applied to.
             InputError: The data is not what the flow takes.
             NodeError: A node raised on a row.
 

@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates, state_of
-from hyped_beam.dsl.fitting import Found, Unseen, check_unseen, needed_by_rows, with_constants
+from hyped_beam.dsl.fitting import (
+    Found,
+    Unseen,
+    check_unseen,
+    needed_by_rows,
+    refuse_distinct,
+    with_constants,
+)
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
 from hyped_beam.execute.batch import take_value
 from hyped_beam.execute.combining import KEYS, state_column
@@ -35,13 +42,15 @@ def frozen_plan(aggregates: Any, plan: Plan, builder: GraphBuilder, *, unseen: U
 
     Raises:
         DefinitionTypeError: They are no live aggregates, or nothing is done so with keys.
-        DefinitionError: They are of another flow, are of no batch yet, or do not hold what the rows need.
+        DefinitionError: They are of another flow, are of no batch yet, or do not hold what the rows need;
+            or the rows are distinct ones, of the data that they are in.
         NodeError: An aggregator, or a node behind it, raised.
     """
     check_unseen(unseen)
     held = _Held(_live(aggregates), builder)
     if not plan.earlier:
         return plan
+    refuse_distinct(plan)
     plan = plan.in_one_place()  # what becomes a constant has to fit into a process
     first, *further = plan.earlier
     for later in further:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hyped_beam.dsl.positions import refuse_positions
 from hyped_beam.dsl.rows import Split
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
 from hyped_beam.ir.builder import GraphBuilder
@@ -90,8 +91,9 @@ def refuse_scans(plan: Plan, what: str) -> None:
             site=CallSite.nearest(),
             hint=f"collect one of its parts, as in collect=parts.{part}, or use flow.apply(ds, ...)",
         )
+    refuse_positions(plan, f"{what} sees only some of them", "use flow.apply(ds, ...) or a job")
     if plan.earlier:
-        first = next(step for one in plan.earlier for step in one.scan.aggregates)
+        first = next(step for one in reversed(plan.earlier) for step in one.scan.aggregates)
         raise DefinitionError(
             f"the rows need {first.name!r} of all rows ({first.site}), and {what} sees only some of them",
             site=CallSite.nearest(),
