@@ -29,7 +29,7 @@ def filter(ref: Any, condition: Any) -> Any:
 
     Args:
         ref: The value, such as `flow.src_features`.
-        condition: A condition on its rows.
+        condition: A condition on its rows, or on rows that they belong to, as of their group.
 
     Returns:
         The same value as rows of their own: what is computed from it is computed for these rows alone.
@@ -47,7 +47,8 @@ def filter(ref: Any, condition: Any) -> Any:
         >>> evaluate(odd.n * 10, table).to_pylist()
         [10, 30]
     """
-    return _at(_ref(ref, "filter"), Filter().call(condition=_condition(condition, "filter")))
+    value = _ref(ref, "filter")
+    return _chosen(value, Filter().call(condition=_condition(condition, value, "filter")))
 
 
 def partition(ref: Any, condition: Any) -> tuple[Any, Any]:
@@ -55,14 +56,14 @@ def partition(ref: Any, condition: Any) -> tuple[Any, Any]:
 
     Args:
         ref: The value.
-        condition: A condition on its rows; where it is null the row is among the others.
+        condition: A condition as `filter` takes it; where it is null the row is among the others.
 
     Returns:
         The rows for which it is true, and the others.
     """
-    given = _condition(condition, "partition")
     value = _ref(ref, "partition")
-    return tuple(_at(value, Filter(keep=keep).call(condition=given)) for keep in (True, False))  # type: ignore[return-value]  # two of them
+    given = _condition(condition, value, "partition")
+    return tuple(_chosen(value, Filter(keep=keep).call(condition=given)) for keep in (True, False))  # type: ignore[return-value]  # two of them
 
 
 def explode(lists: Any, *, keep_empty: bool = False, with_position: bool = False) -> Any:
@@ -116,7 +117,8 @@ def sample(ref: Any, fraction: float, *, seed: int = 0, by: Any = None) -> Any:
         ref: The value.
         fraction: How much, from 0 to 1.
         seed: Another seed chooses other rows.
-        by: What is hashed: rows with equal values are chosen together. By default each row by itself, by its
+        by: What is hashed, of its rows or of rows that they belong to: rows with equal values are chosen
+            together. By default each row by itself, by its
             place in the source.
     """
     value = _ref(ref, "sample")
@@ -127,7 +129,7 @@ def sample(ref: Any, fraction: float, *, seed: int = 0, by: Any = None) -> Any:
             site=CallSite.nearest(),
             hint="write ops.sample(ref, 0.1) for a tenth",
         )
-    return _at(value, Share(stop=fraction).call(hashed=_hashed(value, by, seed)))
+    return _chosen(value, Share(stop=fraction).call(hashed=_hashed(value, by, seed, "sample")))
 
 
 def distinct(ref: Any, by: Any) -> Any:
@@ -148,7 +150,7 @@ def distinct(ref: Any, by: Any) -> Any:
     """
     value = _ref(ref, "distinct")
     keys = by if isinstance(by, Mapping) else {"key": _ref(by, "distinct")}
-    rows = meeting_of("distinct", {"value": value, **keys}, CallSite.nearest())
+    rows = _meeting("distinct", value, keys)
     number = _row_number(value, rows)
     return filter(value, number == Min().call(number, by=by))
 
@@ -179,7 +181,8 @@ def split(ref: Any, by: Any = None, *, seed: int = 0, **shares: float) -> Split:
 
     Args:
         ref: The value.
-        by: What is hashed: rows with equal values come into the same part. By default each row by itself.
+        by: What is hashed, as for `sample`: rows with equal values come into the same part. By default
+            each row by itself.
         seed: Another seed splits otherwise.
         **shares: How much of the rows each part gets; together 1.
 
@@ -203,12 +206,12 @@ def split(ref: Any, by: Any = None, *, seed: int = 0, **shares: float) -> Split:
             hint="write train=.9, test=.1",
         )
     value = _ref(ref, "split")
-    hashed = _hashed(value, by, seed)
+    hashed = _hashed(value, by, seed, "split")
     parts = {}
     start = 0.0
     for number, (name, share) in enumerate(shares.items()):
         stop = 1.0 if number == len(shares) - 1 else min(start + share, 1.0)
-        parts[name] = _at(value, Share(start=start, stop=stop).options(name=name).call(hashed=hashed))
+        parts[name] = _chosen(value, Share(start=start, stop=stop).options(name=name).call(hashed=hashed))
         start = stop
     return Split(parts)
 
@@ -299,27 +302,54 @@ def align(ref: Any, to: Any) -> Any:
 
 def _at(ref: Ref, rows: Ref) -> Ref:
     """A value for the rows of another one."""
-    if builder_of(rows) is not builder_of(ref):
-        raise DefinitionError(
-            f"{ref!r} and {rows!r} belong to different flows",
-            site=CallSite.nearest(),
-            hint="a ref can be used only in the flow whose src_features it was made from",
-        )
+    _refuse_other_flow(ref, rows)
     scopes = builder_of(ref).scopes
     if not reaches(scopes, scope_of(rows), scope_of(ref)):
         raise DefinitionError(
             f"{described(scopes[scope_of(rows)])} do not belong to {described(scopes[scope_of(ref)])}",
             site=CallSite.nearest(),
+            hint="aggregate it per row first: align(Count().call(ref, by=ops.each(rows)), to=rows)",
         )
-    return Ref(builder_of(ref), edge_of(ref), feature_of(ref), scope_of(rows))
+    return _for_rows(ref, scope_of(rows))
 
 
-def _hashed(value: Ref, by: Any, seed: int) -> Ref:
+def _for_rows(ref: Ref, rows: int) -> Ref:
+    return Ref(builder_of(ref), edge_of(ref), feature_of(ref), rows)
+
+
+def _chosen(value: Ref, rows: Ref) -> Ref:
+    """A value at rows that were chosen among those in which it met what chose them."""
+    return _for_rows(value, scope_of(rows))
+
+
+def _refuse_other_flow(ref: Ref, other: Ref) -> None:
+    if builder_of(other) is not builder_of(ref):
+        raise DefinitionError(
+            f"{ref!r} and {other!r} belong to different flows",
+            site=CallSite.nearest(),
+            hint="a ref can be used only in the flow whose src_features it was made from",
+        )
+
+
+def _meeting(function: str, value: Ref, used: Mapping[str, Any]) -> int:
+    """The rows in which a value meets what chooses among its rows.
+
+    Raises:
+        DefinitionError: There are none: neither reaches the other by exactly one path.
+    """
+    for other in used.values():
+        if isinstance(other, Ref):
+            _refuse_other_flow(value, other)
+    return meeting_of(function, {"ref": value, **used}, CallSite.nearest())
+
+
+def _hashed(value: Ref, by: Any, seed: int, function: str) -> Ref:
+    """A hash of what rows are chosen by, for the rows in which it meets the value."""
     if by is None:
-        key: Any = _row_number(value, scope_of(value))
-    else:
-        key = by if isinstance(by, Ref) else pack(by)
-    return Hash(seed=seed).call(key)
+        return Hash(seed=seed).call(_row_number(value, scope_of(value)))
+    key = by if isinstance(by, Ref) else pack(by)
+    rows = _meeting(function, value, {"by": key})
+    return _for_rows(Hash(seed=seed).call(key), rows)
 
 
 def _row_number(value: Ref, rows: int) -> Ref:
@@ -346,12 +376,13 @@ def _ref(value: Any, function: str) -> Ref:
     raise DefinitionTypeError(f"{function}() takes a ref, got {value!r:.80}", site=CallSite.nearest())
 
 
-def _condition(value: Any, function: str) -> Ref:
-    ref = _ref(value, function)
+def _condition(condition: Any, value: Ref, function: str) -> Ref:
+    """A condition for the rows in which it meets the value."""
+    ref = _ref(condition, function)
     if features.family(feature_of(ref)) not in (Family.BOOLEAN, Family.NULL):
         raise DefinitionTypeError(
             f"{function}() takes a condition, got {features.describe(feature_of(ref))}",
             site=CallSite.nearest(),
             hint="compare it, as in src.n > 0",
         )
-    return ref
+    return _for_rows(ref, _meeting(function, value, {"condition": ref}))
