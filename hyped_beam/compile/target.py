@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
+import cloudpickle
+
 from hyped_beam.dsl.flow import DataFlow
 from hyped_beam.dsl.job import Job
 from hyped_beam.errors import NOT_THE_USERS, CallSite, FlowError, InputError, nearest_name, some_of
@@ -73,7 +75,7 @@ def _load_saved(path: Path, modules: Sequence[str]) -> DataFlow:
 
 
 def _load_file(path: Path) -> ModuleType:
-    """A script, imported under its stem, so that workers can import it by that name."""
+    """A script, imported under its stem."""
     if path.is_dir():
         raise InputError(
             f"{path} is a folder", hint=_near_file(path / "job.py", "*.py") or "name a script in it"
@@ -93,13 +95,16 @@ def _load_file(path: Path) -> ModuleType:
         raise InputError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(specification)
     sys.modules[path.stem] = module
+    # Its nodes travel to workers with their code, as those of a main script do: a worker that imported it
+    # would do again what it does.
+    cloudpickle.register_pickle_by_value(module)
     loader = specification.loader
     _guarded(lambda: loader.exec_module(module), str(path))
     return module
 
 
 def _check_importable(path: Path) -> None:
-    """Refuse a script that would take the place of a module, or that workers could not import."""
+    """Refuse a script that would take the place of a module, or that cannot be imported."""
     if "." in path.stem:
         mend = path.with_name(f"{path.stem.replace('.', '_')}.py")
         raise InputError(f"a script of the name {path.name} cannot be imported", hint=f"call it {mend}")

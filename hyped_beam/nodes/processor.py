@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, overload
 
+import cloudpickle
 from pydantic import PrivateAttr
 
 from hyped_beam.errors import CallSite, DefinitionTypeError
@@ -142,7 +143,7 @@ class FunctionProcessor(Processor):
         running = self.__dict__.get("__running__")
         if (
             not running
-            and function.__module__ != "__main__"
+            and function.__module__ not in {"__main__", *cloudpickle.list_registry_pickle_by_value()}
             and getattr(module, function.__name__, None) is self
         ):
             return _find_function, (function.__module__, function.__name__)
