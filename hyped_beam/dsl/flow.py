@@ -212,11 +212,12 @@ class DataFlow(RecordedFlow):
         Args:
             data: A dataset, an iterable dataset, or a batch.
             collect: What to compute; may be left out for a flow whose outputs are fixed by `build`.
-            n: How many rows.
+            n: How many rows of the dataset.
 
         Returns:
-            A `pandas.DataFrame` with a row for each of the first `n`, which shows all columns, in a terminal
-            below each other where they are wider.
+            A `pandas.DataFrame` with the rows that come of the first `n`: one for each, fewer where some are
+            left out, more where lists are exploded. It shows all columns, in a terminal below each other
+            where they are wider.
         """
         from hyped_beam.dsl.applying import check_positive
         from hyped_beam.dsl.preview import first_rows, frame_of

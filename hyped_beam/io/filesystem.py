@@ -155,10 +155,6 @@ class FileSystem(ABC):
     def delete(self, path: str) -> None:
         """Remove a file, or a folder with all that it holds; nothing where there is none."""
 
-    @abstractmethod
-    def make_folder(self, path: str) -> None:
-        """Make a folder and those it lies in."""
-
     def missing(self, path: str) -> str | None:  # noqa: ARG002 - for those that have buckets
         """Why there can be nothing at a path, where the file system knows: the bucket is not there."""
         return None
@@ -268,10 +264,6 @@ class LocalFileSystem(FileSystem):
     def real_path(self, path: str) -> str:
         """The path without symbolic links."""
         return os.path.realpath(path)
-
-    def make_folder(self, path: str) -> None:
-        """Make a folder and those it lies in."""
-        Path(path).mkdir(parents=True, exist_ok=True)
 
 
 class LocalPendingFile(PendingFile):

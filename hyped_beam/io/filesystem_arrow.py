@@ -150,9 +150,6 @@ class ArrowFileSystem(RemoteFileSystem):
             else:
                 self._client(path).delete_file(path)
 
-    def make_folder(self, path: str) -> None:
-        """Nothing: a store has no folders, only files whose names say so."""
-
     def missing(self, path: str) -> str | None:
         """Why nothing can be at a path: the bucket is not there."""
         bucket = path.partition("/")[0]

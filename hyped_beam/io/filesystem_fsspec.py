@@ -153,11 +153,6 @@ class FsspecFileSystem(RemoteFileSystem):
             with suppress(FileNotFoundError):  # a store's folders go with their last file
                 self._client.rmdir(path)
 
-    def make_folder(self, path: str) -> None:
-        """Make a folder and those it lies in."""
-        with explaining(self.uri(path)):
-            self._client.makedirs(path, exist_ok=True)
-
 
 def _version(info: dict[str, Any]) -> int:
     found = next((info[name] for name in VERSIONS if info.get(name)), None)

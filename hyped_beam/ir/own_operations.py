@@ -18,6 +18,9 @@ from hyped_beam.types.features import Feature
 LARGE = 1 << 16
 """Constants of more bytes than this are kept beside the JSON."""
 
+_WRITTEN = 5
+"""Bytes that a value takes in JSON at least, about: of truth values more than a bit."""
+
 OPERATIONS: Mapping[Kind, tuple[Any, ...]] = {
     Kind.SOURCE: (Source,),
     Kind.CONST: (Constant, GroupConstant),
@@ -47,7 +50,8 @@ def to_json(node: Node, constants: dict[str, pa.Array]) -> dict[str, Any]:
             saved[field.name] = TypeAdapter(type(value)).dump_python(value, mode="json")
             continue
         row = scalars.of_scalar(value) if isinstance(value, pa.Scalar) else scalars.of_array(value)
-        if row.nbytes > LARGE:
+        values = len(value) if isinstance(value, pa.Array) else 1
+        if row.nbytes + _WRITTEN * values > LARGE:
             key = f"{node.id}.{field.name}"
             constants[key] = row
             saved[field.name] = {_BESIDE: key}
