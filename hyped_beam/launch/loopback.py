@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
-from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions
+from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, PortableOptions
 from apache_beam.portability import common_urns, python_urns
 from apache_beam.portability.api import (
     beam_fn_api_pb2,
@@ -26,6 +26,7 @@ from apache_beam.portability.api import (
 from apache_beam.runners.portability.portable_runner import PipelineResult, PortableRunner
 from apache_beam.runners.worker import sdk_worker_main, statesampler
 from apache_beam.runners.worker.sdk_worker import SdkHarness
+from apache_beam.transforms.environments import Environment, PythonLoopbackEnvironment
 from apache_beam.utils.sentinel import Sentinel
 from apache_beam.utils.thread_pool_executor import shared_unbounded_instance
 from typing_extensions import Self
@@ -174,6 +175,12 @@ class LoopbackRunner(PortableRunner):
 
     def __exit__(self, *raised: object) -> None:
         self._workers.close()
+
+    def default_environment(self, options: PipelineOptions) -> Environment:
+        """Where steps run; in this process nothing is staged, for which Beam leaves a folder."""
+        if options.view_as(PortableOptions).environment_type == "LOOPBACK":
+            return PythonLoopbackEnvironment.default()
+        return super().default_environment(options)
 
     def run_portable_pipeline(self, pipeline: Any, options: PipelineOptions) -> PipelineResult:
         """Give a pipeline to the program."""
