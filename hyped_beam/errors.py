@@ -187,6 +187,12 @@ def some_of(names: Sequence[str], most: int = A_LINE_OF_NAMES) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
+def shortened(value: object, width: int = 80) -> str:
+    """A value for a message: its `repr`, where that is long its beginning, dots and its last character."""
+    shown = repr(value)
+    return shown if len(shown) <= width else f"{shown[: width - 4]}...{shown[-1]}"
+
+
 def nearest_name(name: str, names: Iterable[str]) -> str | None:
     """The name in `names` that `name` was probably meant to be, or None."""
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)

@@ -12,7 +12,7 @@ from hyped_beam.errors import CallSite, DefinitionTypeError
 from hyped_beam.nodes import call as calls
 from hyped_beam.nodes import grouping
 from hyped_beam.nodes import interface as interfaces
-from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.configuration import Configured, of_a_node
 from hyped_beam.nodes.groups import Groups
 from hyped_beam.nodes.interface import Interface
 from hyped_beam.nodes.refs import Ref
@@ -62,6 +62,7 @@ class Aggregator(Configured):
         """
         return interfaces.kept(cls, lambda: _interface(cls))
 
+    @of_a_node
     def call(self, *args: Any, by: Any = None, where: Any = None, **inputs: Any) -> Ref:
         """Aggregate over the whole dataset, or over groups.
 
@@ -185,6 +186,12 @@ class AggregatorRuntime:
     def _column(self, value: Any, field: pa.Field, groups: int) -> pa.Array:
         """One column of what `update` or `merge` returned."""
         column = _one_array(value)
+        if not isinstance(column, pa.Array):
+            msg = (
+                f"state {field.name!r} is of type {type(value).__name__}, where an array of {field.type} "
+                "is due with a row for each group, such as by.sum(...) gives"
+            )
+            raise TypeError(msg)
         if not column.type.equals(field.type):
             try:
                 column = arrays.conform(column, field.type)

@@ -16,7 +16,7 @@ from hyped_beam.ir.graph import Edge, Kind
 from hyped_beam.ir.scope import DATASET, ScopeKind
 from hyped_beam.nodes import call as calls
 from hyped_beam.nodes import interface as interfaces
-from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.configuration import Configured, of_a_node
 from hyped_beam.nodes.interface import Interface
 from hyped_beam.nodes.refs import Ref
 from hyped_beam.types import arrays
@@ -77,6 +77,7 @@ class Augmentor(Configured):
         """
         return interfaces.kept(cls, lambda: _interface(cls))
 
+    @of_a_node
     def call(self, *args: Any, **inputs: Any) -> Ref:
         """Add the node to the flow that its inputs belong to.
 
@@ -133,7 +134,9 @@ def _interface(cls: type[Augmentor]) -> Interface:
     try:
         inputs = interfaces.read_inputs(function, names=interfaces.names_of(cls))
     except (TypeError, NameError) as error:
-        raise DefinitionTypeError(str(error), site=CallSite.nearest()) from error
+        missing = error.parameter if isinstance(error, interfaces.UnannotatedError) else None
+        hint = f"write its type, as in {missing}: StringColumn" if missing else None
+        raise DefinitionTypeError(str(error), site=CallSite.nearest(), hint=hint) from error
     variadic = next((inputs.pop(name).pattern for name in list(inputs) if name.startswith("**")), None)
     return Interface(inputs, variadic, {}, None, row_wise=False, coroutine=False)
 

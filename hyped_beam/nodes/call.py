@@ -13,6 +13,7 @@ from hyped_beam.errors import (
     DefinitionError,
     DefinitionTypeError,
     FlowError,
+    shortened,
     unknown_name,
 )
 from hyped_beam.ir.builder import GraphBuilder
@@ -178,12 +179,29 @@ def constant(
     except (pa.ArrowException, OverflowError, TypeError, ValueError):
         feature = scalar = None
     if feature is None:
+        kinds = _mixed(literal)
+        if kinds:
+            raise DefinitionTypeError(
+                f"the values of {shortened(literal)} are of mixed types: {' and '.join(kinds)}",
+                site=site or CallSite.nearest(),
+                hint="the values of a list are of one type",
+            )
         raise DefinitionTypeError(
             f"{literal!r:.80} of type {type(literal).__name__} is no constant",
             site=site or CallSite.nearest(),
             hint="constants are None, numbers, text, bytes, dates and times, and lists and dicts of them",
         )
     return builder.add(Kind.CONST, Constant(scalar), feature=feature, name="const", site=site)
+
+
+def _mixed(literal: Any) -> list[str]:
+    """The types of the elements of a list, where each could be a constant, but not together; else none."""
+    if not isinstance(literal, (list, tuple)):
+        return []
+    if any(promotion.literal(element, None) is None for element in literal):
+        return []
+    kinds = list(dict.fromkeys(type(element).__name__ for element in literal if element is not None))
+    return kinds if len(kinds) > 1 else []
 
 
 def _scalar(literal: Any, feature: Feature | None) -> pa.Scalar | None:

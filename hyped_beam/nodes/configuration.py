@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
-from collections.abc import Hashable, Mapping
-from typing import Any, ClassVar
+import types
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, ClassVar, TypeVar, cast
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
@@ -16,6 +18,42 @@ from hyped_beam.nodes.interface import BESIDE, Interface, local_names
 from hyped_beam.nodes.options import DEFAULT_OPTIONS, Options
 from hyped_beam.types.checked_options import CheckedOptions
 from hyped_beam.types.environment import EnvironmentValue, check_takes_text, names_in
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class OfANode:
+    """A method that is refused with a way out where it is called on the class instead of a node.
+
+    Args:
+        function: The method.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, node: Any, kind: type[Any]) -> Callable[..., Any]:
+        if node is not None:
+            return types.MethodType(self._function, node)
+
+        @functools.wraps(self._function)
+        def unbound(*args: Any, **inputs: Any) -> Any:
+            if args and isinstance(args[0], kind):
+                return self._function(*args, **inputs)
+            name, method = kind.__name__, self._function.__name__
+            raise DefinitionTypeError(
+                f"{name}.{method}(...) is called on the class, and it is a node that takes inputs",
+                site=CallSite.nearest(),
+                hint=f"write {name}().{method}(...), with its options, if any, in the first parentheses",
+            )
+
+        return unbound
+
+
+def of_a_node(method: Method) -> Method:
+    """Refuse the method where it is called on the class: `Mean.call(ref)` instead of `Mean().call(ref)`."""
+    return cast("Method", OfANode(method))
 
 
 class Configured(CheckedOptions):
@@ -35,6 +73,7 @@ class Configured(CheckedOptions):
         val_json_bytes="base64",
         protected_namespaces=(),
         ser_json_inf_nan="constants",
+        ignored_types=(OfANode,),
     )
 
     repeatable: ClassVar[bool] = True
@@ -120,6 +159,10 @@ class Configured(CheckedOptions):
         held = self.from_environment
         text = self.model_dump_json(exclude=set(held) or None)
         return f"{text} {held}" if held else text
+
+    def refuses_saving(self) -> DefinitionError | None:
+        """Why it cannot be saved, for a node that knows it better than its options' types do."""
+        return None
 
     def absorb(self, consumer: Any) -> Any:  # noqa: ARG002 - for subclasses
         """The node that computes at once what `consumer` computes from this node's output.

@@ -128,6 +128,18 @@ def kept(node: type, read: Callable[[], Interface]) -> Interface:
     return found
 
 
+class UnannotatedError(TypeError):
+    """A parameter has no annotation.
+
+    Attributes:
+        parameter: Its name.
+    """
+
+    def __init__(self, function: Callable[..., Any], parameter: str) -> None:
+        super().__init__(f"{function.__qualname__}: parameter {parameter!r} has no annotation")
+        self.parameter = parameter
+
+
 def read_signature(
     function: Callable[..., Any], *, row_wise: bool, skip: int = 1, names: Mapping[str, Any] | None = None
 ) -> Interface:
@@ -175,8 +187,7 @@ def read_inputs(
             msg = f"{function.__qualname__}: inputs have names, so *{parameter.name} cannot be one"
             raise TypeError(msg)
         if parameter.name not in hints:
-            msg = f"{function.__qualname__}: parameter {parameter.name!r} has no annotation"
-            raise TypeError(msg)
+            raise UnannotatedError(function, parameter.name)
         if parameter.default not in (None, inspect.Parameter.empty):
             msg = (
                 f"{function.__qualname__}: {parameter.name!r} has a default, {parameter.default!r:.40}; an "

@@ -14,7 +14,7 @@ from pydantic import PrivateAttr
 from hyped_beam.errors import CallSite, DefinitionTypeError
 from hyped_beam.nodes import call as calls
 from hyped_beam.nodes import interface as interfaces
-from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.configuration import Configured, of_a_node
 from hyped_beam.nodes.interface import Interface
 from hyped_beam.nodes.refs import Ref
 from hyped_beam.nodes.tables import TableByKey
@@ -80,6 +80,7 @@ class Processor(Configured):
         """
         return interfaces.kept(cls, lambda: _interface(cls))
 
+    @of_a_node
     def call(self, *args: Any, **inputs: Any) -> Ref:
         """Add the node to the flow that its inputs belong to.
 
@@ -106,7 +107,7 @@ def _interface(cls: type[Processor]) -> Interface:
     try:
         read = interfaces.read_signature(function, row_wise=row_wise, names=interfaces.names_of(cls))
     except (TypeError, NameError) as error:
-        raise DefinitionTypeError(str(error), site=_site_of(function)) from error
+        raise _no_interface(error, function) from error
     if read.output is None and not hasattr(cls, "output"):
         raise DefinitionTypeError(
             f"{cls.__name__}: the output has no type",
@@ -114,6 +115,15 @@ def _interface(cls: type[Processor]) -> Interface:
             hint="annotate what `process` returns, or write an `output` method",
         )
     return read
+
+
+def _no_interface(error: Exception, function: Callable[..., Any]) -> DefinitionTypeError:
+    """What is wrong with the signature of a function."""
+    hint = None
+    if isinstance(error, interfaces.UnannotatedError):
+        name = error.parameter
+        hint = f"write its type, as in {name}: str, or {name}: StringColumn for a column of them"
+    return DefinitionTypeError(str(error), site=_site_of(function), hint=hint)
 
 
 def _site_of(function: Callable[..., Any]) -> CallSite | None:
@@ -134,7 +144,18 @@ class FunctionProcessor(Processor):
         return (type(self), id(self._function))
 
     def __call__(self, *args: Any, **arguments: Any) -> Any:
-        """Call the function."""
+        """Call the function.
+
+        Raises:
+            DefinitionTypeError: An argument is a ref, which has no value while the flow is written.
+        """
+        if any(isinstance(value, Ref) for value in (*args, *arguments.values())):
+            name = self._function.__name__
+            raise DefinitionTypeError(
+                f"{name}(...) calls the function itself, and was given a ref, which has no value yet",
+                site=CallSite.nearest(),
+                hint=f"write {name}.call(...) to make it a node of the flow",
+            )
         return self._function(*args, **arguments)
 
     def __reduce__(self) -> Any:
@@ -170,7 +191,7 @@ def _make(function: Callable[..., Any], *, repeatable: bool) -> FunctionProcesso
         row_wise = not _takes_columns(function, names)
         read = interfaces.read_signature(function, row_wise=row_wise, skip=0, names=names)
     except (TypeError, NameError) as error:
-        raise DefinitionTypeError(str(error), site=_site_of(function)) from error
+        raise _no_interface(error, function) from error
     if read.output is None:
         raise DefinitionTypeError(
             f"{function.__qualname__}: the output has no type",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from hyped_beam.errors import shortened
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
 
@@ -175,7 +176,7 @@ class ProcessorRuntime:
             raise
 
     def _wrong_type(self, results: list[Any]) -> TypeError:
-        shown = f"{results[0]!r:.80}" if results else "nothing"
+        shown = shortened(results[0]) if results else "nothing"
         return TypeError(f"returned {shown}, where {self.output_type} is declared")
 
 

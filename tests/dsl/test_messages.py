@@ -6,8 +6,9 @@ import datasets
 import pyarrow as pa
 import pytest
 
-from hyped_beam import DataFlow, Limits, processor
+from hyped_beam import DataFlow, Limits, Processor, ops, processor
 from hyped_beam.aggregators import Count, Max, Mean
+from hyped_beam.augmentors import Filter
 from hyped_beam.dsl.running import write_json
 from hyped_beam.errors import DefinitionError, NodeError
 from hyped_beam.io.writers.json import JsonDatasetWriter
@@ -15,6 +16,16 @@ from hyped_beam.nodes.options import Options
 from hyped_beam.plan.program import Program, Step
 
 FEATURES = {"text": "string", "n": "int64", "sent": "timestamp[ms]"}
+
+
+@processor
+def first(text: str) -> str:
+    return text[:1]
+
+
+class Upper(Processor):
+    def process_row(self, text: str) -> str:
+        return text.upper()
 
 
 @pytest.fixture
@@ -30,6 +41,14 @@ def src():
         (lambda src: src.text == None, r"(?s)nothing equals null.*is_null\(\)"),  # noqa: E711 - the mistake
         (lambda src: src.text + f"{src.n}", r"(?s)no text while the flow is written.*ops\.format"),
         (lambda src: Mean(src.n), r"(?s)Mean takes its options by name.*Mean\(\)\.call\(ref\)"),
+        (lambda src: Mean.call(src.n), r"(?s)Mean\.call\(\.\.\.\) is called on the class.*Mean\(\)\.call\("),
+        (lambda src: Mean.call(value=src.n), r"(?s)is called on the class.*Mean\(\)\.call\("),
+        (lambda src: Upper.call(src.text), r"(?s)is called on the class.*Upper\(\)\.call\("),
+        (lambda src: Filter.call(condition=src.n > 1), r"(?s)is called on the class.*Filter\(\)\.call\("),
+        (lambda src: first(src.text), r"(?s)was given a ref.*write first\.call\("),
+        (lambda src: first(text=src.text), r"first\(\.\.\.\) calls the function itself"),
+        (lambda src: src.n.alias("m"), r'(?s)no method .alias.*collect=\{"name": ref\}'),
+        (lambda src: src.text.is_in(["spam", 3]), r"\['spam', 3\] are of mixed types: str and int"),
         (lambda src: Mean().call(Count().call(src.n)), "Mean takes values of rows"),
         (lambda src: src.text - 1, r"'-' means nothing for string"),
         (lambda src: src.text + 1, r"'\+': string and int64 have no type in common"),
@@ -42,6 +61,14 @@ def test_a_mistake_is_named_on_its_line(src, write, message):
         write(src)
     assert caught.value.site is not None
     assert caught.value.site.file == __file__
+
+
+def test_a_node_called_by_its_class_with_itself_is_the_same(src):
+    assert ops.feature(Mean.call(Mean(), src.n)) == ops.feature(Mean().call(src.n))
+
+
+def test_a_function_that_was_made_a_node_is_still_called_on_values():
+    assert first("abc") == "a"
 
 
 def test_dtypes_stand_for_their_features():

@@ -140,9 +140,24 @@ class OtherType(Strict):
         return self.State(pc.cast(by.count(text), pa.float64()))
 
 
+class OneScalar(Strict):
+    def update(self, text: StringColumn, by: Groups) -> Strict.State:
+        return self.State(pc.sum(by.count(text)))
+
+
+class OneNumber(Strict):
+    def update(self, text: StringColumn, by: Groups) -> Strict.State:
+        return self.State(len(text))
+
+
 @pytest.mark.parametrize(
     ("node", "message"),
     [
+        (
+            OneScalar,
+            "state 'n' is of type Int64Scalar, where an array of int64 is due with a row for each group",
+        ),
+        (OneNumber, "state 'n' is of type int, where an array of int64 is due with a row for each group"),
         (NoGroups, "`update` takes no groups `by`\n  hint: .* def update"),
         (NoState, "returned Int64Array, where a state of n is due"),
         (OtherType, "state 'n': returned double, where int64 is declared"),

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypedDict
 import pyarrow as pa
 import pytest
 
-from hyped_beam import Processor, processor
+from hyped_beam import Augmentor, Processor, Rows, processor
 from hyped_beam.errors import DefinitionError, DefinitionTypeError
 from hyped_beam.nodes.interface import read_signature
 from hyped_beam.nodes.refs import feature_of
@@ -103,6 +103,18 @@ def test_a_signature_that_is_no_interface_is_refused(source: str, message: str):
     exec(source, made)  # noqa: S102 - the shortest way to many signatures
     with pytest.raises(TypeError, match=message):
         read_signature(made["f"], row_wise=True)
+
+
+def test_an_annotation_that_is_missing_is_shown_how_to_write():
+    class Same(Augmentor):
+        def process(self, text) -> Rows: ...
+
+    with pytest.raises(
+        DefinitionTypeError, match=r"(?s)'text' has no annotation.*text: str, or text: StringC"
+    ):
+        processor(lambda text: text)
+    with pytest.raises(DefinitionTypeError, match=r"(?s)'text' has no annotation.*text: StringColumn"):
+        Same.interface()
 
 
 def test_what_is_wrong_with_a_function_is_said_at_the_function():

@@ -372,6 +372,16 @@ def test_a_row_that_is_not_what_was_declared_is_named():
     assert caught.value.values == "text='ccc'"
 
 
+def test_what_a_row_gave_instead_is_shortened():
+    @processor
+    def length(text: str) -> int:
+        return text  # type: ignore[return-value]
+
+    table = pa.table({"text": ["a" * 1000]})
+    with pytest.raises(NodeError, match=r"returned 'aa{70,80}\.\.\.', where int64 is declared"):
+        evaluate(length.call(flow_of(table.schema).text), table)
+
+
 def test_several_outputs_must_all_be_there():
     class Half(Processor):
         def process(self, text: StringColumn) -> Pair:
