@@ -11,6 +11,7 @@ from hyped_beam.dsl.aggregates import AggregateState, LiveAggregates
 from hyped_beam.dsl.batches import unknown_column
 from hyped_beam.dsl.caching import refuse_iterable
 from hyped_beam.dsl.outputs import refuse_scans
+from hyped_beam.dsl.sources import made_a_dataset
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, InputError, unknown_name
 from hyped_beam.plan.planner import Plan
 from hyped_beam.types import features
@@ -60,10 +61,12 @@ def apply_to(
         _refuse_of_iterables(num_proc, cache_dir)
         refuse_iterable(data, cache)
         return _apply_lazily(data, plan, batch_size)
+    made = made_a_dataset(data)
     raise DefinitionTypeError(
         f"apply() takes a Dataset, an IterableDataset or a dict of them, got {type(data).__name__}",
         site=CallSite.nearest(),
-        hint="for one batch use flow.batch_process, for files flow.job",
+        hint=(f"make a dataset of it: {made}; " if made else "")
+        + "for one batch use flow.batch_process, for files flow.job",
     )
 
 

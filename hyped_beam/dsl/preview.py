@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from hyped_beam.dsl.batches import python_columns, to_record_batch
+from hyped_beam.dsl.sources import made_a_dataset
 from hyped_beam.errors import CallSite, DefinitionTypeError
 from hyped_beam.types.features import Feature
 
@@ -35,8 +36,11 @@ def first_rows(data: Any, rows: int, columns: Mapping[str, Feature]) -> pa.Recor
     elif isinstance(data, Mapping):
         data = {name: values[:rows] for name, values in data.items()}
     else:
+        made = made_a_dataset(data)
         raise DefinitionTypeError(
-            f"preview() takes a dataset or a batch, got {type(data).__name__}", site=CallSite.nearest()
+            f"preview() takes a dataset or a batch, got {type(data).__name__}",
+            site=CallSite.nearest(),
+            hint=f"make a dataset of it: {made}" if made else None,
         )
     return to_record_batch(data, columns)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, InputError
@@ -57,14 +58,25 @@ def as_source(source: Any, features: Any = None, *, argument: str = "source") ->
 
 def _hint_for(source: Any) -> str:
     """What to give instead of something that is no source."""
-    made = {
+    if isinstance(source, Mapping) and source and all(map(is_dataset, source.values())):
+        return "of a dict of datasets give one split"
+    made = made_a_dataset(source)
+    if made is None:
+        return 'give a path, as in "table.parquet", or a dataset'
+    return f"make a dataset of it: {made}; or write it to a Parquet file, and give the path"
+
+
+def made_a_dataset(data: Any) -> str | None:
+    """How a dataset is made of data in memory; None where nothing is known that would."""
+    if isinstance(data, Mapping):
+        return 'datasets.Dataset.from_dict({"key": [...], "value": [...]}), lists by the names of columns'
+    if isinstance(data, list) and data and isinstance(data[0], Mapping):
+        return "datasets.Dataset.from_list(rows)"
+    return {
         "polars": "datasets.Dataset.from_polars(frame)",
         "pandas": "datasets.Dataset.from_pandas(frame)",
         "pyarrow": "datasets.Dataset(table)",
-    }.get(type(source).__module__.partition(".")[0])
-    if made is None:
-        return "of a dict of datasets give one split"
-    return f"make a dataset of it: {made}; or write it to a Parquet file, and give the path"
+    }.get(type(data).__module__.partition(".")[0])
 
 
 def source_like(path: str, like: Any) -> Any:

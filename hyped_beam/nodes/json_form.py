@@ -234,6 +234,10 @@ def _configuration(operation: Configured, node: Node) -> dict[str, Any]:
     Raises:
         DefinitionError: JSON does not hold a value, or not exactly.
     """
+    refused = operation.refuses_saving()
+    if refused is not None:
+        refused.site = node.site
+        raise refused
     kind = type(operation)
     saved: dict[str, Any] = {}
     for name, field in kind.model_fields.items():

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import field_serializer, field_validator
 
-from hyped_beam.errors import InputError, nearest_name
+from hyped_beam.errors import DefinitionError, InputError, nearest_name
 from hyped_beam.ir.graph import Join
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import register
@@ -62,6 +62,16 @@ class Lookup(Processor):
             msg = f"{kind.__name__} is no reader of the library"
             raise ValueError(msg)
         return {"reader": f"{kind.__module__}:{kind.__name__}", "options": table.to_json()}
+
+    def refuses_saving(self) -> DefinitionError | None:
+        """A table that has no path cannot be told to whoever loads the flow."""
+        held = getattr(self.table, "data", None)  # of a reader of datasets
+        if held is None:
+            return None
+        return DefinitionError(
+            f"the table of ops.lookup is a {type(held).__name__}, and a table is saved by its path",
+            hint='write the table to Parquet, and give its path: in_="table.parquet"',
+        )
 
     def output(self, value: Feature) -> Feature:
         columns = dict(self.table.features)

@@ -234,6 +234,9 @@ def test_a_table_in_memory_is_no_table_to_look_up_in(table, hint):
     with pytest.raises(FlowError, match="source= takes a reader") as caught:
         flow.job(source=table)
     assert hint in caught.value.hint
+    with pytest.raises(FlowError, match=r"apply\(\) takes a Dataset") as caught:
+        flow.apply(table, collect=flow.src_features)
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
 import datasets
 import pyarrow as pa
@@ -24,6 +25,8 @@ USERS = pa.table(
     }
 )
 ROWS = pa.table({"user": pa.array([2, None, 6, 7, 6], pa.int64()), "n": range(5)})
+
+IN_MEMORY = datasets.Dataset.from_dict({"id": [6], "name": ["ann"]})
 
 
 @pytest.fixture
@@ -105,6 +108,16 @@ def test_no_rows(src, users):
         (lambda src, users: ops.lookup(src.user.cast("int32"), in_=users, key="id"), "cast one to the other"),
         (lambda src, users: ops.lookup("user", in_=users, key="id"), r"lookup\(\) takes a ref, got 'user'"),
         (lambda src, users: ops.lookup(src.user, in_=users + "x", key="id"), "users.parquetx"),
+        (
+            lambda src, users: ops.lookup(src.user, in_={6: "ann"}, key="id"),
+            r"got dict\n.*Dataset\.from_dict",
+        ),
+        (lambda src, users: ops.lookup(src.user, in_=[{"id": 6}], key="id"), r"got list\n.*from_list\(rows"),
+        (lambda src, users: ops.lookup(src.user, in_=None, key="id"), "got NoneType\n.*give a path"),
+        (
+            lambda src, users: ops.lookup(src.user, in_=datasets.DatasetDict(a=IN_MEMORY), key="id"),
+            "got DatasetDict\n.*give one split",
+        ),
         (lambda src, users: ops.lookup(src.user, in_=7, key="id"), "7|int"),
     ],
 )
@@ -113,3 +126,14 @@ def test_mistakes_are_named_on_their_line(src, users, write, message):
         write(src, users)
     assert caught.value.site is not None
     assert caught.value.site.file == __file__
+
+
+def test_a_table_in_memory_is_not_saved(tmp_path):
+    flow = DataFlow(features={"user": "int64"})
+    found = ops.lookup(flow.src_features.user, in_=IN_MEMORY, key="id")
+    with pytest.raises(FlowError, match="is a Dataset, and a table is saved by its path") as caught:
+        flow.save(tmp_path / "flow", collect={"name": found.name})
+    assert caught.value.site is not None
+    assert Path(caught.value.site.file).name == Path(__file__).name  # a saved flow has it as it is shown
+    assert "write the table to Parquet" in caught.value.hint
+    assert not list(tmp_path.iterdir())
