@@ -64,6 +64,11 @@ __all__ = [
     "with_columns",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 if not TYPE_CHECKING:  # type checkers know the functions there are
 
     def __getattr__(name: str) -> NoReturn:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hyped_beam.errors import DefinitionTypeError
 from hyped_beam.nodes.augmentor import Augmentor, Rows
 from hyped_beam.nodes.registry import register
 from hyped_beam.types import features
@@ -83,8 +84,11 @@ class Explode(Augmentor):
 
 def _element(name: str, feature: Feature) -> Feature:
     if features.family(feature) is not Family.LIST:
-        msg = f"explodes lists, {name!r} is {features.describe(feature)}"
-        raise TypeError(msg)
+        is_text = features.family(feature) is Family.STRING
+        raise DefinitionTypeError(
+            f"explode() takes lists, {name!r} is {features.describe(feature)}",
+            hint="write .split() on the text for its words" if is_text else None,
+        )
     return features.element(feature)
 
 

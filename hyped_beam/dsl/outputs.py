@@ -108,6 +108,12 @@ def refuse_scans(plan: Plan, what: str) -> None:
 
 
 def _add_rows(copy: GraphBuilder, builder: GraphBuilder, name: str, collect: Any) -> None:
+    if isinstance(collect, (list, tuple)):
+        raise DefinitionTypeError(
+            f"collect= takes a mapping of names to refs, got a {type(collect).__name__}",
+            site=CallSite.nearest(),
+            hint='give each a name: collect={"id": src.id, "words": words}',
+        )
     packed = _packed(copy, builder, collect, "collect=")
     feature = feature_of(packed)
     if features.family(feature) is not Family.STRUCT:

@@ -8,7 +8,7 @@ from typing import Any
 from hyped_beam.aggregators import Min
 from hyped_beam.augmentors import Explode, Filter, RepeatRows, Share
 from hyped_beam.augmentors.exploding import VALUE
-from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
+from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, shortened
 from hyped_beam.ir.graph import Edge, Join, Kind
 from hyped_beam.ir.scope import DATASET, reaches
 from hyped_beam.nodes import grouping
@@ -378,6 +378,12 @@ def _ref(value: Any, function: str) -> Ref:
 
 def _condition(condition: Any, value: Ref, function: str) -> Ref:
     """A condition for the rows in which it meets the value."""
+    if isinstance(condition, str):
+        raise DefinitionTypeError(
+            f"{function}() takes a condition on refs, got the text {shortened(condition)}",
+            site=CallSite.nearest(),
+            hint='write it with refs, as in src.label == "spam"',
+        )
     ref = _ref(condition, function)
     if features.family(feature_of(ref)) not in (Family.BOOLEAN, Family.NULL):
         raise DefinitionTypeError(

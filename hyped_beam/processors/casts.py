@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import BeforeValidator, Field, PlainSerializer
 from typing_extensions import Self
 
-from hyped_beam.errors import DefinitionTypeError, nearest_name
+from hyped_beam.errors import DefinitionError, DefinitionTypeError, nearest_name
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method
 from hyped_beam.processors import conversions
@@ -44,6 +44,7 @@ def _feature(given: Any) -> Feature:
 
     Raises:
         ValueError: It names none.
+        DefinitionError: It is text that names none.
     """
     if isinstance(given, pa.DataType):
         return features.from_arrow(given)
@@ -80,8 +81,7 @@ def _feature_of_dtype(name: str) -> Feature:
     except (ValueError, TypeError, AttributeError):
         close = nearest_name(name, [*_DTYPES, *_NAMES])
         known = f"did you mean {close!r}?" if close else f"there are: {', '.join(_DTYPES)}"
-        msg = f"there is no dtype {name!r}; {known}"
-        raise ValueError(msg) from None
+        raise DefinitionError(f"there is no dtype {name!r}", hint=known) from None
 
 
 FeatureField: TypeAlias = Annotated[Any, BeforeValidator(_feature), PlainSerializer(features.to_json)]

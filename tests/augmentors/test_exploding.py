@@ -9,6 +9,7 @@ from hyped_beam import NodeError, ops
 from hyped_beam.aggregators import CollectList, Count, Sum
 from hyped_beam.errors import DefinitionError
 from hyped_beam.testing import flow_of
+from hyped_beam.types import features
 
 TABLE = pa.table(
     {
@@ -130,10 +131,16 @@ def test_lists_that_go_together_are_equally_long(src, in_batches):
     ids=["a number", "one of two", "a struct"],
 )
 def test_only_lists_explode(src, write):
-    with pytest.raises(DefinitionError, match=r"explodes lists, '(value|b|id)' is int64") as caught:
+    with pytest.raises(DefinitionError, match=r"explode\(\) takes lists, '(value|b|id)' is int64") as caught:
         write(src)
     assert caught.value.site is not None
     assert caught.value.site.file == __file__
+
+
+def test_text_is_split_before_it_explodes():
+    src = flow_of({"text": features.value("string")})
+    with pytest.raises(DefinitionError, match=r"(?s)explode\(\) takes lists, 'value' is string.*\.split\(\)"):
+        ops.explode(src.text)
 
 
 @pytest.mark.parametrize("given", [[1, 2], None, {}, {"a": [1]}])

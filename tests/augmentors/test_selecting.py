@@ -210,6 +210,7 @@ def test_each_row_is_in_one_part_however_small_some_are(shares):
     ("write", "message"),
     [
         (lambda src: ops.filter(src, src.group), r"filter\(\) takes a condition, got string"),
+        (lambda src: ops.filter(src, "group == 'a'"), r'(?s)got the text "group == .a.".*write it with refs'),
         (lambda src: ops.filter(src, True), r"filter\(\) takes a ref, got True"),
         (lambda src: ops.filter(MAILS, src.group == "a"), r"filter\(\) takes a ref"),
         (lambda src: ops.partition(src, src.sent), r"partition\(\) takes a condition"),

@@ -33,6 +33,11 @@ def test_a_struct_or_a_nested_mapping_gives_the_columns(flow: DataFlow):
     [
         (lambda src: {}, "nothing was asked for"),
         (lambda src: {"collect": src.n}, "collect= takes columns, got one int64 without a name"),
+        (
+            lambda src: {"collect": [src.text, src.n]},
+            'a mapping of names to refs, got a list\n.*collect={"id"',
+        ),
+        (lambda src: {"collect": (src.n, src.n)}, "a mapping of names to refs, got a tuple"),
         (lambda src: {"collect": {"a": 1}}, "collect= holds no ref"),
         (lambda src: {"collect": {"a": Count().call(src.n)}}, "got only values of the whole dataset"),
         (lambda src: {"aggregators": {"a": src.n}}, "but 'a' has one for each of the rows"),
@@ -43,6 +48,8 @@ def test_a_struct_or_a_nested_mapping_gives_the_columns(flow: DataFlow):
     ids=[
         "nothing",
         "no name",
+        "a list",
+        "a tuple",
         "no ref",
         "aggregate as rows",
         "rows as aggregate",

@@ -95,3 +95,8 @@ def test_what_a_property_raises_is_not_taken_for_a_missing_name():
         _ = Raises().brokn
     assert caught.value.hint == "did you mean 'broken'?"
     assert isinstance(pickle.loads(pickle.dumps(Raises())), Raises)  # noqa: S301 - our own
+
+
+def test_ops_lists_its_functions_alone():
+    assert dir(ops) == sorted(ops.__all__)
+    assert "filter" in dir(ops)

@@ -301,7 +301,8 @@ def test_structs_need_the_same_fields():
 @pytest.mark.parametrize(
     ("to", "message"),
     [
-        ("int63", "there is no dtype 'int63'; did you mean 'int64'?"),
+        ("int63", "there is no dtype 'int63'\n  hint: did you mean 'int64'?"),
+        ({"a": "int63"}, "there is no dtype 'int63'\n  hint: did you mean 'int64'?"),
         ("wat", "there are: bool, int8"),
         (decimal.Decimal, "Decimal says too little"),
         (list, "list says too little"),
