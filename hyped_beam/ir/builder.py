@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,13 +21,16 @@ class GraphBuilder:
     Attributes:
         nodes: The nodes so far.
         scopes: The scopes so far.
-        groups: The KEYS nodes so far, by the scope whose rows they group.
+        groups: The KEYS nodes so far, by the scope whose rows they group, and the values that they are.
     """
 
     nodes: dict[int, Node] = field(default_factory=dict)
     scopes: list[Scope] = field(default_factory=lambda: list(BASE_SCOPES))
-    groups: dict[int, list[Node]] = field(default_factory=dict)
-    _values: EqualValues = field(default_factory=EqualValues, repr=False, compare=False)
+    groups: dict[Hashable, list[Node]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._values = EqualValues(self.nodes, self.scopes)
+        self._names = _Names(scope.name for scope in self.scopes)
 
     def add(  # noqa: PLR0913 - the fields of a node, all by name
         self,
@@ -59,9 +62,8 @@ class GraphBuilder:
         site: CallSite | None = None,
     ) -> int:
         """Append a scope, whose node is the one that is added next; returns its number."""
-        taken = {scope.name for scope in self.scopes}
-        unique = next(shown for shown in _numbered(name) if shown not in taken)
         number = len(self.scopes)
+        unique = self._names.unique(name)
         self.scopes.append(Scope(number, kind, (parent,), unique, len(self.nodes), members, site))
         return number
 
@@ -74,13 +76,22 @@ class GraphBuilder:
         """The scope that what an edge carries belongs to."""
         return self.nodes[edge.node].scope
 
-    def same_values(self, one: Mapping[str, Edge], other: Mapping[str, Edge]) -> bool:
-        """Whether inputs have the same names, in order, and equal values, though these were written twice."""
-        return self._values.same(self.nodes, self.scopes, one, other)
+    def values_of(self, inputs: Mapping[str, Edge]) -> Hashable:
+        """Equal for inputs of the same names, in order, and equal values, though these were written twice."""
+        return self._values.of(inputs)
+
+    def equal_node(self, wanted: Node, parents: Sequence[int]) -> Node | None:
+        """The first node that gives the same as one that was not added; None if none does.
+
+        Args:
+            wanted: The node; its number says nothing.
+            parents: Of a node that makes rows the scopes of those that it makes them of.
+        """
+        return self._values.node(wanted, parents)
 
     def fork(self) -> GraphBuilder:
         """A copy to which nodes can be added without touching this one."""
-        groups = {rows: list(nodes) for rows, nodes in self.groups.items()}
+        groups = {of: list(nodes) for of, nodes in self.groups.items()}
         return GraphBuilder(dict(self.nodes), list(self.scopes), groups)
 
     def build(self) -> Graph:
@@ -91,6 +102,17 @@ class GraphBuilder:
         return iter(self.nodes.values())
 
 
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    yield from (f"{name} {number}" for number in itertools.count(2))
+class _Names:
+    """Names of scopes, each of which is there once."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(taken)
+        self._numbers: dict[str, Iterator[int]] = {}
+
+    def unique(self, name: str) -> str:
+        """A name, with the first number behind it that makes it another one where it is taken."""
+        shown = name
+        while shown in self._taken:
+            shown = f"{name} {next(self._numbers.setdefault(name, itertools.count(2)))}"
+        self._taken.add(shown)
+        return shown

@@ -13,17 +13,12 @@ from hyped_beam.types import features
 _EQUAL_KINDS = (Kind.CONST, Kind.MAP, Kind.ROWS, Kind.KEYS, Kind.AGGREGATE)
 
 
-def same_options(one: Any, other: Any) -> bool:
-    """Whether two nodes run in the same way; what they are called does not matter."""
-    return _how_it_runs(one) == _how_it_runs(other)
-
-
 class EqualNodes:
     """The nodes of a graph by what they give, as they are met, in order."""
 
     def __init__(self) -> None:
         self._alike: dict[Hashable, list[Node]] = {}
-        self._how_they_run: dict[int, str] = {}
+        self._how_they_run: dict[int, tuple[Any, str]] = {}
 
     def first(self, node: Node, parents: Sequence[int]) -> Node:
         """The first node that gives the same: this one, if none that was met before does.
@@ -32,24 +27,30 @@ class EqualNodes:
             node: The node; its inputs are those that were the first of their kind.
             parents: Of a node that makes rows the scopes of those that it makes them of.
         """
-        if node.kind not in _EQUAL_KINDS or not node.operation.repeatable:
+        if not _has_equals(node):
             return node
         candidates = self._alike.setdefault(self._key(node, parents), [])
-        found = next((other for other in candidates if features.same(other.feature, node.feature)), None)
+        found = _of_the_same_type(node, candidates)
         if found is None:
             candidates.append(node)
         return found or node
 
+    def met(self, node: Node, parents: Sequence[int]) -> Node | None:
+        """The first node that was met and gives the same; None if none does."""
+        if not _has_equals(node):
+            return None
+        return _of_the_same_type(node, self._alike.get(self._key(node, parents), ()))
+
     def _key(self, node: Node, parents: Sequence[int]) -> Hashable:
         options = node.options
-        how_it_runs = self._how_they_run.get(id(options))
-        if how_it_runs is None:
-            how_it_runs = self._how_they_run[id(options)] = _how_it_runs(options)
+        known = self._how_they_run.get(id(options))
+        if known is None:  # the options are kept with it, so that no others get their id
+            known = self._how_they_run[id(options)] = (options, _how_it_runs(options))
         key: list[Hashable] = [
             node.kind,
             node.operation.identity(),
             _rows_of(node, parents),
-            how_it_runs,
+            known[1],
         ]
         for name, edge in node.inputs.items():  # in the order given: a node that takes any names may go by it
             key += (name, edge.node, edge.path)
@@ -57,39 +58,56 @@ class EqualNodes:
 
 
 class EqualValues:
-    """Which values of a graph that grows are the same, found when it is asked for."""
+    """Which values of a graph that grows are the same, found when it is asked for.
 
-    def __init__(self) -> None:
+    Each node is looked at once, so that it takes no longer in large graphs.
+
+    Args:
+        nodes: All nodes, which become more.
+        scopes: All scopes, which become more.
+    """
+
+    def __init__(self, nodes: Mapping[int, Node], scopes: Sequence[Scope]) -> None:
+        self._all = nodes
+        self._scopes = scopes
         self._nodes = EqualNodes()
         self._firsts: list[int] = []
 
-    def same(
-        self,
-        nodes: Mapping[int, Node],
-        scopes: Sequence[Scope],
-        one: Mapping[str, Edge],
-        other: Mapping[str, Edge],
-    ) -> bool:
-        """Whether inputs have the same names, in order, and the same values.
+    def of(self, inputs: Mapping[str, Edge]) -> Hashable:
+        """Equal for inputs of the same names, in order, and the same values."""
+        self._look_at_new_ones()
+        return tuple((name, self._first(edge)) for name, edge in inputs.items())
+
+    def node(self, wanted: Node, parents: Sequence[int]) -> Node | None:
+        """The first node that gives the same as one that is not in the graph; None if none does.
 
         Args:
-            nodes: All nodes so far.
-            scopes: All scopes so far.
-            one: Inputs by name.
-            other: Inputs by name.
+            wanted: The node, with inputs of the graph.
+            parents: Of a node that makes rows the scopes of those that it makes them of.
         """
-        for number in range(len(self._firsts), len(nodes)):
-            node = nodes[number]
-            parents = scopes[node.scope].parents
-            redirected = replace(node, inputs={name: self._first(edge) for name, edge in node.inputs.items()})
-            self._firsts.append(self._nodes.first(redirected, parents).id)
-        return [(name, self._first(edge)) for name, edge in one.items()] == [
-            (name, self._first(edge)) for name, edge in other.items()
-        ]
+        self._look_at_new_ones()
+        return self._nodes.met(self._redirected(wanted), parents)
+
+    def _look_at_new_ones(self) -> None:
+        for number in range(len(self._firsts), len(self._all)):
+            node = self._all[number]
+            first = self._nodes.first(self._redirected(node), self._scopes[node.scope].parents)
+            self._firsts.append(first.id)
+
+    def _redirected(self, node: Node) -> Node:
+        return replace(node, inputs={name: self._first(edge) for name, edge in node.inputs.items()})
 
     def _first(self, edge: Edge) -> Edge:
         first = self._firsts[edge.node]
         return edge if first == edge.node else Edge(first, edge.path)
+
+
+def _has_equals(node: Node) -> bool:
+    return node.kind in _EQUAL_KINDS and node.operation.repeatable
+
+
+def _of_the_same_type(node: Node, candidates: Sequence[Node]) -> Node | None:
+    return next((other for other in candidates if features.same(other.feature, node.feature)), None)
 
 
 def _rows_of(node: Node, parents: Sequence[int]) -> Hashable:

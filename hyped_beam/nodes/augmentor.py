@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
-from hyped_beam.ir.equality import same_options
-from hyped_beam.ir.graph import Edge, Kind
+from hyped_beam.ir.graph import Edge, Kind, Node
 from hyped_beam.ir.scope import DATASET, ScopeKind
 from hyped_beam.nodes import call as calls
 from hyped_beam.nodes import interface as interfaces
@@ -101,29 +100,18 @@ def augment(node: Any, inputs: Mapping[str, Any]) -> Ref:
         raise DefinitionError(
             f"{bound.shown} takes values of rows, got values of the whole dataset", site=bound.site
         )
-    same = next(
-        (
-            scope
-            for scope in bound.builder.scopes
-            if scope.kind is ScopeKind.ROWS
-            and scope.parents == (bound.scope,)
-            and _is_same(bound.builder.nodes[scope.node or 0], bound)
-        ),
-        None,
-    )
-    if same is not None and same.node is not None:
-        return Ref(bound.builder, Edge(same.node), bound.output)
+    same = bound.builder.equal_node(_node(bound), (bound.scope,))
+    if same is not None:
+        return Ref(bound.builder, Edge(same.id), bound.output)
     scope = bound.builder.add_scope(ScopeKind.ROWS, bound.name, parent=bound.scope, site=bound.site)
     return bound.add(Kind.ROWS, scope)
 
 
-def _is_same(node: Any, bound: calls.Bound) -> bool:
-    """Whether a node makes the same rows, so that what is written twice can be used together."""
-    return (
-        node.operation.repeatable
-        and node.operation.identity() == bound.node.identity()
-        and bound.builder.same_values(node.inputs, bound.edges)
-        and same_options(node.options, bound.node._options)  # noqa: SLF001 - of the same package
+def _node(bound: calls.Bound) -> Node:
+    """The node that would make the rows: what is written twice makes the same ones, to be used together."""
+    options = bound.node._options  # noqa: SLF001 - of the same package
+    return Node(
+        -1, Kind.ROWS, bound.name, bound.node, bound.edges, bound.scope, bound.output, options=options
     )
 
 

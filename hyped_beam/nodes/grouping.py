@@ -238,15 +238,8 @@ def _groups_of(keys: Mapping[str, Ref], rows: int, site: CallSite | None, join: 
     builder = builder_of(next(iter(keys.values())))
     inputs = {name: edge_of(key) for name, key in keys.items()}
     feature = {name: feature_of(key) for name, key in keys.items()}
-    known = builder.groups.get(rows, ())
-    node = next(
-        (
-            node
-            for node in known
-            if builder.same_values(node.inputs, inputs) and join in ("auto", node.operation.join)
-        ),
-        None,
-    )
+    known = builder.groups.setdefault((rows, builder.values_of(inputs)), [])
+    node = next((node for node in known if join in ("auto", node.operation.join)), None)
     if node is None:
         scope = builder.add_scope(ScopeKind.GROUPS, _written(builder, keys, rows), members=rows, site=site)
         edge = builder.add(
@@ -260,7 +253,7 @@ def _groups_of(keys: Mapping[str, Ref], rows: int, site: CallSite | None, join: 
             rows=rows,
         )
         node = builder.nodes[edge.node]
-        builder.groups.setdefault(rows, []).append(node)
+        known.append(node)
     return GroupBy(builder, node.scope, _ref(builder, node))
 
 
