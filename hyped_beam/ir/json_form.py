@@ -175,7 +175,9 @@ class _Reading:
         except (ValidationError, ValueError) as error:
             raise InputError(f"scopes: {_reason(error)}", site=self._place(None), hint=_SAVE_AGAIN) from None
         ordered = all(
-            scope.id == number and all(0 <= parent < number for parent in scope.parents)
+            scope.id == number
+            and all(0 <= one < number for one in scope.parents)
+            and (scope.members is None or 0 <= scope.members < number)
             for number, scope in enumerate(read)
         )
         if read[: len(BASE_SCOPES)] != BASE_SCOPES or not ordered:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hyped_beam.errors import CallSite
@@ -53,11 +53,6 @@ BASE_SCOPES = (
 )
 
 
-def parents_of(scopes: Sequence[Scope], child: int) -> tuple[int, ...]:
-    """The scopes whose rows the rows of a scope belong to: those it was made from, and its groups."""
-    return (*scopes[child].parents, *(scope.id for scope in scopes if scope.members == child))
-
-
 def paths(scopes: Sequence[Scope], child: int, ancestor: int) -> list[tuple[int, ...]]:
     """The ways by which the rows of `child` reach rows of `ancestor`, each as the scopes along it."""
     if child == ancestor:
@@ -66,12 +61,27 @@ def paths(scopes: Sequence[Scope], child: int, ancestor: int) -> list[tuple[int,
         return []
     if ancestor == DATASET:
         return [(child, DATASET)]
-    return [
+    ends: dict[int, tuple[int, ...]] = {ancestor: (ancestor,)}  # behind groups only groups of them
+    outer = ancestor
+    while (members := scopes[outer].members) is not None:
+        ends[members] = (members, *ends[outer])
+        outer = members
+    return _paths_to(scopes, child, ancestor, ends)
+
+
+def _paths_to(
+    scopes: Sequence[Scope], child: int, ancestor: int, ends: Mapping[int, tuple[int, ...]]
+) -> list[tuple[int, ...]]:
+    """The ways from a scope over those that it is made from to where one of the ends begins."""
+    if child == ancestor:
+        return [ends[child]]
+    made_from = [
         (child, *rest)
-        for parent in parents_of(scopes, child)
+        for parent in scopes[child].parents
         if parent != DATASET
-        for rest in paths(scopes, parent, ancestor)
+        for rest in _paths_to(scopes, parent, ancestor, ends)
     ]
+    return [*made_from, ends[child]] if child in ends else made_from
 
 
 def reaches(scopes: Sequence[Scope], child: int, ancestor: int) -> bool:

@@ -216,6 +216,12 @@ BROKEN = {
     "two sinks": (put(-1, "operation", value={"name": "rows"}), "two sinks with one name"),
     "scope kind": (lambda _, scopes: scopes[1].update(kind="x"), "scopes: kind"),
     "scope number": (lambda _, scopes: scopes[1].update(id=7), "scopes: they are numbered from 0"),
+    "groups of their own groups": (
+        lambda _, scopes: scopes.append(
+            {"id": len(scopes), "kind": "groups", "parents": [0], "name": "g", "members": len(scopes)}
+        ),
+        "scopes: they are numbered from 0",
+    ),
     "no scopes": (lambda _, scopes: scopes.clear(), "scopes: they are numbered from 0"),
     "no nodes": (lambda nodes, _: nodes.clear(), "the flow breaks a rule: 0 sources"),
 }

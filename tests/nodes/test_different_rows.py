@@ -102,7 +102,7 @@ MIXED = {
     ),
     "filtered by other rows": (
         lambda src: ops.filter(words(src), positive(src).yes),
-        ("the rows of filter 2, made at", "do not belong to the rows of explode"),
+        ("'ref' has the rows of explode, made at", "'condition' has the rows of filter, made at", "ops.each"),
     ),
     "an aggregate of an aggregate": (
         lambda src: Mean().call(Sum().call(src.n)),
@@ -154,7 +154,7 @@ MIXED = {
     ),
     "distinct by another flow": (
         lambda src: ops.distinct(src, by=DataFlow(features=FEATURES).src_features.k),
-        ("belongs to another",),
+        ("belong to different flows",),
     ),
     "rows by groups of groups": (
         lambda src: Count().call(src.n, by=ops.group_by({"k": ops.group_by({"k": src.k}).keys.k})),

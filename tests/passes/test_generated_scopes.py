@@ -124,9 +124,9 @@ def flows(  # noqa: C901, PLR0915 - one function per kind of step, which share w
 
     def chosen() -> None:
         number, where = draw(st.sampled_from(numbers)), condition()
-        keep, rows = draw(st.booleans()), where.scope
+        keep, rows = draw(st.booleans()), model.meet(number, where)
         ref = ops.partition(number.ref, where.ref)[0 if keep else 1]
-        origins = [row for row, value in enumerate(where.values) if (value is True) == keep]
+        origins = [row for row, value in enumerate(model.at(where, rows)) if (value is True) == keep]
         values = model.at(number, rows)
         numbers.append(model.made(ref, rows, origins, (values[row] for row in origins)))
 
@@ -250,5 +250,9 @@ def test_generated_scopes_are_fitted(made):
     plan = flow.plan(collect=collect)
     if plan.group_outputs or plan.partition_outputs or not plan.earlier:
         return
-    fitted = flow.fit(datasets.Dataset(table), collect=collect)
+    try:
+        fitted = flow.fit(datasets.Dataset(table), collect=collect)
+    except DefinitionError as error:  # it is of the data at hand
+        assert "ops.distinct()" in str(error)  # noqa: PT017 - most flows are fitted
+        return
     assert fitted.batch_process(table).to_pylist() == wanted
