@@ -164,7 +164,7 @@ def _packed(copy: GraphBuilder, builder: GraphBuilder, value: Any, argument: str
             site=CallSite.nearest(),
             hint='give a ref, or a mapping of names to refs: {"text": flow.src_features.text}',
         )
-    return pack(_moved(value, builder, copy))
+    return pack(_moved(value, builder, copy), columns=f"the columns of {argument}")
 
 
 def _moved(value: Any, builder: GraphBuilder, copy: GraphBuilder) -> Any:

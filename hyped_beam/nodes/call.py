@@ -72,13 +72,16 @@ class Bound:
         return Ref(self.builder, edge, self.output)
 
 
-def bind(node: Any, inputs: Mapping[str, Any], *, written: str | None = None) -> Bound:
+def bind(
+    node: Any, inputs: Mapping[str, Any], *, written: str | None = None, parts: str | None = None
+) -> Bound:
     """Check the inputs of a node, make constants of literals, and find the type and rows of its output.
 
     Args:
         node: A processor, an aggregator or an augmentor.
         inputs: Refs and literals by the name of the input.
         written: What to call the node in messages, where the user has not written its name.
+        parts: What to call the inputs in messages, where these are not inputs to the user.
 
     Raises:
         DefinitionError: The inputs are not what the node takes, or belong to different flows or rows.
@@ -100,12 +103,14 @@ def bind(node: Any, inputs: Mapping[str, Any], *, written: str | None = None) ->
         if typed is not None:
             edges[key], types[key] = promote(builder, edges[key], typed, site), typed
     node, output = _specialised(node, types, site, shown)
-    return Bound(builder, node, name, shown, edges, output, meeting_of(shown, given, site), site)
+    return Bound(builder, node, name, shown, edges, output, meeting_of(shown, given, site, parts), site)
 
 
-def record(node: Any, inputs: Mapping[str, Any], *, written: str | None = None) -> Ref:
+def record(
+    node: Any, inputs: Mapping[str, Any], *, written: str | None = None, parts: str | None = None
+) -> Ref:
     """Add a processor to the flow that its inputs belong to; see `bind`."""
-    bound = bind(node, inputs, written=written)
+    bound = bind(node, inputs, written=written, parts=parts)
     return bound.add(Kind.MAP, bound.scope)
 
 
@@ -372,7 +377,7 @@ def _infer(
         raise DefinitionTypeError(f"{shown}: {error}", site=site) from error
 
 
-def meeting_of(shown: str, given: Mapping[str, Any], site: CallSite | None) -> int:
+def meeting_of(shown: str, given: Mapping[str, Any], site: CallSite | None, parts: str | None = None) -> int:
     """The scope in which the refs among some inputs meet; constants are everywhere.
 
     Raises:
@@ -382,8 +387,8 @@ def meeting_of(shown: str, given: Mapping[str, Any], site: CallSite | None) -> i
     used = {name: scope_of(ref) for name, ref in refs.items()}
     if not used:
         return DATASET
-    scopes = builder_of(next(iter(refs.values()))).scopes
-    scope = meeting_scope(scopes, used.values())
+    builder = builder_of(next(iter(refs.values())))
+    scope = meeting_scope(builder.scopes, used.values())
     if scope is None:
-        raise different_rows(shown, scopes, used, site)
+        raise different_rows(parts or f"the inputs of {shown}", builder, used, site)
     return scope

@@ -5,29 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hyped_beam.errors import CallSite, DefinitionError
+from hyped_beam.ir.builder import GraphBuilder
 from hyped_beam.ir.scope import DATASET, Scope, ScopeKind, paths, reaches
 
 
 def different_rows(
-    shown: str, scopes: Sequence[Scope], used: Mapping[str, int], site: CallSite | None
+    parts: str, builder: GraphBuilder, used: Mapping[str, int], site: CallSite | None
 ) -> DefinitionError:
     """The error for inputs that meet in no rows.
 
     Args:
-        shown: What takes them.
-        scopes: The scopes of the flow.
+        parts: What they are, such as "the inputs of Add".
+        builder: The graph of the flow.
         used: The scope of each input, by the name of the input.
         site: The line that mixes them.
     """
+    scopes = builder.scopes
     first, second = _apart(scopes, used)
     names = (next(name for name, scope in used.items() if scope == one) for one in (first, second))
-    parts = ", ".join(
+    rows = ", ".join(
         f"{name!r} has {described(scopes[scope])}" for name, scope in zip(names, (first, second), strict=True)
     )
     return DefinitionError(
-        f"the inputs of {shown} belong to different rows: {parts}",
+        f"{parts} belong to different rows: {rows}",
         site=site,
-        hint=_hint(scopes, first, second),
+        hint=_hint(builder, first, second),
     )
 
 
@@ -52,7 +54,8 @@ def _apart(scopes: Sequence[Scope], used: Mapping[str, int]) -> tuple[int, int]:
     )
 
 
-def _hint(scopes: Sequence[Scope], one: int, other: int) -> str:
+def _hint(builder: GraphBuilder, one: int, other: int) -> str:
+    scopes = builder.scopes
     kinds = {scopes[one].kind, scopes[other].kind}
     groups = next((scopes[scope] for scope in (one, other) if scopes[scope].kind is ScopeKind.GROUPS), None)
     if groups is not None and kinds != {ScopeKind.GROUPS}:
@@ -60,6 +63,12 @@ def _hint(scopes: Sequence[Scope], one: int, other: int) -> str:
         members = groups.members if groups.members is not None else DATASET
         if paths(scopes, members, rest):
             rows = scopes[rest].name
+            if not _are_chosen(builder, members, rest):
+                return (
+                    f"one row has several of {scopes[members].name}: aggregate them per row first, as "
+                    "in Sum().call(Sum().call(x, by=ops.each(row)), by=row.key), or collect at the rows of "
+                    f"{scopes[members].name}: ops.align(row, to=x)"
+                )
             return (
                 f"these are groups of {scopes[members].name} only; for one of all {rows}, group {rows} and "
                 "choose with where=: Mean().call(x, by=..., where=condition)"
@@ -76,4 +85,14 @@ def _hint(scopes: Sequence[Scope], one: int, other: int) -> str:
     return (
         "a value of all rows can be used at filtered or exploded ones, not the other way round; "
         "aggregate these back with by=ops.each(...)"
+    )
+
+
+def _are_chosen(builder: GraphBuilder, rows: int, among: int) -> bool:
+    """Whether some rows are those of others for which conditions are true."""
+    (*made, _), *_ = paths(builder.scopes, rows, among)
+    nodes = [builder.scopes[scope].node for scope in made]
+    return all(
+        node is not None and getattr(builder.nodes[node].operation, "condition", lambda: None)() is not None
+        for node in nodes
     )

@@ -200,7 +200,7 @@ def _in_groups(by: GroupBy | Each, given: Mapping[str, Ref], bound: Bound) -> tu
 def _meeting(used: Mapping[str, int], bound: Bound) -> int:
     rows = meeting_scope(bound.builder.scopes, used.values())
     if rows is None:
-        raise different_rows(bound.shown, bound.builder.scopes, used, bound.site)
+        raise different_rows(f"the inputs of {bound.shown}", bound.builder, used, bound.site)
     return rows
 
 

@@ -99,11 +99,12 @@ def _may_be_null(ref: Ref) -> bool:
     )
 
 
-def pack(value: Any) -> Ref:
+def pack(value: Any, *, columns: str | None = None) -> Ref:
     """Refs and constants as one ref, of a struct for a mapping and of a list for a list.
 
     Args:
         value: A ref, or a nested mapping or list that holds at least one.
+        columns: What to call the fields of the mapping in messages.
 
     Raises:
         DefinitionTypeError: It holds no ref, or a mapping has keys that are no names.
@@ -131,9 +132,12 @@ def pack(value: Any) -> Ref:
                     site=CallSite.nearest(),
                     hint="names are non-empty text without null characters",
                 )
-        return call.record(PackStruct(), {name: _inner(item) for name, item in value.items()})
-    items = list(value)
-    return call.record(PackList(), {str(number): _inner(item) for number, item in enumerate(items)})
+        fields = {name: _inner(item) for name, item in value.items()}
+        return call.record(
+            PackStruct(), fields, written="a struct", parts=columns or "the fields of a struct"
+        )
+    items = {str(number): _inner(item) for number, item in enumerate(value)}
+    return call.record(PackList(), items, written="a list", parts="the items of a list")
 
 
 def _inner(value: Any) -> Any:

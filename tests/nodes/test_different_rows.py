@@ -55,7 +55,7 @@ MIXED = {
     ),
     "groups of exploded rows at all": (
         lambda src: src.n - count_by(words(src)),
-        ("a value for each of the groups of explode rows by explode", "where=condition"),
+        ("the groups of explode rows by explode", "Sum().call(Sum().call(x, by=ops.each(row))"),
     ),
     "two kinds of groups": (
         lambda src: Mean().call(src.n, by=src.k) + Mean().call(src.n, by=src.yes),
@@ -63,7 +63,7 @@ MIXED = {
     ),
     "collected": (
         lambda src: ops.collect({"n": src.ns.x, "w": ops.explode(src.k.split()), "v": words(src)}),
-        ("'w' has the rows of explode", "'v' has the rows of explode"),
+        ("the fields of a struct belong", "'w' has the rows of explode", "'v' has the rows of explode"),
     ),
     "a condition of filtered rows": (
         lambda src: IfElse().call(condition=positive(src).yes, then=words(src), otherwise="a"),
@@ -238,3 +238,10 @@ def test_what_is_not_a_column_is_not_collected(src):
         flow.plan(aggregators={"n": ops.filter(rows, rows.yes).n})
     with pytest.raises(DefinitionError, match="holds no ref"):
         flow.plan(collect=ops.group_by(rows.k))
+
+
+def test_columns_of_other_rows_are_called_columns():
+    flow = DataFlow(features=FEATURES)
+    src = flow.src_features
+    with pytest.raises(DefinitionError, match="the columns of collect= belong to different rows: 'n' has"):
+        flow.plan(collect={"n": src.n, "m": Sum().call(words(src).length(), by=src.k)})
