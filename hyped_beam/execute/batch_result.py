@@ -15,10 +15,17 @@ from hyped_beam.execute.timing import Timings
 
 @dataclass
 class BatchAggregates:
-    """What aggregators take of a batch: those that may take several together, and the others."""
+    """What aggregators take of a batch.
+
+    Attributes:
+        update: What makes their states.
+        together: What those take that may take several batches together.
+        apart: What the others take.
+    """
 
     update: StageUpdate
-    taken: dict[bool, TakenRows]
+    together: TakenRows
+    apart: TakenRows
 
 
 @dataclass
@@ -48,4 +55,7 @@ class BatchResult:
         """
         if isinstance(self.aggregated, list):
             return self.aggregated
-        return [states for _, states in self.aggregated.update.states(self.aggregated.taken, self.timings)]
+        found = self.aggregated
+        joined = found.update.states(found.together, self.timings, together=True)
+        numbered = dict([*joined, *found.update.states(found.apart, self.timings, together=False)])
+        return [numbered[number] for number in sorted(numbered)]

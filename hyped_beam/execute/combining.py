@@ -47,31 +47,32 @@ class StageUpdate:
 
     def __init__(self, program: Program) -> None:
         self._combines = [CombineUpdate(combine, program) for combine in program.combines]
-        self._taking = {
-            joined: Taking(program, [one for one in program.combines if one.joined is joined])
-            for joined in dict.fromkeys(combine.joined for combine in program.combines)
-        }
+        self._together = Taking(program, [one for one in program.combines if one.joined])
+        self._apart = Taking(program, [one for one in program.combines if not one.joined])
         self._lock = threading.Lock()
 
-    def take(self, batch: Batch) -> dict[bool, TakenRows]:
-        """What the aggregators take of a batch: those that may take several together, and the others."""
-        return {joined: taking.take(batch) for joined, taking in self._taking.items()}
+    def take(self, batch: Batch) -> tuple[TakenRows, TakenRows]:
+        """What those aggregators take of a batch that may take several together, and the others."""
+        return self._together.take(batch), self._apart.take(batch)
 
-    def states(self, taken: Mapping[bool, TakenRows], timings: Timings) -> list[tuple[int, pa.RecordBatch]]:
+    def states(
+        self, taken: TakenRows, timings: Timings, *, together: bool
+    ) -> list[tuple[int, pa.RecordBatch]]:
         """The states of what was taken, with the number of their combine; may be called from any thread.
 
         Args:
-            taken: What those take that may take several batches, or the others, or both.
+            taken: What was taken.
             timings: Where it is noted how long each took.
+            together: Whether those took it that may take several batches together, or the others.
 
         Raises:
             NodeError: An aggregator raised.
         """
         with self._lock:
             return [
-                (number, update.states(taken[update.joined], timings))
+                (number, update.states(taken, timings))
                 for number, update in enumerate(self._combines)
-                if update.joined in taken
+                if update.joined is together
             ]
 
 

@@ -62,10 +62,8 @@ class JoinedStates:
         if part != self._part or not self._joins:
             self.flush()
         self._part = part
-        if True in aggregated.taken:
-            self._held.append(aggregated)
-        if False in aggregated.taken:
-            self._add(aggregated.update.states({False: aggregated.taken[False]}, self._timings))
+        self._held.append(aggregated)
+        self._add(aggregated.update.states(aggregated.apart, self._timings, together=False))
 
     def _part_of(self, first: int | None) -> tuple[bool, int]:
         """The part of the segment that a batch is put together in."""
@@ -85,8 +83,8 @@ class JoinedStates:
             NodeError: An aggregator raised.
         """
         held, self._held = self._held, []
-        for taken in _together([one.taken[True] for one in held]):
-            self._add(held[0].update.states({True: taken}, self._timings))
+        for taken in _together([one.together for one in held]):
+            self._add(held[0].update.states(taken, self._timings, together=True))
 
 
 def _together(parts: list[TakenRows]) -> list[TakenRows]:

@@ -247,7 +247,7 @@ class StageRunner:
             batch.timings,
             kept_values(self.program, batch),
             batch,
-            [] if update is None else BatchAggregates(update, update.take(batch)),
+            [] if update is None else BatchAggregates(update, *update.take(batch)),
         )
 
 

@@ -48,7 +48,7 @@ def group_rows(keys: Mapping[str, pa.Array], rows: int) -> tuple[Codes, Codes]:
 def _without_gaps(codes: Codes, count: int) -> tuple[Codes, Codes]:
     """Codes as numbers of groups, and the first row of each; `count` is one more than the largest code."""
     rows = len(codes)
-    # half as wide, tables of a million groups are looked up in half the time
+    # half as wide, tables of a million groups are looked up in half to four fifths of the time
     width = np.int32 if max(rows, count) < _MOST_INT32 else np.int64
     numbers = np.arange(rows, dtype=width)
     first: Any = np.empty(count, width)
