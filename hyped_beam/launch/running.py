@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -51,6 +52,7 @@ def run_pipeline(
         if isinstance(runner, contextlib.AbstractContextManager):
             held.enter_context(runner)
         pipeline = beam.Pipeline(runner=runner, options=PipelineOptions([], **merged))
+        held.callback(_remove_temporary_folder, pipeline)
         fill(pipeline)
         result = None
         try:
@@ -86,10 +88,16 @@ def as_proto(
     from apache_beam.options.pipeline_options import PipelineOptions
 
     merged = {**profile.options, **(options or {})}
-    with quiet_workers():
+    with quiet_workers(), contextlib.ExitStack() as held:
         pipeline = beam.Pipeline(runner=profile.make_runner(), options=PipelineOptions([], **merged))
+        held.callback(_remove_temporary_folder, pipeline)
         fill(pipeline)
         return pipeline.to_runner_api()
+
+
+def _remove_temporary_folder(pipeline: beam.Pipeline) -> None:
+    """Remove the folder that Beam makes for a pipeline, and leaves inside IPython or if nothing runs."""
+    shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
 
 
 def check_program(options: Mapping[str, Any], profile: Profile) -> None:
