@@ -20,8 +20,8 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -34,6 +34,7 @@ from hyped_beam.io.shards import PendingShard, RangeOutput
 from hyped_beam.io.writing_errors import failed_writing
 
 __all__ = [
+    "Check",
     "Claim",
     "Destination",
     "Manifest",
@@ -48,6 +49,9 @@ __all__ = [
     "read_record",
     "read_states",
 ]
+
+Check: TypeAlias = Callable[[], None]
+"""What is looked at before the manifests of a job are written: it raises where the outputs must not count."""
 
 
 # ------------------------------------------------------------------------------------------------- a range
@@ -145,12 +149,16 @@ class RangeCommit:
 # --------------------------------------------------------------------------------------------- after a job
 
 
-def finish(destinations: Sequence[Destination], records: Iterable[RangeRecord]) -> list[Manifest]:
+def finish(
+    destinations: Sequence[Destination], records: Iterable[RangeRecord], checks: Iterable[Check] = ()
+) -> list[Manifest]:
     """Write the manifests; called once, when all ranges are done.
 
     Args:
         destinations: The outputs of the job.
         records: Of all ranges, also of those that an earlier run has done.
+        checks: What must hold for the outputs to count: each is called before any manifest is written, and
+            raises where it does not.
 
     Returns:
         The manifest of each output.
@@ -163,6 +171,8 @@ def finish(destinations: Sequence[Destination], records: Iterable[RangeRecord]) 
     if missing:
         raise JobError(f"range {missing[0]} of at least {max(told) + 1} was not done")
     ordered = [told[number] for number in sorted(told)]
+    for check in checks:
+        check()
     manifests = []
     for destination in destinations:
         with failed_writing(destination.name, destination.writer.path, JobError):

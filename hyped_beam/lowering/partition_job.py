@@ -17,7 +17,7 @@ from hyped_beam.execute.partitions import (
     split_table,
 )
 from hyped_beam.execute.sorted_runs import merged, write_run
-from hyped_beam.io.commit import Destination
+from hyped_beam.io.commit import Check, Destination
 from hyped_beam.io.readers.base import BATCH_ROWS, Range, Scan
 from hyped_beam.io.writing_errors import failed_writing
 from hyped_beam.lowering.scan_end import writing_groups
@@ -39,11 +39,13 @@ class PartitionJob:
         program: What is computed.
         destinations: Where the program's rows go, by the name of the output.
         runs: A folder for the rows of each partition, until all are there.
+        checks: As those of `Finish`.
     """
 
     program: PartitionProgram
     destinations: tuple[Destination, ...]
     runs: str
+    checks: tuple[Check, ...] = ()
 
     def open(self) -> OpenPartitionJob:
         """Make it ready to run."""
@@ -57,7 +59,7 @@ class PartitionJob:
         """
         if not self.destinations:
             return
-        with writing_groups(self.destinations) as groups:
+        with writing_groups(self.destinations, self.checks) as groups:
             for at, made in enumerate(self.destinations):
                 runs = sorted(Path(self.runs).glob(f"{at}-*{_SUFFIX}"))
                 for rows in merged(runs, made.schema, BATCH_ROWS):

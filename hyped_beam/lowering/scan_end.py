@@ -51,6 +51,8 @@ class Finish:
         values_path: The file that the aggregates asked for are written to, as an Arrow stream of one row.
         report_path: The file that says, as JSON, how many rows were read and how long each part took.
         states_path: The file that the states are written to, for the last one.
+        checks: What must hold for what was read to count, of the source as of outputs; each raises where it
+            does not. They are called before anything is written, and before each manifest.
     """
 
     combines: tuple[Combine, ...]
@@ -60,6 +62,7 @@ class Finish:
     report_path: str
     partitions: PartitionJob | None = None
     states_path: str | None = None
+    checks: tuple[commit.Check, ...] = ()
 
     def run(self, destinations: Sequence[Destination], gathered: Gathered, known: Late) -> Late:
         """Finish a scan.
@@ -78,13 +81,15 @@ class Finish:
         records = [
             commit.RangeRecord.from_json(gathered.records[number]) for number in sorted(gathered.records)
         ]
+        for check in self.checks:
+            check()
         if self.program is not None:
             finished = finish(self.combines, self.program, gathered.trees.total(), known)
             known = known.with_more(finished.late)
             self._write(finished.outputs)
         report = {"rows_in": sum(record.rows_in for record in records), "timings": gathered.timings}
         Path(self.report_path).write_text(json.dumps(report), encoding="utf-8")
-        commit.finish(destinations, records)
+        commit.finish(destinations, records, self.checks)
         if self.states_path is not None:
             Path(self.states_path).write_bytes(gathered.trees.to_bytes())
         return known
@@ -92,7 +97,7 @@ class Finish:
     def _write(self, outputs: dict[str, pa.RecordBatch]) -> None:
         """Write the aggregates that were asked for, and commit the rows that are groups."""
         if self.destinations:
-            with writing_groups(self.destinations) as groups:
+            with writing_groups(self.destinations, self.checks) as groups:
                 for made in self.destinations:
                     rows = outputs.pop(made.name)
                     for start in range(0, rows.num_rows, BATCH_ROWS):
@@ -103,15 +108,18 @@ class Finish:
 
 
 @contextlib.contextmanager
-def writing_groups(destinations: Sequence[Destination]) -> Iterator[commit.RangeCommit]:
+def writing_groups(
+    destinations: Sequence[Destination], checks: Sequence[commit.Check] = ()
+) -> Iterator[commit.RangeCommit]:
     """A context in which rows of groups are written, as those of one range; behind it they are there.
 
     Args:
         destinations: The outputs.
+        checks: As those of `Finish`.
     """
     groups = commit.RangeCommit(destinations, 0)
     try:
         yield groups
-        commit.finish(destinations, [groups.commit()])
+        commit.finish(destinations, [groups.commit()], checks)
     finally:
         groups.abort()

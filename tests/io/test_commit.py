@@ -363,3 +363,20 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(tmp_path):
         assert not (tmp_path / "y" / "a" / "__hyped_beam__" / "manifest.json").exists()
     assert run_until(tmp_path / "y", 1_000)
     assert contents(tmp_path / "x") == contents(tmp_path / "y")
+
+
+# ---------------------------------------------------------------------------------- before a manifest
+
+
+def test_a_check_that_fails_leaves_no_manifest(tmp_path):
+    made = outputs(tmp_path, names=("a", "b"))
+    prepare(made, "f")
+    record = do(made, 0, 1)
+
+    def changed():
+        raise InputError("the source has changed")
+
+    with pytest.raises(InputError, match="the source has changed"):
+        finish(made, [record], [lambda: None, changed])
+    assert not list(tmp_path.rglob("manifest.json"))
+    assert len(finish(made, [record], [lambda: None])) == 2
