@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,60 @@ NOT_THE_USERS = (str(Path(__file__).parent) + "/", "<frozen ")
 A_LINE_OF_NAMES = 5
 """How many names a message lists, unless they are few and short."""
 
+CAUSE = 400
+"""The most characters of a foreign exception's text in a message."""
+
 COMMAND_LINE = str(Path(__file__).parent / "compile") + "/"
 """How the file names of frames begin that are the command line's; whoever called it wrote no flow."""
+
+
+# Control characters but line ends and tabs, halves of characters, Unicode's ends of lines and paragraphs, and
+# what changes the direction of text: a terminal obeys them, or cannot print them.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ud800-\udfff]"
+)
+
+
+def escaped(text: str) -> str:
+    r"""Escape in a text what a terminal would obey instead of printing it; line ends and tabs stay.
+
+    All that is printed goes through it: names of columns, nodes and files may be a stranger's.
+
+    Example:
+        >>> escaped("\x1b[31mred")
+        '\\x1b[31mred'
+    """
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def escaped_name(name: str) -> str:
+    """Escape a name that is printed without quotes: as `escaped`, and line ends and tabs, too."""
+    return escaped(name).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def error_type(error: BaseException) -> str:
+    """Return the name of an exception's class."""
+    return str(type.__dict__["__name__"].__get__(type(error)))  # whatever its metaclass makes of the name
+
+
+def error_text(error: BaseException, width: int = CAUSE) -> str:
+    """Return what an exception says, at most so many characters of it; never raise.
+
+    Args:
+        error: Any exception, also of a class whose `__str__` raises or returns no text.
+        width: The most characters.
+    """
+    try:
+        text = str(error)
+    except Exception as raised:  # noqa: BLE001 - it is the user's code
+        return f"<its __str__ raises {error_type(raised)}>"
+    return text if len(text) <= width else f"{text[: width - 3]}..."
+
+
+def error_line(error: BaseException, width: int = CAUSE) -> str:
+    """Return the class of an exception and what it says, in one line; never raise."""
+    said = " ".join(error_text(error, width).split())
+    return f"{error_type(error)}: {said}" if said else error_type(error)
 
 
 def user_frame() -> FrameType | None:
@@ -54,7 +107,7 @@ class CallSite:
             shown = str(Path(self.file).relative_to(Path.cwd()))
         except ValueError:
             shown = self.file
-        return f"{shown}:{self.line}"
+        return f"{escaped_name(shown)}:{self.line}"
 
 
 class FlowError(Exception):
@@ -67,10 +120,10 @@ class FlowError(Exception):
     """
 
     def __init__(self, message: str, *, site: CallSite | None = None, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = escaped(message)
+        super().__init__(self.message)
         self.site = site
-        self.hint = hint
+        self.hint = None if hint is None else escaped(hint)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _restore, (type(self), self.message, self.site, self.hint)

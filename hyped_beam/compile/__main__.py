@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from hyped_beam.compile.arguments import Request, parse
-from hyped_beam.errors import DefinitionError, FlowError, InputError, JobError
+from hyped_beam.errors import DefinitionError, FlowError, InputError, JobError, error_line
 
 if TYPE_CHECKING:
     from hyped_beam.compile.console import Console
@@ -78,9 +78,8 @@ def _failed(shown: Console, status: int, error: FlowError) -> int:
 
 
 def _unexpected(error: Exception) -> JobError:
-    said = " ".join(str(error).split())
     hint = f"this is a defect of hyped_beam; {TRACEBACK}=1 shows where it is, for a report"
-    return JobError(f"unexpected {type(error).__name__}: {said:.300}", hint=hint)
+    return JobError(f"unexpected {error_line(error)}", hint=hint)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ class Request:
         cache: The folder that states of aggregates are kept in; None for none.
         json: Whether to print JSON objects, for machines.
         modules: The modules with the nodes of a saved flow.
+        hosts: The hosts at which tables of a saved flow may lie.
         rest: The arguments that are not ours: Beam's options.
     """
 
@@ -73,6 +74,7 @@ class Request:
     cache: str | None
     json: bool
     modules: tuple[str, ...]
+    hosts: tuple[str, ...]
     rest: tuple[str, ...]
 
 
@@ -110,6 +112,14 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME",
         help="a module with nodes of your own that flow.json uses; may be given several times",
+    )
+    other.add_argument(
+        "--host",
+        dest="hosts",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a host at which tables of flow.json may lie, and that may be given your credentials",
     )
     other.add_argument("--json", action="store_true", help="print one JSON object a line, for programs")
     other.add_argument("--help", "-h", action="help", help="print this")
@@ -188,6 +198,7 @@ def parse(arguments: Sequence[str] | None = None) -> Request:
     fields = vars(chosen)
     fields["outputs"] = _by_name(fields["outputs"])
     fields["modules"] = tuple(fields["modules"])
+    fields["hosts"] = tuple(fields["hosts"])
     return Request(**fields, rest=tuple(rest))
 
 

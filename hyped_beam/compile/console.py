@@ -21,6 +21,7 @@ from hyped_beam.launch.result import JobResult
 _IN_PYTHON = (
     (re.compile(r'\boverwrite="(\w+)"'), r"--overwrite \1"),
     (re.compile(r"write DataFlow\.load\(\.\.\., modules=\['([\w.]+)'\]\)"), r"add --module \1"),
+    (re.compile(r"write DataFlow\.load\(\.\.\., hosts=\['([^']+)'\]\)"), r"add --host \1"),
 )
 """What hints write in Python that the command line has options for."""
 

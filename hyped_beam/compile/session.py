@@ -24,7 +24,7 @@ def answer(request: Request, console: Console) -> None:
     """
     options = beam_options(request.rest)
     load_profile(request.runner)
-    asked = asked_for(load_target(request.target, request.modules), request)
+    asked = asked_for(load_target(request.target, request.modules, request.hosts), request)
     form = request.form or (None if request.run or request.plot else "plan")
     if form == "proto" and isinstance(asked, Job):
         _print_pipeline(asked, request, options, console)

@@ -16,7 +16,15 @@ import cloudpickle
 
 from hyped_beam.dsl.flow import DataFlow
 from hyped_beam.dsl.job import Job
-from hyped_beam.errors import NOT_THE_USERS, CallSite, FlowError, InputError, nearest_name, some_of
+from hyped_beam.errors import (
+    NOT_THE_USERS,
+    CallSite,
+    FlowError,
+    InputError,
+    error_line,
+    nearest_name,
+    some_of,
+)
 
 DEFAULT_NAME = "job"
 WHAT_IS_ONE = "a job is what flow.job(source=...).write(...) returns, or a function that returns one"
@@ -24,19 +32,20 @@ WHAT_IS_ONE = "a job is what flow.job(source=...).write(...) returns, or a funct
 Target: TypeAlias = Job | DataFlow
 
 
-def load_target(target: str, modules: Sequence[str] = ()) -> Target:
+def load_target(target: str, modules: Sequence[str] = (), hosts: Sequence[str] = ()) -> Target:
     """The job or flow that a target names.
 
     Args:
         target: `file.py[:name]`, `package.module[:name]` or `flow.json`; a function of that name is called.
         modules: The modules with the nodes of a saved flow.
+        hosts: The hosts at which tables of a saved flow may lie.
 
     Raises:
         FlowError: There is no such file, module or name, it raises, or it is neither.
     """
     place, name = _split(target)
     if place.endswith(".json"):
-        return _load_saved(Path(place), modules)
+        return _load_saved(Path(place), modules, hosts)
     is_file = place.endswith(".py") or "/" in place
     module = _load_file(Path(place)) if is_file else _load_module(place)
     shown = place if name == DEFAULT_NAME else f"{place}:{name}"
@@ -66,11 +75,11 @@ def _checked(found: Any, shown: str) -> Target:
 # ---------------------------------------------------------------------------------------------------- files
 
 
-def _load_saved(path: Path, modules: Sequence[str]) -> DataFlow:
-    if not path.is_file():
+def _load_saved(path: Path, modules: Sequence[str], hosts: Sequence[str]) -> DataFlow:
+    if not path.exists():  # what is no file is told by `load`
         raise InputError(f"there is no file {path}", hint=_near_file(path, "*.json"))
     _find_modules_here()
-    loaded: DataFlow = _guarded(lambda: DataFlow.load(path, modules=modules), str(path))
+    loaded: DataFlow = _guarded(lambda: DataFlow.load(path, modules=modules, hosts=hosts), str(path))
     return loaded
 
 
@@ -184,9 +193,8 @@ def _guarded(action: Callable[[], Any], place: str) -> Any:
         site = CallSite(error.filename, error.lineno) if error.filename and error.lineno else None
         raise InputError(f"{type(error).__name__}: {error.msg}", site=site, hint="mend this line") from error
     except BaseException as error:
-        said = " ".join(str(error).split())
         raise InputError(
-            f"{type(error).__name__}{': ' if said else ''}{said:.300}",
+            error_line(error),
             site=_users_line(error),
             hint=_mend(error, place),
         ) from error

@@ -337,24 +337,33 @@ class DataFlow(RecordedFlow):
 
     @staticmethod
     @checked_keywords
-    def load(path: str | os.PathLike[str], modules: Iterable[str | ModuleType] = ()) -> DataFlow:
+    def load(
+        path: str | os.PathLike[str],
+        modules: Iterable[str | ModuleType] = (),
+        hosts: Iterable[str] = (),
+    ) -> DataFlow:
         """The flow that was saved in a file; its outputs are fixed, as those of a flow that was built.
 
         Nothing in the file is executed, and what is imported for it are the nodes of the library and of
-        installed packages, and of the modules that are named here.
+        installed packages, and of the modules that are named here. No file is opened but this one and that of
+        large constants beside it, nothing is asked of the network, and no variable of the environment is
+        looked up.
 
         Args:
             path: The file.
             modules: Modules with processors and aggregators of your own, by name; a package stands for
                 the modules inside it, too.
+            hosts: Hosts (and ports) at which the tables of lookups may lie, such as "minio.example.com:9000":
+                reading one may give the host your credentials. Buckets of S3 and Google Cloud Storage, the
+                Hugging Face Hub and files of this machine need no host.
 
         Raises:
             InputError: It is no saved flow, was changed by hand to something else, is of another version,
-                or needs modules that are not named.
+                or needs modules or hosts that are not named.
         """
         from hyped_beam.dsl.saved import load_graph
 
-        return DataFlow._of(*outputs_in(load_graph(path, modules)))
+        return DataFlow._of(*outputs_in(load_graph(path, modules, hosts)))
 
     @checked_keywords
     def as_transform(self, collect: Any = None) -> beam.PTransform:

@@ -13,7 +13,7 @@ from hyped_beam.ir.builder import GraphBuilder
 from hyped_beam.ir.graph import Graph, Kind, Sink
 from hyped_beam.ir.scope import DATASET, Scope
 from hyped_beam.nodes.call import holds_refs
-from hyped_beam.nodes.pack import pack
+from hyped_beam.nodes.pack import check_depth, pack
 from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, scope_of
 from hyped_beam.passes import optimise
 from hyped_beam.plan.planner import AGGREGATES, Plan, make_plan
@@ -158,6 +158,7 @@ def _culprit(aggregators: Any, scope: Scope) -> str:
 
 
 def _packed(copy: GraphBuilder, builder: GraphBuilder, value: Any, argument: str) -> Ref:
+    check_depth(value)
     if not holds_refs(value):
         raise DefinitionTypeError(
             f"{argument} holds no ref: {value!r:.80}",

@@ -19,6 +19,7 @@ from hyped_beam.nodes.registry import load_entry_points, load_library
 from hyped_beam.plan.joins import Choice
 from hyped_beam.plan.planner import AGGREGATES, Plan
 from hyped_beam.types import features as feature_types
+from hyped_beam.types.nesting import DEEPEST, TOO_DEEP, is_too_deep
 
 
 class RecordedFlow(NearNames):
@@ -197,10 +198,16 @@ def _features_hint(given: Any) -> str:
 
 def _read_features(given: Any) -> Any:
     try:
-        return feature_types.as_features(given)
+        if is_too_deep(given, DEEPEST + 1):  # before anything of datasets goes down into it
+            raise TypeError(TOO_DEEP)  # noqa: TRY301 - reported like all that is wrong with features
+        columns = feature_types.as_features(given)
+        problem = feature_types.problem_with(columns)
+        if problem is not None:
+            raise ValueError(problem)  # noqa: TRY301 - as above
     except (TypeError, ValueError) as error:
         raise DefinitionError(
             f"features= takes the columns of a dataset: {error}",
             site=CallSite.nearest(),
             hint=_features_hint(given),
         ) from None
+    return columns

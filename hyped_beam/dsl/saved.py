@@ -18,18 +18,25 @@ import pyarrow as pa
 
 from hyped_beam.dsl.outputs import ROWS
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, InputError, nearest_name
+from hyped_beam.io.hosts import foreign_host
 from hyped_beam.ir import json_form
-from hyped_beam.ir.graph import Graph
+from hyped_beam.ir.graph import Graph, Node
 from hyped_beam.nodes.json_form import NodeForm, module_of
 from hyped_beam.nodes.registry import load_entry_points, load_library
+from hyped_beam.plan.joins import table_of
 from hyped_beam.plan.planner import AGGREGATES
 from hyped_beam.types import scalars
-from hyped_beam.types.mapped import mapped_copy
+from hyped_beam.types.mapped import mapped_copy, open_regular
+from hyped_beam.types.nesting import DEEPEST, is_too_deep
 
 FORMAT = "hyped_beam flow"
 VERSION = 1
 
+_DEEPEST = 3 * DEEPEST
+"""How deep the JSON may be nested: a list in a feature takes two levels of it."""
+
 _KEYS = {"format", "version", "constants", "scopes", "nodes"}
+_NAME_BESIDE = re.compile(r"[^/\\\x00]+\.arrow")
 _NODE_LINE = re.compile(r'\s*\{"id": (\d+),')
 _NO_FLOW = "a saved flow is what flow.save(path) writes"
 
@@ -74,7 +81,9 @@ def save_graph(graph: Graph, path: str | os.PathLike[str]) -> None:
         target.with_name(replaced).unlink(missing_ok=True)
 
 
-def load_graph(path: str | os.PathLike[str], modules: Iterable[str | ModuleType] = ()) -> Graph:
+def load_graph(
+    path: str | os.PathLike[str], modules: Iterable[str | ModuleType] = (), hosts: Iterable[str] = ()
+) -> Graph:
     """The graph that was saved in a file, checked as if it had just been written.
 
     Nothing of the file is executed. Imported is the library, what installed packages offer, and what of the
@@ -83,9 +92,10 @@ def load_graph(path: str | os.PathLike[str], modules: Iterable[str | ModuleType]
     Args:
         path: The file.
         modules: Modules with nodes of the user's own, by name; a package stands for those inside it, too.
+        hosts: Hosts at which tables may lie, beside those of the well-known stores.
 
     Raises:
-        InputError: It is no saved flow, of another version, or needs modules that are not named.
+        InputError: It is no saved flow, of another version, or needs modules or hosts that are not named.
     """
     source = _local(path)
     saved, lines = _read(source)
@@ -93,14 +103,50 @@ def load_graph(path: str | os.PathLike[str], modules: Iterable[str | ModuleType]
     load_entry_points()
     needed = {name for node in _dicts(saved["nodes"]) if (name := module_of(node.get("operation")))}
     named = {module.__name__ if isinstance(module, ModuleType) else module for module in _names(modules)}
+    allowed = frozenset(_hosts(hosts))
+
+    def place(number: int | None) -> CallSite:
+        return CallSite(str(source), lines.get(number, 1) if number is not None else 1)
+
     graph = json_form.from_json(
         saved,
         NodeForm(named, needed),
-        place=lambda number: CallSite(str(source), lines.get(number, 1) if number is not None else 1),
+        place=place,
         beside=lambda types: _read_constants(source, saved.get("constants"), types),
     )
     _check_outputs(source, graph)
+    for node in graph.nodes.values():
+        _check_hosts(node, allowed, place(node.id))
     return graph
+
+
+def _check_hosts(node: Node, allowed: frozenset[str], site: CallSite) -> None:
+    """Refuse a table at a host that the user has not named: it might be given credentials."""
+    table = table_of(node.operation)
+    for uri in () if table is None else getattr(table.reader, "uris", ()):
+        try:
+            host = foreign_host(uri)
+        except DefinitionError as error:
+            raise InputError(
+                f"node %{node.id} ({node.name}): {error.message}", site=site, hint=error.hint
+            ) from None
+        if host is not None and host not in allowed:
+            raise InputError(
+                f"node %{node.id} ({node.name}): its table lies at the host {host!r}, which may be given "
+                f"your credentials, and loading allows only hosts that are named",
+                site=site,
+                hint=f"if you trust it, write DataFlow.load(..., hosts=[{host!r}])",
+            )
+
+
+def _hosts(hosts: Any) -> list[str]:
+    if isinstance(hosts, str) or not all(isinstance(host, str) for host in hosts):
+        raise DefinitionTypeError(
+            f"hosts= takes a list of names of hosts, got {hosts!r:.60}",
+            site=CallSite.nearest(),
+            hint='write hosts=["minio.example.com:9000"]',
+        )
+    return [host.lower() for host in hosts]
 
 
 def _check_outputs(source: Path, graph: Graph) -> None:
@@ -213,8 +259,8 @@ def _replaced(target: Path) -> str | None:
     if not target.exists():
         return None
     if not target.is_dir():
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            saved = json.loads(target.read_bytes())
+        with contextlib.suppress(OSError, ValueError, RecursionError), open_regular(target) as file:
+            saved = json.loads(file.read())
             if isinstance(saved, dict) and saved.get("format") == FORMAT:
                 constants = saved.get("constants")
                 name = constants.get("file") if isinstance(constants, dict) else None
@@ -230,7 +276,8 @@ def _replaced(target: Path) -> str | None:
 def _read(source: Path) -> tuple[dict[str, Any], dict[int, int]]:
     """The content of a file, and the line on which each node stands."""
     try:
-        text = source.read_bytes().decode("utf-8-sig")
+        with open_regular(source) as file:
+            text = file.read().decode("utf-8-sig")
     except FileNotFoundError:
         folder = source.parent
         names = [entry.name for entry in folder.glob("*.json")] if folder.is_dir() else []
@@ -270,6 +317,12 @@ def _parsed(source: Path, text: str) -> dict[str, Any]:
             hint="save the flow again, or undo what was changed in the file",
         ) from None
     place = CallSite(str(source), 1)
+    if is_too_deep(saved, _DEEPEST):
+        raise InputError(
+            f"this is no saved flow: lists and mappings are nested more than {_DEEPEST} deep",
+            site=place,
+            hint=_NO_FLOW,
+        )
     if not isinstance(saved, dict) or saved.get("format") != FORMAT:
         raise InputError(f'this is no saved flow: its "format" is not {FORMAT!r}', site=place, hint=_NO_FLOW)
     if saved.get("version") != VERSION:
@@ -314,7 +367,7 @@ def _read_constants(source: Path, saved: Any, types: Mapping[str, pa.DataType]) 
     place = CallSite(str(source), 1)
     digest = saved.get("sha256") if isinstance(saved, dict) else None
     name = saved.get("file") if isinstance(saved, dict) else None
-    if not isinstance(name, str) or not isinstance(digest, str) or Path(name).name != name:
+    if not isinstance(name, str) or not isinstance(digest, str) or not _NAME_BESIDE.fullmatch(name):
         raise InputError(
             'the flow has constants in a file beside it, but its "constants" name none',
             site=place,

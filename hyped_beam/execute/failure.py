@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from hyped_beam.errors import NOT_THE_USERS, CallSite, NodeError
+from hyped_beam.errors import NOT_THE_USERS, CallSite, NodeError, error_text, error_type
 from hyped_beam.ir.scope import Scope
 from hyped_beam.nodes.runtime import RowError
 from hyped_beam.plan.program import Program
@@ -21,9 +21,6 @@ STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"]
 
 RAISED = (Exception, SystemExit)
 """What is an error of the node that raised it: `sys.exit()` in a node ends no program."""
-
-CAUSE = 400
-"""The most characters of what was raised in a message."""
 
 LINE = 200
 """The most characters of a row in a message."""
@@ -98,10 +95,9 @@ def node_error(
     """
     cause = error.__cause__ if isinstance(error, RowError) and error.__cause__ is not None else error
     where = (None if place is None else place.of(row)) or Span(1, None)
-    message = str(cause)
     return NodeError(
         node=step.name,
-        cause=f"{type(cause).__name__}: {message if len(message) <= CAUSE else message[: CAUSE - 3] + '...'}",
+        cause=f"{error_type(cause)}: {error_text(cause)}",
         site=step.site,
         row=where.first,
         data_file=where.path,
@@ -109,8 +105,17 @@ def node_error(
         values="" if row is None else row_line(inputs, row),
         trace="".join(traceback.format_exception(cause)),
         raised_in=_raised_in(cause),
-        hint=getattr(cause, "hint", None),
+        hint=_hint_of(cause),
     )
+
+
+def _hint_of(cause: BaseException) -> str | None:
+    """Return the hint that an exception brings along, where it has one."""
+    try:
+        hint = getattr(cause, "hint", None)
+    except Exception:  # noqa: BLE001 - a property of the user's
+        return None
+    return hint if isinstance(hint, str) else None
 
 
 def _raised_in(cause: BaseException) -> str:

@@ -16,7 +16,7 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
-from hyped_beam.errors import FlowError, JobError
+from hyped_beam.errors import FlowError, JobError, error_text, error_type
 
 LOOK_SECONDS = 0.5
 
@@ -86,11 +86,11 @@ def _dump(answer: tuple[str, Any, Any]) -> bytes:
         return pickle.dumps(answer)
     except Exception as error:  # noqa: BLE001 - pickle raises whatever the object's methods do
         return pickle.dumps(
-            ("failed", answer[1], JobError(f"a result cannot be sent between processes: {error}"))
+            ("failed", answer[1], JobError(f"a result cannot be sent between processes: {error_text(error)}"))
         )
 
 
 def _portable(error: BaseException) -> Exception:
     if isinstance(error, FlowError):
         return error
-    return JobError(f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}")
+    return JobError(f"{error_type(error)}: {error_text(error)}\n{''.join(traceback.format_exception(error))}")

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from hyped_beam.errors import DefinitionError, unknown_name
-from hyped_beam.io.filesystem import FileInfo, FileSystem
+from hyped_beam.io.filesystem import FileInfo
 from hyped_beam.io.remote import RemoteFileSystem, explaining
 
 SCHEMES: Mapping[str, tuple[str, ...]] = {
@@ -22,6 +22,7 @@ SCHEMES: Mapping[str, tuple[str, ...]] = {
 """The options that may stand in the query of a URI, by its scheme."""
 
 QUERY = re.compile(r"\?((?:[A-Za-z_]+=[^&?]*)(?:&[A-Za-z_]+=[^&?]*)*)$")
+REGION = re.compile(r"[A-Za-z0-9-]*")
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 # What Arrow's clients look at when they are made, so that another environment makes another client.
 ENVIRONMENT = re.compile(r"AWS_|GOOGLE_|CLOUDSDK_|STORAGE_EMULATOR")
@@ -30,7 +31,7 @@ CONNECT_SECONDS = 5
 ATTEMPTS = 3
 
 
-def locate(uri: str) -> tuple[FileSystem, str]:
+def locate(uri: str) -> tuple[ArrowFileSystem, str]:
     """The file system of a URI, and the path on it: the bucket, then the key as it is, nothing unquoted.
 
     Raises:
@@ -156,7 +157,12 @@ class ArrowFileSystem(RemoteFileSystem):
         return None if self.info(bucket) is not None else f"there is no bucket {bucket!r}"
 
 
-def _values(options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+def values_of(options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """The options of a URI as Arrow's clients take them.
+
+    Raises:
+        DefinitionError: One has a wrong value.
+    """
     values: dict[str, Any] = {}
     for name, text in options:
         if name in ("anonymous", "force_virtual_addressing"):
@@ -165,6 +171,10 @@ def _values(options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
             values[name] = BOOLEANS[text.lower()]
         else:
             values[name] = unquote(text)
+    if not REGION.fullmatch(values.get("region", "")):  # it becomes a part of the host's name
+        raise DefinitionError(
+            f"the option 'region' of a URI is no region: {values['region']!r:.60}", hint="region=eu-west-1"
+        )
     endpoint = values.get("endpoint_override", "")
     if "://" in endpoint:
         values["scheme"], _, values["endpoint_override"] = endpoint.partition("://")
@@ -175,11 +185,11 @@ def _values(options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
 def _s3(bucket: str, options: tuple[tuple[str, str], ...], environment: tuple[tuple[str, str], ...]) -> Any:
     from pyarrow import fs
 
-    values = _values(options)
+    values = values_of(options)
     told = dict(environment)
     endpoint = told.get("AWS_ENDPOINT_URL_S3") or told.get("AWS_ENDPOINT_URL")
     if endpoint and "endpoint_override" not in values:
-        values = {**_values((("endpoint_override", endpoint),)), **values}
+        values = {**values_of((("endpoint_override", endpoint),)), **values}
     region = told.get("AWS_REGION") or told.get("AWS_DEFAULT_REGION")
     if region and "region" not in values:
         values["region"] = region
@@ -199,8 +209,8 @@ def _gcs(bucket: str, options: tuple[tuple[str, str], ...], environment: tuple[t
 
     from pyarrow import fs
 
-    values = _values(options)
+    values = values_of(options)
     emulator = dict(environment).get("STORAGE_EMULATOR_HOST")
     if emulator and "endpoint_override" not in values:
-        values = {"anonymous": True, **_values((("endpoint_override", emulator),)), **values}
+        values = {"anonymous": True, **values_of((("endpoint_override", emulator),)), **values}
     return fs.GcsFileSystem(**values, retry_time_limit=timedelta(seconds=CONNECT_SECONDS * ATTEMPTS))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hyped_beam.errors import FlowError, JobError
+from hyped_beam.errors import FlowError, JobError, error_text, error_type
 from hyped_beam.execute.known import Late
 from hyped_beam.execute.pool import Job, ProcessPool, pool_of
 from hyped_beam.execute.states import StateTrees
@@ -58,7 +58,8 @@ def _telling_failures() -> Iterator[None]:
     except FlowError:
         raise
     except Exception as error:
-        message = f"{'' if isinstance(error, OSError) else 'the job failed: '}{type(error).__name__}: {error}"
+        failed = "" if isinstance(error, OSError) else "the job failed: "
+        message = f"{failed}{error_type(error)}: {error_text(error)}"
         raise JobError(message) from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hyped_beam.errors import CallSite, FlowError, InputError, JobError, NodeError
+from hyped_beam.errors import CallSite, FlowError, InputError, JobError, NodeError, error_text, error_type
 
 _BEGIN, _END = "<<hyped-beam-failure ", " hyped-beam-failure>>"
 _KINDS: dict[str, type[FlowError]] = {"InputError": InputError, "JobError": JobError}
@@ -51,4 +51,4 @@ class raising_text:  # noqa: N801 - used as a statement
         if isinstance(error, FlowError):
             raise StageFailedError(as_text(error)) from error
         if isinstance(error, OSError):
-            raise StageFailedError(as_text(JobError(f"{type(error).__name__}: {error}"))) from error
+            raise StageFailedError(as_text(JobError(f"{error_type(error)}: {error_text(error)}"))) from error

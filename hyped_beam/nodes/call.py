@@ -27,6 +27,7 @@ from hyped_beam.nodes.interface import Input, Interface
 from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, scope_of
 from hyped_beam.types import features, promotion
 from hyped_beam.types.features import Family, Feature
+from hyped_beam.types.nesting import DEEPEST, TOO_DEEP, is_too_deep
 from hyped_beam.types.patterns import Pattern
 
 _MISSING = object()
@@ -87,6 +88,8 @@ def bind(
         DefinitionError: The inputs are not what the node takes, or belong to different flows or rows.
     """
     site = CallSite.nearest()
+    if is_too_deep(inputs, DEEPEST + 1):
+        raise DefinitionTypeError(TOO_DEEP, site=site, hint="give a flatter value")
     interface = node.interface()
     name = node._options.name or registry.snake_case(type(node).__name__)  # noqa: SLF001 - of the same package
     shown = written or type(node).__name__
@@ -102,7 +105,7 @@ def bind(
         typed = type_of_nulls(pattern, feature)
         if typed is not None:
             edges[key], types[key] = promote(builder, edges[key], typed, site), typed
-    node, output = _specialised(node, types, site, shown)
+    node, output = _specialised(_resolved(node, types, site, shown), types, site, shown)
     return Bound(builder, node, name, shown, edges, output, meeting_of(shown, given, site, parts), site)
 
 
@@ -131,6 +134,16 @@ def checked(node: Any, types: Mapping[str, Feature]) -> tuple[Any, Feature]:
             f"{shown} takes inputs of one type, got {' and '.join(map(features.describe, alike))}"
         )
     return _specialised(node, types, None, shown)
+
+
+def _resolved(node: Any, types: Mapping[str, Feature], site: CallSite | None, shown: str) -> Any:
+    try:
+        return node.resolve(**types)
+    except FlowError as error:
+        error.site = error.site or site
+        raise
+    except (TypeError, ValueError) as error:
+        raise DefinitionTypeError(f"{shown}: {error}", site=site) from error
 
 
 def _specialised(
@@ -252,11 +265,15 @@ def _refs_inside(value: Any, site: CallSite | None) -> Any:
 
 def holds_refs(value: Any) -> bool:
     """Whether a literal is, or holds, a ref."""
-    if isinstance(value, Ref):
-        return True
-    if isinstance(value, Mapping):
-        return any(holds_refs(item) for item in value.values())
-    return isinstance(value, (list, tuple)) and any(holds_refs(item) for item in value)
+    waiting, seen = [value], set()  # not by recursion: how deep it is, is checked later
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Ref):
+            return True
+        if isinstance(item, (Mapping, list, tuple)) and id(item) not in seen:
+            seen.add(id(item))
+            waiting.extend(item.values() if isinstance(item, Mapping) else item)
+    return False
 
 
 def _common_builder(shown: str, given: Mapping[str, Any], site: CallSite | None) -> GraphBuilder:
@@ -360,7 +377,7 @@ def _infer(
 ) -> Feature:
     compute = getattr(node, "output", None)
     try:
-        return interface.infer(types) if compute is None else compute(**types)
+        output = interface.infer(types) if compute is None else compute(**types)
     except FlowError as error:
         error.site = error.site or site
         raise
@@ -375,6 +392,9 @@ def _infer(
         if isinstance(error, AttributeError):
             raise
         raise DefinitionTypeError(f"{shown}: {error}", site=site) from error
+    if is_too_deep(output):
+        raise DefinitionTypeError(f"{shown}: {TOO_DEEP} in its output", site=site)
+    return output
 
 
 def meeting_of(shown: str, given: Mapping[str, Any], site: CallSite | None, parts: str | None = None) -> int:

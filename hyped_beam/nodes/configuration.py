@@ -164,6 +164,17 @@ class Configured(CheckedOptions):
         """Why it cannot be saved, for a node that knows it better than its options' types do."""
         return None
 
+    def resolve(self, **inputs: Any) -> Self:  # noqa: ARG002 - for subclasses
+        """The node with all that it must look up in files, such as the columns of a table, in its options.
+
+        It is asked once, when the node is recorded. A saved flow has its answer, so that loading one opens
+        nothing; where what was looked up may have changed since, `setup` has to check it.
+
+        Args:
+            **inputs: The features of the inputs.
+        """
+        return self
+
     def absorb(self, consumer: Any) -> Any:  # noqa: ARG002 - for subclasses
         """The node that computes at once what `consumer` computes from this node's output.
 

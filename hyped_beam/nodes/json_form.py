@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
 
-from hyped_beam.errors import CallSite, DefinitionError, FlowError, InputError, nearest_name
+from hyped_beam.errors import CallSite, DefinitionError, FlowError, InputError, error_line, nearest_name
 from hyped_beam.ir.graph import Kind, Node
 from hyped_beam.nodes import call as calls
 from hyped_beam.nodes import registry
@@ -68,6 +68,14 @@ class NodeForm:
             FlowError: There is no such class, it does not take the options or inputs, or its output is of
                 another type than it was.
         """
+        try:
+            return self._read(operation, options, node, given)
+        except (FlowError, KeyboardInterrupt):
+            raise
+        except Exception as error:  # of a class of the user's own, or of an option that it does not expect
+            raise InputError(f"it cannot be made: {error_line(error)}", hint=_SAVE_AGAIN) from error
+
+    def _read(self, operation: Any, options: Any, node: Node, given: Mapping[str, Feature]) -> Node:
         made = self._operation(operation, node)
         if options is not None:
             made = made.options(**_mapping(options, "the options are"))
@@ -135,7 +143,7 @@ class NodeForm:
             ) from error
         except Exception as error:
             raise InputError(
-                f"its module {module!r} raises on import: {type(error).__name__}: {error}",
+                f"its module {module!r} raises on import: {error_line(error)}",
                 hint="see that `import` of it works by itself",
             ) from error
 

@@ -17,6 +17,7 @@ from hyped_beam.nodes.refs import Ref, builder_of, edge_of
 from hyped_beam.nodes.registry import register
 from hyped_beam.types import arrays, features
 from hyped_beam.types.features import Feature
+from hyped_beam.types.nesting import DEEPEST, TOO_DEEP, is_too_deep
 from hyped_beam.types.patterns import AnyColumn, StructColumn
 
 
@@ -109,6 +110,21 @@ def pack(value: Any, *, columns: str | None = None) -> Ref:
     Raises:
         DefinitionTypeError: It holds no ref, or a mapping has keys that are no names.
     """
+    check_depth(value)
+    return _packed(value, columns)
+
+
+def check_depth(value: Any) -> None:
+    """Refuse a value that no recursion should go down into.
+
+    Raises:
+        DefinitionTypeError: It is nested too deep.
+    """
+    if is_too_deep(value, DEEPEST + 1):
+        raise DefinitionTypeError(TOO_DEEP, site=CallSite.nearest(), hint="give a flatter value")
+
+
+def _packed(value: Any, columns: str | None) -> Ref:
     if isinstance(value, Ref):
         return value
     if isinstance(value, (Mapping, list, tuple)) and not value:
@@ -126,7 +142,7 @@ def pack(value: Any, *, columns: str | None = None) -> Ref:
         )
     if isinstance(value, Mapping):
         for name in value:
-            if not isinstance(name, str) or not name or "\0" in name:  # Arrow ends names there
+            if not isinstance(name, str) or not name or not features.is_name(name):
                 raise DefinitionTypeError(
                     f"{name!r} is no name of a field",
                     site=CallSite.nearest(),
@@ -141,4 +157,4 @@ def pack(value: Any, *, columns: str | None = None) -> Ref:
 
 
 def _inner(value: Any) -> Any:
-    return pack(value) if call.holds_refs(value) else value
+    return _packed(value, None) if call.holds_refs(value) else value

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from hyped_beam.errors import error_line
 from hyped_beam.nodes.installed import is_installed
 from hyped_beam.types import scalars
 
@@ -134,8 +135,7 @@ class ValueDigest(ABC):
             reduce: Callable[[Any], Any] | None = copyreg.dispatch_table.get(kind)
             told = value.__reduce_ex__(4) if reduce is None else reduce(value)
         except Exception as error:  # noqa: BLE001 - whatever an object's own method raises
-            reason = f"{type(error).__name__}: {error}"
-            self._untold(value, f"uses a {name_of(kind)}, which cannot be told: {reason}")
+            self._untold(value, f"uses a {name_of(kind)}, which cannot be told: {error_line(error)}")
             return
         self._write("object", kind.__qualname__)
         if isinstance(told, str):

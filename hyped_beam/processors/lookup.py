@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,14 +14,12 @@ from hyped_beam.ir.graph import Join
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import register
 from hyped_beam.nodes.tables import TableByKey
+from hyped_beam.processors.known_table import KnownTable
 from hyped_beam.types import arrays, features
 from hyped_beam.types.features import Feature
 from hyped_beam.types.keys import KeyIndex, RepeatedKeyError
 from hyped_beam.types.patterns import AnyColumn
 from hyped_beam.types.widths import interchangeable
-
-_READERS = "hyped_beam.io.readers."
-"""Where the readers are that a saved flow may name."""
 
 
 @register
@@ -47,31 +44,26 @@ class Lookup(Processor):
     @field_validator("table", mode="before")
     @classmethod
     def _take_reader(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        module, _, name = str(given.get("reader")).partition(":")
-        if not module.startswith(_READERS):
-            msg = f"the table is read by {module!r}, which is no reader of the library"
-            raise ValueError(msg)
-        return getattr(importlib.import_module(module), name).from_json(given.get("options", {}))
+        return KnownTable.from_json(given) if isinstance(given, Mapping) else given
 
     @field_serializer("table", when_used="json")
-    def _save_reader(self, table: Any) -> Any:
-        kind = type(table)
-        if not kind.__module__.startswith(_READERS):
-            msg = f"{kind.__name__} is no reader of the library"
-            raise ValueError(msg)
-        return {"reader": f"{kind.__module__}:{kind.__name__}", "options": table.to_json()}
+    def _save_table(self, table: Any) -> Any:
+        return _known(table).to_json()
 
     def refuses_saving(self) -> DefinitionError | None:
         """A table that has no path cannot be told to whoever loads the flow."""
-        held = getattr(self.table, "data", None)  # of a reader of datasets
+        held = getattr(getattr(self.table, "reader", self.table), "data", None)  # of a reader of datasets
         if held is None:
             return None
         return DefinitionError(
             f"the table of ops.lookup is a {type(held).__name__}, and a table is saved by its path",
             hint='write the table to Parquet, and give its path: in_="table.parquet"',
         )
+
+    def resolve(self, **inputs: Feature) -> Lookup:
+        """The same lookup that knows the columns of its table."""
+        del inputs
+        return self.model_copy(update={"table": _known(self.table)})
 
     def output(self, value: Feature) -> Feature:
         columns = dict(self.table.features)
@@ -133,6 +125,10 @@ class Lookup(Processor):
         if not fields:
             return arrays.struct_of({}, len(value))
         return pa.StructArray.from_arrays(list(fields.values()), list(fields), mask=pa.array(missing))
+
+
+def _known(table: Any) -> KnownTable:
+    return table if isinstance(table, KnownTable) else KnownTable(table, table.features)
 
 
 def _shown(table: Any) -> str:

@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from hyped_beam.errors import some_of
+from hyped_beam.errors import escaped_name, some_of
+from hyped_beam.types.nesting import TOO_DEEP, is_too_deep
 
 Feature: TypeAlias = Any
 """A Hugging Face feature; `datasets` has no common base class for them."""
@@ -97,6 +98,33 @@ def as_features(features: Any) -> Any:
     if isinstance(features, datasets.Features):
         return features
     return datasets.Features({name: _as_feature(name, feature) for name, feature in features.items()})
+
+
+def problem_with(columns: Mapping[str, Feature]) -> str | None:
+    """Return what is wrong with the columns of a source; None where nothing is."""
+    for name, feature in columns.items():
+        found = "" if is_name(name) else "has a name with null characters or halves of characters"
+        found = found or ("is none: " + TOO_DEEP if is_too_deep(feature) else _bad_field_in(feature))
+        if found:
+            return f"the column {name!r} {found}"
+    return None
+
+
+def is_name(name: str) -> bool:
+    """Return whether Arrow can hold a name: it is UTF-8, and C ends text at a null character."""
+    try:
+        return b"\0" not in name.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _bad_field_in(feature: Feature) -> str:
+    if isinstance(feature, Mapping):
+        bad = next((name for name in feature if not is_name(name)), None)
+        if bad is not None:
+            return f"has a field {bad!r}: null characters and halves of characters cannot be in a name"
+        return next(filter(None, map(_bad_field_in, feature.values())), "")
+    return _bad_field_in(feature.feature) if family(feature) is Family.LIST else ""
 
 
 def _as_feature(name: str, feature: Any) -> Feature:
@@ -206,12 +234,16 @@ def list_of(feature: Feature, like: Feature | None = None) -> Feature:
 def describe(feature: Feature) -> str:
     """A feature in a few characters, for messages and plans."""
     if isinstance(feature, Mapping):
-        return "{" + ", ".join(f"{name}: {describe(inner)}" for name, inner in feature.items()) + "}"
+        return (
+            "{"
+            + ", ".join(f"{escaped_name(name)}: {describe(inner)}" for name, inner in feature.items())
+            + "}"
+        )
     kind = type(feature).__name__
     if kind == "Value":
         return str(feature.dtype)
     if kind == "ClassLabel":
-        return f"ClassLabel({some_of(feature.names, 3)})"
+        return f"ClassLabel({some_of([escaped_name(name) for name in feature.names[:4]], 3)})"
     if kind in ("List", "Sequence"):
         length = f", {feature.length}" if feature.length >= 0 else ""
         return f"list<{describe(feature.feature)}{length}>"
@@ -232,7 +264,7 @@ def shortened(feature: Feature, width: int = 120) -> str:
         return f"{shown[:width]}..."
     parts: list[str] = []
     for name, inner in feature.items():
-        part = f"{name}: {shortened(inner, max(width // 3, 40))}"
+        part = f"{escaped_name(name)}: {shortened(inner, max(width // 3, 40))}"
         if parts and sum(map(len, parts)) + 2 * len(parts) + len(part) > width:
             return f"{{{', '.join(parts)}, ... ({len(feature) - len(parts)} more)}}"
         parts.append(part)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import pickle
+import stat
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cloudpickle
 import pyarrow as pa
@@ -35,13 +37,29 @@ def mapped(array: pa.Array) -> pa.Array:
         Path(path).unlink()  # what is mapped stays as long as somebody holds it
 
 
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file for reading that is a file: a pipe would be waited for, and a device may have no end.
+
+    Raises:
+        OSError: It is none, or cannot be read.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(number).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(number)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        raise OSError(errno.EINVAL, "it is a pipe, a socket or a device, and no file", os.fspath(path))
+    return os.fdopen(number, "rb")
+
+
 def mapped_copy(path: str | os.PathLike[str]) -> pa.Buffer:
     """The bytes of a file; of a large one a copy is mapped, which stays whatever becomes of the file.
 
     Raises:
         OSError: The file cannot be read, or its copy not be written.
     """
-    with open(path, "rb") as file:  # noqa: PTH123 - what is copied is what was opened
+    with open_regular(path) as file:  # what is copied is what was opened
         if os.fstat(file.fileno()).st_size < LARGE:
             return pa.py_buffer(file.read())
         with tempfile.NamedTemporaryFile(prefix="hyped-beam-", suffix=".arrow") as copy:

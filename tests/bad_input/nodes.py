@@ -62,7 +62,38 @@ class Unready(Processor):
 x = Unready().call(text=src.text)  # <-
 """
 
+BAD_ERROR = """\
+class Bad(Exception):
+    {method}
+
+@processor
+def bad(n: int) -> int:
+    raise Bad()
+
+x = bad.call(src.n)  # <-
+"""
+
+
+def _bad_error(name: str, method: str, *says: str) -> list[Case]:
+    script = BAD_ERROR.format(method=method) + _write("x")
+    return [
+        _node(f"an exception {name}, in {count} processes", script, "'bad'", "Bad", *says, processes=count)
+        for count in (1, 2)
+    ]
+
+
 NODES = [
+    *_bad_error("whose __str__ raises", "def __str__(self): raise RuntimeError('no')", "its __str__ raises"),
+    *_bad_error("whose __str__ returns no text", "def __str__(self): return 3", "its __str__ raises"),
+    *_bad_error("whose __repr__ raises", "def __repr__(self): raise RuntimeError('no')"),
+    *_bad_error("of 10 MB", "def __str__(self): return 'x' * 10**7", "xxx..."),
+    *_bad_error(
+        "that would clear the screen",
+        "def __str__(self): return 'a\\x1b[2J\\u202eb\\ud800'",
+        "a\\x1b[2J\\u202eb\\ud800",
+    ),
+    *_bad_error("that does not pickle", "def __init__(self): self.held = lambda: 1"),
+    *_bad_error("whose hint raises", "hint = property(lambda self: 1 / 0)"),
     _node("a node that returns too few rows", TOO_FEW + _write("x"), "'short'", "returned 0 rows for 1"),
     _node("a node that returns a value of the wrong type", WRONG_TYPE + _write("x"), "'wrong'", "row 3"),
     _node(

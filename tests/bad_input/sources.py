@@ -254,4 +254,43 @@ SOURCES = [
     ),
     _given("an empty CSV file", "rows.csv", files(rows_dot_csv=b""), "rows.csv", "empty"),
     _given("an empty file of JSON lines", "rows.jsonl", files(rows_dot_jsonl=b""), "rows.jsonl"),
+    _given(
+        "JSON nested 200 deep",
+        "rows.jsonl",
+        files(rows_dot_jsonl=GOOD + '{"n": 1, "text": ' + "[" * 200 + "]" * 200 + "}\n"),
+        "rows.jsonl:2: lists and structs are nested more than 48 deep",
+    ),
+    _given(
+        "JSON nested 100,000 deep in a column that nobody reads",
+        "rows.jsonl",
+        files(
+            rows_dot_jsonl=GOOD
+            + '{"n": 1, "text": "a", "x": '
+            + '{"a":' * 100_000
+            + "1"
+            + "}" * 100_001
+            + "\n"
+        ),
+        "rows.jsonl:2: lists and structs are nested more than 48 deep",
+    ),
+    _given(
+        "JSON with a column of a null character",
+        "rows.jsonl",
+        files(rows_dot_jsonl='{"n": 1, "text": "a", "a\\u0000b": 1}\n'),
+        "rows.jsonl",
+        "'a\\x00b'",
+    ),
+    _given(
+        "CSV with a column of a null character",
+        "rows.csv",
+        files(rows_dot_csv="n,text,a\0b\n1,a,2\n"),
+        "rows.csv",
+        "'a\\x00b'",
+    ),
+    _given(
+        "CSV with a column that would colour the terminal",
+        "rows.csv",
+        files(rows_dot_csv="n,\x1b[31mtext\n1,a\n"),
+        "\\x1b[31mtext",
+    ),
 ]

@@ -82,10 +82,10 @@ def made():
 """
 
 
-def elsewhere(script, *arguments, check=True):
-    """What a script prints in a process of its own."""
+def elsewhere(script, *arguments, check=True, answers=None):
+    """What a script prints in a process of its own, which reads `answers` from its standard input."""
     command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, input=answers)
     assert not check or done.returncode == 0, done.stderr
     return done.stdout
 
@@ -114,8 +114,8 @@ def saved_text(tmp_path):
     return path, path.read_text()
 
 
-def refused(path, *, modules=()):
+def refused(path, *, modules=(), hosts=()):
     with pytest.raises(InputError) as raised:
-        DataFlow.load(path, modules=modules)
+        DataFlow.load(path, modules=modules, hosts=hosts)
     assert raised.value.hint
     return str(raised.value)

@@ -174,6 +174,9 @@ class FileReader(Reader):
             if self.origin in features:
                 raise InputError(f"{self} has a column {self.origin!r}", hint="give origin= another name")
             features[self.origin] = {"path": features_of.value("string"), "row": features_of.value("int64")}
+        problem = features_of.problem_with(features)
+        if problem is not None:
+            raise InputError(f"{self}: {problem}", hint="name what is to be read: features={...}")
         return features_of.as_features(features), columns
 
     @property

@@ -38,12 +38,16 @@ from hyped_beam.io.readers.lines import (
 )
 from hyped_beam.io.readers.suffixes import compressed_suffixes
 from hyped_beam.types import features as features_of
+from hyped_beam.types.nesting import DEEPEST, TOO_DEEP
 
 KIND = "JSON lines"
 # How pyarrow names columns and rows; rows are counted in what it was given.
 COLUMN = re.compile(r"Column\(/(.*?)\)")
 IN_ROW = re.compile(r" in row \d+$")
 OPENING, CLOSING = ord("{"), ord("}")
+# Of a bracket and a brace: their codes differ in one bit.
+OPENS, CLOSES, SAME = ord("{"), ord("}"), 0x20
+STRING = re.compile(rb'"(?:[^"\\]+|\\.)*(?:"|\\?\Z)', re.DOTALL)
 
 
 class JsonReader(FileReader):
@@ -140,6 +144,7 @@ def _checked_chunks(piece: Piece) -> Iterator[Chunk]:
         if wrong.any():
             index = int(np.flatnonzero(wrong)[0])
             raise _not_an_object(piece.path, given, int(starts[index]), int(ends[index]))
+        _check_nesting(piece.path, given, starts, ends)
         yield given
 
 
@@ -158,6 +163,23 @@ def _rows(data: bytes) -> tuple[Any, Any]:
         ends[index] -= len(line) - len(line.rstrip())
     kept = ends > starts
     return starts[kept], ends[kept]
+
+
+def _check_nesting(uri: str, chunk: Chunk, starts: Any, ends: Any) -> None:
+    """Refuse lines that are nested too deep: `pyarrow.json` goes down into them until its stack is full.
+
+    Raises:
+        InputError: There is one.
+    """
+    opened = np.flatnonzero((np.frombuffer(chunk.data, np.uint8) | SAME) == OPENS)
+    counts = np.searchsorted(opened, ends) - np.searchsorted(opened, starts)
+    for index in np.flatnonzero(counts > DEEPEST + 1):  # the row itself is one; brackets in text count, too
+        line = chunk.data[starts[index] : ends[index]]
+        characters = np.frombuffer(STRING.sub(b"", line), np.uint8) | SAME
+        steps = (characters == OPENS).astype(np.int64) - (characters == CLOSES)
+        if np.cumsum(steps).max(initial=0) > DEEPEST + 1:
+            number = line_number(uri, KIND, chunk.offset + int(starts[index]))
+            raise InputError(f"{uri}:{number}: {TOO_DEEP}", hint="flatten what the line holds")
 
 
 def _not_an_object(uri: str, chunk: Chunk, start: int, end: int) -> InputError:

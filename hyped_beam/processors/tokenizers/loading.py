@@ -128,10 +128,14 @@ def _load_with_transformers(file: Path, *, alone: bool, has_configuration: bool)
     if alone:
         tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(file))
     elif has_configuration:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(str(file.parent), local_files_only=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            str(file.parent),
+            local_files_only=True,
+            trust_remote_code=False,  # left out, it asks whoever sits at the terminal
+        )
     else:
         tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(
-            str(file.parent), local_files_only=True
+            str(file.parent), local_files_only=True, trust_remote_code=False
         )
     max_length = tokenizer.model_max_length
     return Loaded(

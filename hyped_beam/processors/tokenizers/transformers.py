@@ -23,6 +23,9 @@ from hyped_beam.types.patterns import several
 
 TextColumn = Annotated[pa.Array, several("a string or a list of words", Family.STRING, Family.LIST)]
 
+_OF_THE_MODEL = {"return_token_type_ids": "token_type_ids", "return_attention_mask": "attention_mask"}
+"""The options that a tokenizer says where they are None, and the columns that they return."""
+
 _PADDING = (False, True, "longest", "max_length", "do_not_pad")
 _TRUNCATION = (False, True, "longest_first", "only_first", "only_second", "do_not_truncate")
 
@@ -120,7 +123,7 @@ class TransformersTokenizer(Processor):
         if not isinstance(source, str) or not source:
             msg = "must be a name, a folder or a tokenizer.json"
             raise ValueError(msg)
-        return loading.absolute(source)
+        return source
 
     @field_validator("padding", "truncation", mode="before")
     @classmethod
@@ -168,16 +171,27 @@ class TransformersTokenizer(Processor):
     def output(self, text: Feature, text_pair: Feature | None = None) -> Feature:
         """The struct of what is returned."""
         self._check_inputs(text, text_pair)
+        return {name: self._column_feature(name) for name in self._columns()}
+
+    def resolve(self, **inputs: Feature) -> Self:
+        """The same node with the columns that the tokenizer's model takes, and its path from anywhere."""
+        self._check_inputs(inputs["text"], inputs.get("text_pair"))
         loaded = loading.load(self.tokenizer)
-        self._check(loaded, is_pair=text_pair is not None)
-        return {name: self._column_feature(name) for name in self._columns(loaded)}
+        self._check(loaded, is_pair=inputs.get("text_pair") is not None)
+        taken = {
+            option: name in loaded.input_names
+            for option, name in _OF_THE_MODEL.items()
+            if getattr(self, option) is None
+        }
+        return self.model_copy(update={"tokenizer": loading.absolute(self.tokenizer), **taken})
 
     def fingerprint(self) -> str:
         """Of what the files of the tokenizer hold."""
         return loading.fingerprint(self.tokenizer)
 
     def setup(self) -> None:
-        """Load the tokenizer."""
+        """Load the tokenizer, which may be another than when the flow was written."""
+        self._check(loading.load(self.tokenizer), is_pair=self._truncation == "only_second")
         self._encode = self._encoder(self.output_type.names)
 
     def process(self, text: TextColumn, text_pair: TextColumn | None = None) -> dict[str, pa.Array]:
@@ -215,7 +229,7 @@ class TransformersTokenizer(Processor):
         max_length = (self.max_length or loaded.max_length) if needs_length else None
         return Settings(self._padding, self._truncation, max_length, self.stride)
 
-    def _columns(self, loaded: Loaded) -> list[str]:
+    def _columns(self) -> list[str]:
         wanted = {
             "input_ids": True,
             "token_type_ids": self.return_token_type_ids,
@@ -225,11 +239,7 @@ class TransformersTokenizer(Processor):
             "length": self.return_length,
             "word_ids": self.return_word_ids,
         }
-        return [
-            name
-            for name in encoding.COLUMNS
-            if wanted[name] or (wanted[name] is None and name in loaded.input_names)
-        ]
+        return [name for name in encoding.COLUMNS if wanted[name]]
 
     def _column_feature(self, name: str) -> Feature:
         feature = features.value(encoding.DTYPES[name])
