@@ -1,4 +1,4 @@
-"""Coroutines: the one event loop of a process, and nodes that run in it within their limits."""
+"""Calls of nodes within their limits: coroutines in the one event loop of a process, others in threads."""
 
 from __future__ import annotations
 
@@ -8,14 +8,25 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Any, TypeVar
 
 from hyped_beam.execute.batch import Batch
-from hyped_beam.execute.failure import RAISED, Place, node_error, slice_inputs
+from hyped_beam.execute.failure import (
+    RAISED,
+    Place,
+    cause_of,
+    is_alike,
+    is_length,
+    node_error,
+    row_search,
+    slice_inputs,
+)
+from hyped_beam.execute.share import Share
+from hyped_beam.execute.threads import NodeThreads, wait_for_threads
 from hyped_beam.nodes.options import Limits
-from hyped_beam.nodes.runtime import ProcessorRuntime, RowError
+from hyped_beam.nodes.runtime import ProcessorRuntime, ResultError, RowError
 from hyped_beam.plan.program import Program, Step
 from hyped_beam.types.arrays import Value, concat_values
 
@@ -89,26 +100,6 @@ async def all_done(tasks: Sequence[asyncio.Task[None]]) -> None:
             task.result()
 
 
-class Starts:
-    """When the coroutines of one node may start: so many a second.
-
-    Args:
-        per_second: How many; None for no bound.
-    """
-
-    def __init__(self, per_second: float | None) -> None:
-        self._interval = 0.0 if per_second is None else 1 / per_second
-        self._next = 0.0
-
-    async def turn(self) -> None:
-        """Wait for one's turn."""
-        now = asyncio.get_running_loop().time()
-        start = max(now, self._next)
-        self._next = start + self._interval
-        if start > now:
-            await asyncio.sleep(start - now)
-
-
 class _Job:
     """The rows (or slices) of one batch that a node's workers take one after the other.
 
@@ -175,19 +166,23 @@ class _Job:
                 self.pending = chain([first], self.pending)
 
 
-class CoroutineStep:
-    """A step whose node is `async`: as many workers as may run at once take rows of the batches in flight.
+class LimitedStep:
+    """A step whose node is called within limits: a coroutine in the event loop, any other in threads.
+
+    As many workers as may run at once take rows of the batches in flight. It belongs to one event loop.
 
     Args:
         step: The step.
         runtime: Its node, made ready to run.
+        run: The name of the run of a job with which it shares its limits; empty for limits of its own.
     """
 
-    def __init__(self, step: Step, runtime: ProcessorRuntime) -> None:
+    def __init__(self, step: Step, runtime: ProcessorRuntime, run: str = "") -> None:
         self.step = step
         self.runtime = runtime
         self.limits: Limits = step.options.limits
-        self._starts = Starts(self.limits.per_second)
+        self._share = Share(f"{run}/{step.node}" if run else "", self.limits, coroutine=runtime.coroutine)
+        self._threads = None if runtime.coroutine else NodeThreads(step.name)
         self._is_plain = not (self.limits.per_second or self.limits.timeout or self.limits.retries)
         self._jobs: deque[_Job] = deque()
         self._workers: set[asyncio.Task[None]] = set()
@@ -205,15 +200,34 @@ class CoroutineStep:
                 return self.runtime.from_rows(await self._run_rows(inputs, rows))
             return await self._run_slices(inputs, rows)
         except RowError as error:
-            raise node_error(error, self.step, inputs, error.row, place) from error.__cause__
+            raise node_error(error, self.step, inputs, error.row, place) from cause_of(error)
         except RAISED as error:
-            raise node_error(error, self.step, inputs, None, place) from error
+            raise node_error(error, self.step, inputs, None, place) from cause_of(error)
+
+    async def close(self) -> None:
+        """Let go of its share of the limits, and of its threads.
+
+        Where the node has a `teardown` calls that run on in threads are waited for, but not for long.
+        """
+        self._jobs.clear()
+        for worker in list(self._workers):
+            worker.cancel()
+        self._share.close()
+        if self._threads is not None:
+            left = await self._threads.close()
+            if self.runtime.hook("teardown") is not None:
+                await asyncio.get_running_loop().run_in_executor(None, wait_for_threads, left, GRACE_SECONDS)
 
     async def _run_rows(self, inputs: Mapping[str, Value], rows: int) -> list[Any]:
         values = self.runtime.row_values(inputs, rows)
         process = self.runtime.node.process_row
         numbers = [number for number, row in enumerate(values) if row is not None]
-        job = await self._do(_Job(numbers, lambda number: process(**(values[number] or {}))))
+
+        def start(number: int) -> Awaitable[Any]:
+            row = values[number] or {}
+            return process(**row) if self._threads is None else self._in_thread(partial(process, **row))
+
+        job = await self._do(_Job(numbers, start))
         if job.failures:
             first = min(job.failures)
             raise RowError(first) from job.failures[first]
@@ -228,33 +242,55 @@ class CoroutineStep:
         )
         if job.failures:
             first = min(job.failures)
-            row = await self._find_row(inputs, first, min(size, rows - first))
-            raise RowError(row) from job.failures[first]
+            row, error = await self._find_row(inputs, first, min(size, rows - first), job.failures[first])
+            raise RowError(row) from error
         return concat_values([job.results[start] for start in starts])
 
     async def _run_slice(self, inputs: Mapping[str, Value], start: int, rows: int) -> Value:
-        columns = self.runtime.column_inputs(slice_inputs(inputs, start, rows), rows)
-        return self.runtime.from_columns(await self.runtime.node.process(**columns), rows)
+        given = slice_inputs(inputs, start, rows)
+        if self._threads is not None:
+            return await self._in_thread(partial(self.runtime.run, given, rows))
+        made = await self.runtime.node.process(**self.runtime.column_inputs(given, rows))
+        return self.runtime.from_columns(made, rows)
 
-    async def _find_row(self, inputs: Mapping[str, Value], start: int, rows: int) -> int | None:
-        """The first of some rows on which the node raises, found by halving; None where none is at fault."""
-        if not self.step.operation.repeatable:
-            return None
-        while rows > 1:
-            half = rows // 2
-            if await self._raises(inputs, start, half):
-                rows = half
-            else:
-                start, rows = start + half, rows - half
-        return start if rows and await self._raises(inputs, start, 1) else None
+    async def _in_thread(self, call: Callable[[], Any]) -> Any:
+        assert self._threads is not None  # noqa: S101 - asked by the caller
+        result, error = await self._threads.run(call)
+        if error is not None:
+            raise _RaisedError from error  # not itself: a coroutine cannot raise a StopIteration
+        return result
 
-    async def _raises(self, inputs: Mapping[str, Value], start: int, rows: int) -> bool:
+    async def _find_row(
+        self, inputs: Mapping[str, Value], start: int, rows: int, error: BaseException
+    ) -> tuple[int | None, BaseException]:
+        """The first row that fails alone as some rows do, if there is one, and the error to report."""
+        too_long = self.limits.timeout is not None and isinstance(error, TimeoutError)
+        if not self.step.operation.repeatable or too_long:
+            return None, error
+        search = row_search(rows, some_pass=is_length(error))
+        raised = error
+        try:
+            at, length = next(search)
+            while True:
+                other = await self._failure(inputs, start + at, length)
+                failed = other is not None and is_alike(error, other)
+                if failed and other is not None:
+                    raised = other
+                at, length = search.send(failed)
+        except StopIteration as found:
+            if found.value is None:
+                return None, error
+            return start + found.value, error if isinstance(error, ResultError) else raised
+
+    async def _failure(self, inputs: Mapping[str, Value], start: int, rows: int) -> BaseException | None:
         job = await self._do(_Job([start], lambda start: self._run_slice(inputs, start, rows)))
-        return bool(job.failures)
+        return job.failures.get(start)
 
     async def _do(self, job: _Job) -> _Job:
+        if not job.size:
+            return job
         self._jobs.append(job)
-        for _ in range(min(self.limits.concurrency - len(self._workers), max(job.size, 1))):
+        for _ in range(min(self._share.most - len(self._workers), job.size)):
             self._start_worker()
         try:
             await job.over
@@ -267,8 +303,21 @@ class CoroutineStep:
         self._workers.add(asyncio.get_running_loop().create_task(self._work()))
 
     async def _work(self) -> None:
-        """Take rows until there are none."""
+        """Take rows until there are none, as long as no other process waits for the slot."""
         this: Any = asyncio.current_task()
+        try:
+            await self._share.slot()
+            try:
+                await self._take_rows(this)
+            finally:
+                self._share.give_back()
+        finally:
+            # Not in a callback of the task, which runs later: a job would count on a worker that is gone.
+            self._workers.discard(this)
+            if self._jobs:
+                self._start_worker()
+
+    async def _take_rows(self, this: asyncio.Task[Any]) -> None:
         while self._jobs:
             job = self._jobs[0]
             number = job.take(this)
@@ -279,33 +328,51 @@ class CoroutineStep:
             try:
                 made = await (job.start(number) if self._is_plain else self._attempt(job, number))
             except BaseException as error:  # noqa: BLE001 - what does not land is waited for
-                job.land(number, None, error)
+                job.land(number, None, _raised(error))
             else:
                 job.land(number, made, None)
-            if number in job.cancelled:  # a task that was cancelled stays so for what it does later
-                break
-        # Not in a callback of the task, which runs later: a job would count on a worker that is gone.
-        self._workers.discard(this)
-        if self._jobs:
-            self._start_worker()
+            if number in job.cancelled or self._share.is_recalled:
+                return  # a task that was cancelled stays so for what it does later
 
     async def _attempt(self, job: _Job, number: int) -> Any:
         delay = FIRST_RETRY_SECONDS
         for _ in range(self.limits.retries):
             try:
                 return await self._once(job, number)
-            except Exception:  # noqa: BLE001 - whatever a node raises is tried again
+            except Exception as error:
+                if not isinstance(_raised(error), Exception):  # such as SystemExit in a thread
+                    raise
                 await asyncio.sleep(delay)
                 delay *= 2
         return await self._once(job, number)
 
     async def _once(self, job: _Job, number: int) -> Any:
-        if self.limits.per_second is not None:
-            await self._starts.turn()
+        await self._share.turn()
         if self.limits.timeout is None:
             return await job.start(number)
         try:
-            return await asyncio.wait_for(job.start(number), self.limits.timeout)
+            made, error = await asyncio.wait_for(_outcome(job.start(number)), self.limits.timeout)
         except asyncio.TimeoutError:
             msg = f"took longer than its limit of {self.limits.timeout:g} s"
             raise TimeoutError(msg) from None
+        if error is not None:
+            raise error
+        return made
+
+
+class _RaisedError(Exception):
+    """What a call raised in a thread is the cause."""
+
+
+def _raised(error: BaseException) -> BaseException:
+    return error.__cause__ if isinstance(error, _RaisedError) and error.__cause__ is not None else error
+
+
+async def _outcome(call: Awaitable[Any]) -> tuple[Any, BaseException | None]:
+    """What a call gives or raises: a task that raises what ends programs would end the loop."""
+    try:
+        return await call, None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - raised by the step
+        return None, error

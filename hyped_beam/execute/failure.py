@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sysconfig
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from hyped_beam.errors import NOT_THE_USERS, CallSite, NodeError, error_text, error_type
 from hyped_beam.ir.scope import Scope
-from hyped_beam.nodes.runtime import RowError
+from hyped_beam.nodes.runtime import ResultError, RowError
 from hyped_beam.plan.program import Program
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
@@ -75,10 +75,16 @@ def found_error(
     rows: int,
     place: Place,
 ) -> NodeError:
-    """The error to report for a step that raised on a batch: of the first row on which it raises alone."""
-    row = find_row(run, inputs, rows) if step.operation.repeatable else None
-    alone = error if row is None else error_at(run, inputs, row, error)
-    return node_error(alone, step, inputs, row, place)
+    """The error to report for a step that failed on a batch.
+
+    An exception that a row raises alone as well is reported as the first such row raises it; what
+    is wrong with a result is said of the batch.
+    """
+    found = find_row(run, inputs, rows, error) if step.operation.repeatable else None
+    if found is None:
+        return node_error(error, step, inputs, None, place)
+    row, alone = found
+    return node_error(error if isinstance(error, ResultError) else alone, step, inputs, row, place)
 
 
 def node_error(
@@ -93,7 +99,7 @@ def node_error(
         row: The row at fault, counted in these inputs; None where it is not known.
         place: Where these rows are; None where it is not known.
     """
-    cause = error.__cause__ if isinstance(error, RowError) and error.__cause__ is not None else error
+    cause = cause_of(error)
     where = (None if place is None else place.of(row)) or Span(1, None)
     return NodeError(
         node=step.name,
@@ -127,20 +133,6 @@ def _raised_in(cause: BaseException) -> str:
     return ""
 
 
-def error_at(
-    run: Callable[[Mapping[str, Value], int], Any],
-    inputs: Mapping[str, Value],
-    row: int,
-    error: BaseException,
-) -> BaseException:
-    """What a node raises on one row alone; what it raised on the batch, if it then raises nothing."""
-    try:
-        run(slice_inputs(inputs, row, 1), 1)
-    except RAISED as alone:
-        return alone
-    return error
-
-
 def row_line(inputs: Mapping[str, Value], row: int) -> str:
     """The values of one row, cut to a line."""
     shares = max(LINE // max(len(inputs), 1), 20)
@@ -169,23 +161,72 @@ def slice_inputs(inputs: Mapping[str, Value], start: int, rows: int) -> dict[str
     return {name: slice_value(value, start, rows) for name, value in inputs.items()}
 
 
-def find_row(
-    run: Callable[[Mapping[str, Value], int], Any], inputs: Mapping[str, Value], rows: int
-) -> int | None:
-    """The first row on which a node raises, by halving the batch; None where no single row is at fault."""
-    start, length = 0, rows
+def row_search(rows: int, *, some_pass: bool = False) -> Generator[tuple[int, int], bool, int | None]:
+    """Find the first row that fails alone by halving a batch.
+
+    It yields the start and the number of rows of what is to be tried, is sent whether that fails as the batch
+    does, and returns the row; None where no single row is at fault.
+
+    Args:
+        rows: The number of rows of the batch.
+        some_pass: Whether a row is only at fault where others pass.
+    """
+    start, length, passed = 0, rows, rows == 1
     while length > 1:
         half = length // 2
-        try:
-            run(slice_inputs(inputs, start, half), half)
-        except RAISED:
+        if (yield start, half):
             length = half
         else:
-            start, length = start + half, length - half
-    if length != 1:
+            start, length, passed = start + half, length - half, True
+    if length != 1 or not (yield start, 1):
         return None
+    return start if passed or not some_pass else None
+
+
+def find_row(
+    run: Callable[[Mapping[str, Value], int], Any],
+    inputs: Mapping[str, Value],
+    rows: int,
+    error: BaseException,
+) -> tuple[int, BaseException] | None:
+    """The first row on which a node fails alone as it does on the batch, and the error there.
+
+    Args:
+        run: Runs the node.
+        inputs: The inputs.
+        rows: The number of rows.
+        error: What it raised on the batch.
+    """
+    search = row_search(rows, some_pass=is_length(error))
+    raised = error
     try:
-        run(slice_inputs(inputs, start, 1), 1)
-    except RAISED:
-        return start
-    return None
+        start, length = next(search)
+        while True:
+            failed = False
+            try:
+                run(slice_inputs(inputs, start, length), length)
+            except RAISED as other:
+                failed = is_alike(error, other)
+                raised = other if failed else raised
+            start, length = search.send(failed)
+    except StopIteration as found:
+        return None if found.value is None else (found.value, raised)
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """What was raised, without what says only where."""
+    wraps = isinstance(error, (RowError, ResultError)) and error.__cause__ is not None
+    return cause_of(error.__cause__) if wraps and error.__cause__ is not None else error
+
+
+def is_length(error: BaseException) -> bool:
+    """Whether a node returned too many or too few rows."""
+    return isinstance(error, ResultError) and error.kind == "length"
+
+
+def is_alike(error: BaseException, other: BaseException) -> bool:
+    """Whether two failures are of one kind: raised as the same exception, or wrong in the same way."""
+    if isinstance(error, ResultError) or isinstance(other, ResultError):
+        return isinstance(error, ResultError) and isinstance(other, ResultError) and error.kind == other.kind
+    one, two = cause_of(error), cause_of(other)
+    return isinstance(two, type(one)) or isinstance(one, type(two))

@@ -21,12 +21,13 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
 from hyped_beam.errors import CallSite, DefinitionError, JobError
+from hyped_beam.execute import budget
 from hyped_beam.execute.worker import is_worker
 from hyped_beam.types.mapped import dump_here
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-    "from hyped_beam.execute.worker import main; main(int(sys.argv[1]))"
+    "from hyped_beam.execute.worker import main; main(int(sys.argv[1]), int(sys.argv[3]))"
 )
 STOP_SECONDS = 5
 IN_FLIGHT_PER_WORKER = 4
@@ -80,14 +81,18 @@ class Worker:
                 "a flow inside a node takes num_proc=1",
             )
         self.connection, theirs = Pipe()
+        limits, their_limits = Pipe()
         self._cores = cores
+        passed = [theirs.fileno(), their_limits.fileno()]
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and program
-            [sys.executable, "-c", _START, str(theirs.fileno()), json.dumps(sys.path)],
-            pass_fds=[theirs.fileno()],
+            [sys.executable, "-c", _START, str(passed[0]), json.dumps(sys.path), str(passed[1])],
+            pass_fds=passed,
             stdin=subprocess.DEVNULL,
             env=self._environment(),
         )
         theirs.close()
+        their_limits.close()
+        threading.Thread(target=budget.serve, args=(limits,), name="hyped-beam-limits", daemon=True).start()
         self.loaded: str | None = None
         self.busy = 0
 

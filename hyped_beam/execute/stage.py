@@ -18,8 +18,8 @@ from hyped_beam.errors import InputError, NodeError
 from hyped_beam.execute.batch import Batch, source_batch
 from hyped_beam.execute.batch_result import BatchAggregates, BatchResult
 from hyped_beam.execute.combining import StageUpdate, aggregate_in_place, step_inputs
-from hyped_beam.execute.coroutines import CoroutineStep, all_done, background_loop, first_result, run_in_loop
-from hyped_beam.execute.failure import RAISED, Place, found_error, node_error, slice_inputs
+from hyped_beam.execute.coroutines import LimitedStep, all_done, background_loop, first_result, run_in_loop
+from hyped_beam.execute.failure import RAISED, Place, cause_of, found_error, node_error, slice_inputs
 from hyped_beam.execute.keeping import kept_values
 from hyped_beam.execute.known import Late, StageKnown
 from hyped_beam.execute.row_numbers import row_numbers
@@ -38,9 +38,9 @@ from hyped_beam.types.spans import Span
 class StageRunner:
     """A stage program that runs; `setup` runs when it is opened, `teardown` when it is closed.
 
-    A program without coroutines runs in the thread that calls. With some, batches run in the event loop
-    of the process: a node starts when its inputs are there, several batches are in flight, and nodes that
-    are no coroutines run in one thread beside the loop.
+    A program without coroutines and limits runs in the thread that calls. With some, batches run in the event
+    loop of the process: a node starts when its inputs are there, several batches are in flight, nodes that
+    have limits are called in threads of their own, and all others in one thread beside the loop.
 
     Args:
         program: The program.
@@ -58,10 +58,10 @@ class StageRunner:
         self.steps = [(step, runtime_of(step)) for step in program.steps]
         self._known = StageKnown(program, late or Late())
         self._update = StageUpdate(program) if program.combines else None
-        self.uses_loop = any(runtime.needs_loop for _, runtime in self.steps)
+        self.uses_loop = any(runtime.needs_loop or _is_limited(step) for step, runtime in self.steps)
         self._waits = _waits(program) if self.uses_loop else {}
         self._thread = ThreadPoolExecutor(1, "hyped-beam-stage") if self.uses_loop else None
-        self._coroutines: dict[int, CoroutineStep] = {}
+        self._limited: dict[int, LimitedStep] = {}
         self._opened: list[tuple[Step, ProcessorRuntime]] = []
         self._lock = threading.Lock()
 
@@ -87,8 +87,8 @@ class StageRunner:
                     runtime.prepare()
                 self._run_hook("setup", step, runtime)
                 self._opened.append((step, runtime))
-                if runtime.coroutine:
-                    self._coroutines[step.node] = run_in_loop(_coroutine_step(step, runtime))
+                if runtime.coroutine or _is_limited(step):
+                    self._limited[step.node] = run_in_loop(_limited_step(step, runtime, self.program.run))
         except BaseException:
             self.close()
             raise
@@ -101,8 +101,11 @@ class StageRunner:
         """
         failures = []
         while self._opened:
+            step, runtime = self._opened.pop()
             try:
-                self._run_hook("teardown", *self._opened.pop())
+                if step.node in self._limited:
+                    run_in_loop(self._limited.pop(step.node).close())
+                self._run_hook("teardown", step, runtime)
             except NodeError as error:
                 failures.append(error)
         if self._thread is not None:
@@ -124,7 +127,7 @@ class StageRunner:
         except InputError as error:  # what it was given to read is wrong, not the node
             raise InputError(error.message, site=error.site or step.site, hint=error.hint) from error
         except RAISED as error:
-            raise node_error(error, step, {}, None, None) from error
+            raise node_error(error, step, {}, None, None) from cause_of(error)
 
     def renew(self, late: Late) -> None:
         """Have it know other things of earlier stages; its nodes stay set up."""
@@ -217,13 +220,13 @@ class StageRunner:
         async def one(step: Step, runtime: Any) -> None:
             for number in self._waits[step.node]:
                 await running[number]
-            coroutine = self._coroutines.get(step.node)
-            if coroutine is None:
+            limited = self._limited.get(step.node)
+            if limited is None:
                 await loop.run_in_executor(self._thread, self._run_step, step, runtime, batch)
                 return
             inputs = await loop.run_in_executor(self._thread, step_inputs, step, batch, self.program)
             began = time.perf_counter()
-            batch.values[step.node] = await coroutine.run(inputs, batch, self.program)
+            batch.values[step.node] = await limited.run(inputs, batch, self.program)
             add_timing(
                 batch.timings, node_key(step.node), time.perf_counter() - began, batch.rows_of(step.rows)
             )
@@ -292,8 +295,13 @@ async def _call_hook(hook: Any) -> None:
         await result
 
 
-async def _coroutine_step(step: Step, runtime: ProcessorRuntime) -> CoroutineStep:
-    return CoroutineStep(step, runtime)  # in the loop, to which its semaphore belongs
+async def _limited_step(step: Step, runtime: ProcessorRuntime, run: str) -> LimitedStep:
+    return LimitedStep(step, runtime, run)  # in the loop, to which it belongs
+
+
+def _is_limited(step: Step) -> bool:
+    """Whether the calls of a node have limits, also where it is no coroutine."""
+    return step.kind is Kind.MAP and step.options is not None and step.options.limits.is_set
 
 
 def make_rows(
@@ -308,7 +316,9 @@ def make_rows(
     try:
         parent, columns = runtime.run(inputs, rows)
     except RAISED as error:
-        raise found_error(error, runtime.run, step, inputs, rows, Place(step, batch, program)) from error
+        raise found_error(error, runtime.run, step, inputs, rows, Place(step, batch, program)) from cause_of(
+            error
+        )
     batch.add_rows(step.scope, step.rows, parent)
     batch.values[step.node] = columns
 
@@ -358,6 +368,6 @@ def _run_slice(
     try:
         return runtime.run(inputs, rows)
     except RowError as error:
-        raise node_error(error, step, inputs, error.row, place) from error.__cause__
+        raise node_error(error, step, inputs, error.row, place) from cause_of(error)
     except RAISED as error:
-        raise found_error(error, runtime.run, step, inputs, rows, place) from error
+        raise found_error(error, runtime.run, step, inputs, rows, place) from cause_of(error)

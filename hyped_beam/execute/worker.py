@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from hyped_beam.errors import FlowError, JobError, error_text, error_type
+from hyped_beam.execute.budget import use_office
 
 LOOK_SECONDS = 0.5
 
@@ -28,17 +29,19 @@ def is_worker() -> bool:
     return _serving
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, limits: int) -> None:
     """Serve tasks from a connection until it is closed.
 
     Args:
         descriptor: The file descriptor of the connection to the parent.
+        limits: That of the connection by which limits of nodes are shared with other workers.
     """
     global _serving  # noqa: PLW0603 - what a process is
     _serving = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     threading.Thread(target=_end_with, args=(os.getppid(),), name="hyped-beam-parent", daemon=True).start()
     connection = Connection(descriptor)
+    use_office(Connection(limits))
     key, job = None, None
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -85,6 +86,7 @@ class BoundedJob:
         claims: The folders of its outputs, once they are ready to be written to.
         caching: What is kept of its aggregates from one job to another; None for nothing.
         keeps_states: Whether its result has the states of its aggregates.
+        run_name: A name for this run of it, by which processes share the limits of its nodes.
     """
 
     plan: Plan
@@ -100,6 +102,7 @@ class BoundedJob:
     claims: tuple[Claim, ...] = ()
     caching: Caching | None = None
     keeps_states: bool = False
+    run_name: str = ""
 
     def run(self, progress: ReportProgress | None = None, pool: str | None = None) -> BoundedResult:
         """Run it, and wait until it is done.
@@ -159,7 +162,7 @@ class BoundedJob:
         is_last = scan is self.plan.scan
         return RangeJob(
             self.reader.scan(scan.columns, scan.condition),
-            scan.shared_by(self.processes),
+            scan.sharing_limits(self.run_name),
             self.destinations if is_last else (),
             _empty_batch(self.plan, scan.columns),
             resume=self.resume and is_last,
@@ -174,7 +177,7 @@ class BoundedJob:
         is_last = one.scan is self.plan.scan
         return Finish(
             one.scan.gathered,
-            one.finish,
+            None if one.finish is None else one.finish.sharing_limits(self.run_name),
             self.group_destinations if is_last else (),
             values_path=str(self.work / "aggregates.arrow"),
             report_path=str(self.work / f"report-{number}.json"),
@@ -187,6 +190,7 @@ class BoundedJob:
         is_last = number == len(self.plan.passes) - 1
         if program is None:
             return None
+        program = replace(program, program=program.program.sharing_limits(self.run_name))
         destinations = self.partition_destinations if is_last else ()
         return PartitionJob(program, destinations, str(self.work / "groups"))
 
@@ -286,7 +290,7 @@ def prepare_bounded(
     commit.check_outputs(outputs, _overwrite(writers), reader.inputs())
     caching = prepare_caching(cache, plan, reader, writers)
     claims = tuple(commit.prepare(kind, fingerprint, _overwrite(writers)) for kind in job.kinds)
-    return replace(job, claims=claims, caching=caching)
+    return replace(job, claims=claims, caching=caching, run_name=uuid.uuid4().hex)
 
 
 def bounded_job(

@@ -105,9 +105,6 @@ class _Scans:
         cuts = tables.tasks()
         read_here = any(one.reader.reads_here(2) for one in job.program.tables.values())
         self._run(tables, cuts, None if read_here else self._pool)
-        if self._pool is not None:
-            shared = job.program.program.shared_by(self._pool.processes)
-            job = replace(job, program=replace(job.program, program=shared))
         self._run(PartitionsByFiles(job, files, ranges, cuts, self._known), range(PARTITIONS), self._pool)
         files.remove_states()
         job.finish()

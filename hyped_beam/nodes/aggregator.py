@@ -16,6 +16,7 @@ from hyped_beam.nodes.configuration import Configured, of_a_node
 from hyped_beam.nodes.groups import Groups
 from hyped_beam.nodes.interface import Interface
 from hyped_beam.nodes.refs import Ref
+from hyped_beam.nodes.runtime import check_length, checking_result
 from hyped_beam.types import annotations as feature_annotations
 from hyped_beam.types import arrays, features
 from hyped_beam.types.features import Feature
@@ -168,14 +169,19 @@ class AggregatorRuntime:
     def finish(self, states: pa.StructArray) -> pa.Array:
         """The values of states."""
         value = self.node.finish(self._unpack(states))
-        if isinstance(value, tuple) and hasattr(value, "_asdict"):
-            value = arrays.struct_of(value._asdict(), len(states))
-        return arrays.conform(_one_array(value), self.output_type)
+        with checking_result():
+            if isinstance(value, tuple) and hasattr(value, "_asdict"):
+                value = arrays.struct_of(value._asdict(), len(states))
+            return arrays.conform(_one_array(value), self.output_type)
 
     def _unpack(self, states: pa.StructArray) -> Any:
         return self.node.State(**{name: states.field(name) for name in self.state_type.names})
 
     def _states(self, state: Any, groups: int) -> pa.StructArray:
+        with checking_result():
+            return self._checked_states(state, groups)
+
+    def _checked_states(self, state: Any, groups: int) -> pa.StructArray:
         if not isinstance(state, tuple) or not all(hasattr(state, field.name) for field in self._fields):
             names = ", ".join(self.state_type.names)
             msg = f"returned {type(state).__name__}, where a state of {names} is due"
@@ -198,9 +204,7 @@ class AggregatorRuntime:
             except TypeError as error:
                 msg = f"state {field.name!r}: {error}"
                 raise TypeError(msg) from None
-        if len(column) != groups:
-            msg = f"state {field.name!r} has {len(column)} rows for {groups} groups"
-            raise ValueError(msg)
+        check_length(column, groups, f"state {field.name!r} has {len(column)} rows for {groups} groups")
         return column
 
 

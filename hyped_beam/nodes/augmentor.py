@@ -18,6 +18,7 @@ from hyped_beam.nodes import interface as interfaces
 from hyped_beam.nodes.configuration import Configured, of_a_node
 from hyped_beam.nodes.interface import Interface
 from hyped_beam.nodes.refs import Ref
+from hyped_beam.nodes.runtime import check_length, checking_result
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
 
@@ -152,15 +153,17 @@ class AugmentorRuntime:
         """For each row that is made the row of the batch that it came from, and its columns.
 
         Raises:
-            Exception: Whatever `process` raised, or a result of the wrong type or length.
+            ResultError: Its result has the wrong type or length.
+            Exception: Whatever `process` raised.
         """
         columns = {name: arrays.for_kernels(arrays.whole(value, rows)) for name, value in inputs.items()}
         made = self.node.process(**columns)
-        if not isinstance(made, Rows):
-            msg = f"returned {type(made).__name__}, where Rows(parent, columns) is expected"
-            raise TypeError(msg)
-        parent = _parents(made.parent, rows)
-        return parent, self._columns(made.columns, len(parent))
+        with checking_result():
+            if not isinstance(made, Rows):
+                msg = f"returned {type(made).__name__}, where Rows(parent, columns) is expected"
+                raise TypeError(msg)
+            parent = _parents(made.parent, rows)
+            return parent, self._columns(made.columns, len(parent))
 
     def _columns(self, columns: Any, rows: int) -> Value:
         if pa.types.is_struct(self.output_type) and (columns is None or isinstance(columns, Mapping)):
@@ -192,7 +195,5 @@ def _checked(column: Any, kind: pa.DataType, rows: int) -> pa.Array:
         column = column.combine_chunks()
     if not isinstance(column, pa.Array):
         column = arrays.from_values(column, kind)
-    if len(column) != rows:
-        msg = f"returned {len(column)} values for {rows} rows"
-        raise ValueError(msg)
+    check_length(column, rows, f"returned {len(column)} values for {rows} rows")
     return arrays.conform(column, kind)

@@ -62,6 +62,7 @@ class Configured(CheckedOptions):
     Attributes:
         repeatable: Whether running it again on the same input gives the same and does no harm. A node
             that is not is never merged with its equals, computed in advance or scanned again.
+        takes_limits: Whether its calls can have `Limits`.
         output_type: The Arrow type of the output; there while the node runs.
     """
 
@@ -77,6 +78,7 @@ class Configured(CheckedOptions):
     )
 
     repeatable: ClassVar[bool] = True
+    takes_limits: ClassVar[bool] = False
     output_type: ClassVar[pa.DataType]
     # A factory, because pydantic deep-copies a default for each node.
     _options: Options = PrivateAttr(default_factory=lambda: DEFAULT_OPTIONS)
@@ -121,7 +123,7 @@ class Configured(CheckedOptions):
             **options: Fields of `Options`: `name`, `batch_size`, `limits`.
 
         Raises:
-            DefinitionError: There is no such option, or it has a wrong value.
+            DefinitionError: There is no such option, its value is wrong, or the node takes no limits.
         """
         try:
             merged = Options(**{**self._options.model_dump(exclude_unset=True), **options})
@@ -130,6 +132,12 @@ class Configured(CheckedOptions):
         except DefinitionError as error:  # of the limits within
             error.site = CallSite.nearest()
             raise
+        if merged.limits.is_set and not self.takes_limits:
+            raise DefinitionError(
+                f"{type(self).__name__} takes no limits, which bound the calls of processors",
+                site=CallSite.nearest(),
+                hint="give them to the processor that computes its input",
+            )
         changed = self.model_copy()
         private = self.__pydantic_private__ or {}
         object.__setattr__(changed, "__pydantic_private__", {**private, "_options": merged})

@@ -9,15 +9,24 @@ from pydantic import ConfigDict, Field, ValidationError
 from hyped_beam.errors import wrong_options
 from hyped_beam.types.checked_options import CheckedOptions
 
+COROUTINES_AT_ONCE = 64
+
 
 class Limits(CheckedOptions):
-    """Bounds on the coroutines of a node.
+    """Bounds on the calls of a node: of each row, or of each batch where the node takes batches.
 
-    They hold for a job as a whole where `num_proc` processes of one machine do it, which share them evenly;
-    on a cluster they hold for each worker process.
+    They hold for a job as a whole where `num_proc` processes of one machine do it, which share them as they
+    need them; on a cluster, and in the workers of a loader, they hold for each worker process.
+
+    A node that is not `async` is called in threads where it has limits. So with a `concurrency` of more than
+    one it has to be safe to be called by several threads at once. Python cannot end a thread: a call that
+    takes longer than `timeout` is given up, its result is dropped, but it runs on beside the others until it
+    returns. It keeps neither the job nor the program from ending. More than 256 of them at once are an error:
+    such a node should give up by itself, as by the timeout of its client.
 
     Attributes:
-        concurrency: How many rows (for `async process`: batches) are in flight at once.
+        concurrency: How many calls are under way at once; by default 64 of a node that is `async`. Any other
+            is called by one thread in each process by default.
         per_second: How many are started each second, at most.
         timeout: Seconds after which one is given up.
         retries: How often one that failed or timed out is tried again, waiting 0.1 s, 0.2 s, 0.4 s, ...
@@ -25,7 +34,7 @@ class Limits(CheckedOptions):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    concurrency: int = Field(default=64, ge=1)
+    concurrency: int | None = Field(default=None, ge=1)
     per_second: float | None = Field(default=None, gt=0)
     timeout: float | None = Field(default=None, gt=0)
     retries: int = Field(default=0, ge=0)
@@ -36,14 +45,18 @@ class Limits(CheckedOptions):
         except ValidationError as error:
             raise wrong_options(type(self), limits, error) from None
 
-    def shared_by(self, processes: int) -> Limits:
-        """The share of one of several processes; each may have at least one coroutine in flight."""
-        return self.model_copy(
-            update={
-                "concurrency": max(self.concurrency // processes, 1),
-                "per_second": None if self.per_second is None else self.per_second / processes,
-            }
-        )
+    @property
+    def is_set(self) -> bool:
+        """Whether there is any."""
+        return self != Limits()
+
+    def at_once(self, *, coroutine: bool) -> int:
+        """How many calls of a node one process may have under way.
+
+        Args:
+            coroutine: Whether the node is `async`.
+        """
+        return self.concurrency or (COROUTINES_AT_ONCE if coroutine else 1)
 
 
 class Options(CheckedOptions):
@@ -52,7 +65,7 @@ class Options(CheckedOptions):
     Attributes:
         name: What to call it in plans, pictures and messages.
         batch_size: The most rows that it is given at once.
-        limits: Bounds on its coroutines.
+        limits: Bounds on its calls.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

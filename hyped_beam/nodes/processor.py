@@ -29,7 +29,8 @@ class Processor(Configured):
     names, a default of None makes an input optional, and annotations say which features are taken. Where
     the output's type depends on the inputs or on the configuration, `def output(self, **inputs)`, given
     their features, returns it. `setup` and `teardown` (either may be `async`) run before the first and
-    after the last batch, on a copy of the node that no other thread or node shares.
+    after the last batch, on a copy of the node that no other node shares, nor another thread unless `Limits`
+    ask for threads.
 
     Where what a node computes is known as a `pyarrow.compute.Expression`, `def as_expression(self,
     **inputs)`, given those of the inputs, returns it: conditions of filters then reach the statistics of
@@ -51,6 +52,7 @@ class Processor(Configured):
         ...         return pc.count_substring(text, ",")
     """
 
+    takes_limits: ClassVar[bool] = True
     accepts_scalars: ClassVar[bool] = False
     promote: ClassVar[bool | tuple[str, ...]] = False
     passes_inputs: ClassVar[bool] = False

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -23,6 +24,41 @@ class RowError(Exception):
     def __init__(self, row: int | None) -> None:
         super().__init__(row)
         self.row = row
+
+
+class ResultError(Exception):
+    """A node returned something else than it declares; the cause says what, and what was expected.
+
+    Attributes:
+        kind: What is wrong about it: "type" or "length".
+    """
+
+    def __init__(self, kind: Literal["type", "length"]) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+@contextlib.contextmanager
+def checking_result() -> Iterator[None]:
+    """A context whose errors are those of a result that has the wrong type.
+
+    Raises:
+        ResultError: The result has the wrong type, or the wrong length.
+    """
+    try:
+        yield
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise ResultError("type") from error
+
+
+def check_length(result: Any, rows: int, message: str) -> None:
+    """Refuse a result that has not one value for each row.
+
+    Raises:
+        ResultError: It has more or fewer.
+    """
+    if len(result) != rows:
+        raise ResultError("length") from ValueError(message)
 
 
 class ProcessorRuntime:
@@ -69,7 +105,8 @@ class ProcessorRuntime:
 
         Raises:
             RowError: It raised on a row, and it works row by row.
-            Exception: Whatever `process` raised, or a result of the wrong type or length.
+            ResultError: Its result has the wrong type or length.
+            Exception: Whatever `process` raised.
         """
         if self.interface.row_wise:
             results = []
@@ -112,9 +149,12 @@ class ProcessorRuntime:
         """What `process` returned, checked and in the declared type.
 
         Raises:
-            TypeError: It is of another type.
-            ValueError: It has another number of rows.
+            ResultError: It is of another type, or has another number of rows.
         """
+        with checking_result():
+            return self._checked(result, rows)
+
+    def _checked(self, result: Any, rows: int) -> Value:
         if isinstance(result, tuple) and hasattr(result, "_asdict"):
             result = result._asdict()
         if isinstance(result, Mapping) and pa.types.is_struct(arrays.storage_type(self.output_type)):
@@ -139,10 +179,8 @@ class ProcessorRuntime:
             if not isinstance(result, Sequence) and not hasattr(result, "__array__"):
                 msg = f"{prefix}returned {type(result).__name__}, where a column of {arrow_type} is declared"
                 raise TypeError(msg)
-            result = arrays.from_values(result, arrow_type)
-        if len(result) != rows:
-            msg = f"{prefix}returned {len(result)} rows for {rows}"
-            raise ValueError(msg)
+            result = _from_sequence(result, arrow_type, prefix)
+        check_length(result, rows, f"{prefix}returned {len(result)} rows for {rows}")
         try:
             return arrays.conform(result, arrow_type)
         except TypeError as error:
@@ -178,6 +216,14 @@ class ProcessorRuntime:
     def _wrong_type(self, results: list[Any]) -> TypeError:
         shown = shortened(results[0]) if results else "nothing"
         return TypeError(f"returned {shown}, where {self.output_type} is declared")
+
+
+def _from_sequence(result: Any, arrow_type: pa.DataType, prefix: str) -> pa.Array:
+    try:
+        return arrays.from_values(result, arrow_type)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        msg = f"{prefix}returned {type(result).__name__} that is not a column of {arrow_type}: {error}"
+        raise TypeError(msg) from error
 
 
 def _field(row: Any, name: str) -> Any:

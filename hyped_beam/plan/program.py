@@ -155,6 +155,7 @@ class Program:
         base: The scope of the rows of a batch.
         condition: What holds of all rows of the source that it needs, a `pyarrow.compute.Expression`; others
             may be left out when the source is read. None where all may be needed.
+        run: The run of a job with which its nodes share their limits, by name; empty for limits of its own.
     """
 
     takes: tuple[int, ...]
@@ -173,6 +174,7 @@ class Program:
     scope_of: Mapping[int, int] = field(default_factory=dict)
     base: int = SOURCE_ROWS
     condition: Any = None
+    run: str = ""
 
     @property
     def aggregates(self) -> tuple[AggregateStep, ...]:
@@ -189,18 +191,13 @@ class Program:
         """The combines whose states go to partitions of the keys."""
         return tuple(combine for combine in self.combines if combine.shuffled)
 
-    def shared_by(self, processes: int) -> Program:
-        """The same program for each of several processes, which share the limits of its nodes evenly."""
-        if processes == 1:
-            return self
+    def sharing_limits(self, run: str) -> Program:
+        """The same program, whose nodes share their limits with all that is done for the same run.
 
-        def shared(step: Step) -> Step:
-            if step.options is None:
-                return step
-            limits = step.options.limits.shared_by(processes)
-            return replace(step, options=step.options.model_copy(update={"limits": limits}))
-
-        return replace(self, steps=tuple(shared(step) for step in self.steps))
+        Args:
+            run: A name for the run, which no other has.
+        """
+        return replace(self, run=run)
 
     def with_batch_size(self, batch_size: int | None) -> Program:
         """The same program, with a bound on the rows that its nodes are given at once.

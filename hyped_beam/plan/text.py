@@ -206,13 +206,18 @@ def _how_it_runs(step: Step, choice: Choice | None) -> str:
     if step.kind is not Kind.MAP:
         return ""
     interface = step.operation.interface()
-    found = ["row by row"] if interface.row_wise and not interface.coroutine else []
+    is_limited = step.options is not None and step.options.limits.is_set
+    found = ["row by row"] if interface.row_wise and not interface.coroutine and not is_limited else []
     if choice is not None:
         held = "a partition of the table each" if choice.shuffled else "the table in every process"
         found.append(f"{held}, {choice.reason}" if choice.reason else held)
-    if interface.coroutine:
-        what = "rows" if interface.row_wise else "batches"
-        found.append(f"async, {step.options.limits.concurrency} {what} at once")
+    if interface.coroutine or is_limited:
+        limits = step.options.limits
+        most = limits.at_once(coroutine=interface.coroutine)
+        what = _counted(most, "row") if interface.row_wise else f"{most} batch{'es' if most > 1 else ''}"
+        found.append(f"{'async' if interface.coroutine else 'in threads'}, {what} at once")
+        if limits.per_second is not None:
+            found.append(f"{limits.per_second:g} a second")
     if step.options is not None and step.options.batch_size is not None:
         found.append(f"at most {_counted(step.options.batch_size, 'row')} a call")
     if not step.operation.repeatable:

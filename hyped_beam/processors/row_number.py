@@ -14,6 +14,7 @@ class RowNumber(Processor):
     """A number for each row, which rises in the order of the source: the same whenever it is read again."""
 
     tells_rows_apart: ClassVar[bool] = True
+    takes_limits: ClassVar[bool] = False
 
     def process(self) -> Int64Column:
         msg = "the executor numbers rows"

@@ -12,8 +12,6 @@ from hyped_beam.augmentors import Filter
 from hyped_beam.dsl.running import write_json
 from hyped_beam.errors import DefinitionError, NodeError
 from hyped_beam.io.writers.json import JsonDatasetWriter
-from hyped_beam.nodes.options import Options
-from hyped_beam.plan.program import Program, Step
 
 FEATURES = {"text": "string", "n": "int64", "sent": "timestamp[ms]"}
 
@@ -89,13 +87,6 @@ def test_the_line_that_raised_is_told():
     flow = DataFlow(features={"n": "int64"})
     with pytest.raises(NodeError, match=r"raised in: .*test_messages\.py:\d+, inner\n  row: number=0"):
         flow.apply(datasets.Dataset.from_dict({"n": [1, 0]}), collect={"m": fails.call(flow.src_features.n)})
-
-
-def test_processes_share_limits():
-    options = Options(limits=Limits(concurrency=5, per_second=10))
-    step = Step(1, "ask", None, {}, pa.int64(), None, options)
-    (shared,) = Program((0,), steps=(step,)).shared_by(2).steps
-    assert shared.options.limits == Limits(concurrency=2, per_second=5)
 
 
 def test_aggregates_are_valid_json(tmp_path):

@@ -204,7 +204,14 @@ def test_workers_have_the_environment_of_the_time_of_the_job(pool, monkeypatch):
 
 
 class _Slow:
-    """A job whose tasks are a number and the name of a file that must be there before it is done."""
+    """A job whose tasks are a number and the name of a file that must be there before it is done.
+
+    Args:
+        begun: A file that the first task makes.
+    """
+
+    def __init__(self, begun: str | None = None) -> None:
+        self.begun = begun
 
     def open(self) -> _Slow:
         return self
@@ -214,6 +221,8 @@ class _Slow:
 
     def run(self, task: tuple[int, str | None]) -> tuple[int, bytes]:
         number, awaited = task
+        if self.begun is not None:
+            Path(self.begun).touch()
         while awaited is not None and not Path(awaited).exists():
             time.sleep(0.005)
         if number < 0:
@@ -256,11 +265,19 @@ def test_a_task_that_raises_is_raised_and_the_pool_goes_on():
 
 def test_a_stopped_pool_ends_what_it_does(tmp_path: Path):
     pool = ProcessPool(2)
-    stopper = threading.Timer(0.3, pool.stop)
+    begun = tmp_path / "begun"
+
+    def stop_once_begun() -> None:
+        deadline = time.monotonic() + 60
+        while not begun.exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        pool.stop()
+
+    stopper = threading.Thread(target=stop_once_begun)
     stopper.start()
     try:
         with pytest.raises(JobError, match=r"was ended by SIGTERM|was cancelled"):
-            list(pool.run_in_order(_Slow(), [(0, str(tmp_path / "never"))]))
+            list(pool.run_in_order(_Slow(str(begun)), [(0, str(tmp_path / "never"))]))
         with pytest.raises(JobError, match="cancelled"):
             list(pool.run_in_order(_Slow(), [(0, None)]))
     finally:
