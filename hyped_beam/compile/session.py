@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from hyped_beam.compile.arguments import Request
 from hyped_beam.compile.beam_options import beam_options
 from hyped_beam.compile.console import Console
@@ -10,6 +12,8 @@ from hyped_beam.compile.target import load_target
 from hyped_beam.dsl.flow import DataFlow
 from hyped_beam.dsl.job import Job
 from hyped_beam.launch.profiles import load_profile
+from hyped_beam.launch.reach import ExposedRunnerWarning, who_else
+from hyped_beam.launch.running import check_program
 
 
 def answer(request: Request, console: Console) -> None:
@@ -23,7 +27,7 @@ def answer(request: Request, console: Console) -> None:
         FlowError: Something is wrong, or the job failed.
     """
     options = beam_options(request.rest)
-    load_profile(request.runner)
+    profile = load_profile(request.runner)
     asked = asked_for(load_target(request.target, request.modules, request.hosts), request)
     form = request.form or (None if request.run or request.plot else "plan")
     if form == "proto" and isinstance(asked, Job):
@@ -36,7 +40,13 @@ def answer(request: Request, console: Console) -> None:
         plan = asked.plan()
         save(plan.graph, request.plot, joins=plan.joins)
     if request.run and isinstance(asked, Job):
-        _run(asked, request, options, console)
+        check_program(options, profile)
+        reach = who_else(profile, options)
+        if reach is not None:
+            console.note(reach)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExposedRunnerWarning)  # it is what was just said
+            _run(asked, request, options, console)
 
 
 def _as_text(asked: Job | DataFlow, form: str, request: Request) -> str:

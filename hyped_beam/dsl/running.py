@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
+import warnings
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from hyped_beam.dsl.applying import check_columns
-from hyped_beam.errors import InputError, JobError
+from hyped_beam.errors import CallSite, InputError, JobError
 from hyped_beam.io.filesystem import locate
 from hyped_beam.io.paths import lies_in, matched_by
 from hyped_beam.io.readers.base import Reader
@@ -22,6 +23,7 @@ from hyped_beam.io.writers.json_text import lines
 from hyped_beam.launch.background import run_in_background
 from hyped_beam.launch.bounded import BoundedJob, bounded_job, prepare_bounded
 from hyped_beam.launch.progress import ReportProgress
+from hyped_beam.launch.reach import ExposedRunnerWarning, exposes, who_else
 from hyped_beam.launch.result import JobReport, JobResult
 from hyped_beam.launch.signals import ended_cleanly
 from hyped_beam.plan.planner import AGGREGATES
@@ -44,6 +46,7 @@ def start(
     with ended_cleanly(), contextlib.ExitStack() as held:
         work = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="hyped-beam-")))
         prepared = _prepare(job, runner, options, processes, work, cache)
+        _warn_of_others(prepared)
 
         def run(pool: str | None = None) -> JobReport:
             return _run(job, prepared, progress, pool)
@@ -55,6 +58,14 @@ def start(
         return run_in_background(
             run, processes=processes, held=held.pop_all(), cancelled=prepared.remove_unfinished
         )
+
+
+def _warn_of_others(job: BoundedJob) -> None:
+    """Warn where others reach the program that a job is given to."""
+    site = CallSite.nearest()
+    if site is not None and job.profile.server is not None and exposes(job.options):
+        told = ExposedRunnerWarning(who_else(job.profile, job.options))
+        warnings.warn_explicit(told, ExposedRunnerWarning, site.file, site.line)
 
 
 def pipeline_proto(

@@ -41,13 +41,17 @@ GRACE_SECONDS = 5.0
 @lru_cache(maxsize=1)
 def background_loop() -> asyncio.AbstractEventLoop:
     """The event loop of this process, running in a thread of its own."""
+    _forget_after_fork()
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="hyped-beam-loop", daemon=True).start()
     return loop
 
 
-if hasattr(os, "register_at_fork"):  # a forked child, such as a loader's worker, has not the thread
-    os.register_at_fork(after_in_child=background_loop.cache_clear)
+@lru_cache(maxsize=1)
+def _forget_after_fork() -> None:
+    """Have a forked child, such as a loader's worker, make a loop of its own: it has not the thread."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=background_loop.cache_clear)
 
 
 def run_in_loop(coroutine: Coroutine[Any, Any, Result]) -> Result:

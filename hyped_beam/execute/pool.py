@@ -320,11 +320,12 @@ def shared_pool(processes: int) -> ProcessPool:
     if _shared is None or _shared.processes != processes:
         if _shared is not None:
             _shared.retire()
+        atexit.unregister(close_shared_pool)  # it is to be there once
+        atexit.register(close_shared_pool)
         _shared = ProcessPool(processes)
     return _shared
 
 
-@atexit.register
 def close_shared_pool() -> None:
     """End the workers of the shared pool, if there is one."""
     global _shared  # noqa: PLW0603 - worker processes are a resource of the process

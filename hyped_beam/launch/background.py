@@ -47,6 +47,8 @@ def run_in_background(
 
     result = JobResult(future, pool.stop)
     _running.add(result)
+    atexit.unregister(cancel_running)  # it is to be there once
+    atexit.register(cancel_running)
     threading.Thread(target=work, name="hyped-beam-job", daemon=True).start()
     return result
 
@@ -59,7 +61,6 @@ def _cancelled(clean: Callable[[], None]) -> BaseException:
     return JobCancelledError("the job was cancelled", hint='overwrite="resume" does the ranges that are left')
 
 
-@atexit.register
 def cancel_running() -> None:
     """Cancel the jobs that still run when the process ends."""
     for result in list(_running):

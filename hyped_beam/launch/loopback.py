@@ -1,8 +1,8 @@
 """Beam's portable runner, with the steps of a job in threads of this process.
 
-Beam's own has three habits that do not go with what a job promises: its workers print what a step raises,
-they listen on all interfaces, and when a job has failed or was cancelled nobody waits for the steps that
-still run.
+Beam's own has habits that do not go with what a job promises: its workers print what a step raises, whoever
+reaches their port can have them run code, a job ends with an error after `job_server_timeout` however well it
+runs, and when it has failed or was cancelled nobody waits for the steps that still run.
 """
 
 from __future__ import annotations
@@ -23,13 +23,19 @@ from apache_beam.portability.api import (
     beam_runner_api_pb2,
     endpoints_pb2,
 )
-from apache_beam.runners.portability.portable_runner import PipelineResult, PortableRunner
+from apache_beam.runners.portability.portable_runner import (
+    JobServiceHandle,
+    PipelineResult,
+    PortableRunner,
+)
 from apache_beam.runners.worker import sdk_worker_main, statesampler
 from apache_beam.runners.worker.sdk_worker import SdkHarness
 from apache_beam.transforms.environments import Environment, PythonLoopbackEnvironment
 from apache_beam.utils.sentinel import Sentinel
 from apache_beam.utils.thread_pool_executor import shared_unbounded_instance
 from typing_extensions import Self
+
+from hyped_beam.launch.sockets import PrivateSocket
 
 STOP_SECONDS = 30
 """How long the steps of a job that has ended are waited for at most."""
@@ -38,17 +44,42 @@ STOP_SECONDS = 30
 _READERS = ("read_grpc_client_inputs", "read_state")
 """The threads in which Beam's workers read what the program sends."""
 
-_print_exception = threading.excepthook
+
+class _QuietReaders:
+    """A hook that does not print that the program has gone, for of that the job tells.
+
+    It stands in the process while some job has workers.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs = 0
+        self._before = threading.excepthook
+
+    @contextlib.contextmanager
+    def while_a_job_runs(self) -> Iterator[None]:
+        """A context in which the hook stands."""
+        with self._lock:
+            self._jobs += 1
+            if self._jobs == 1 and threading.excepthook != self._print_unless_known:
+                self._before = threading.excepthook
+                threading.excepthook = self._print_unless_known
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._jobs -= 1
+                # one that others have put over it since goes on to call it
+                if self._jobs == 0 and threading.excepthook == self._print_unless_known:
+                    threading.excepthook = self._before
+
+    def _print_unless_known(self, raised: threading.ExceptHookArgs) -> None:
+        reads = raised.thread is not None and raised.thread.name in _READERS
+        if not (self._jobs and reads and issubclass(raised.exc_type, grpc.RpcError)):
+            self._before(raised)
 
 
-def _print_unless_known(raised: threading.ExceptHookArgs) -> None:
-    """Print what a thread has raised, if it is not that the program has gone: of that the job tells."""
-    reads = raised.thread is not None and raised.thread.name in _READERS
-    if not (reads and issubclass(raised.exc_type, grpc.RpcError)):
-        _print_exception(raised)
-
-
-threading.excepthook = _print_unless_known
+_quiet_readers = _QuietReaders()
 
 
 class Worker(SdkHarness):
@@ -121,14 +152,16 @@ class Workers(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             "data_buffer_time_limit_ms": sdk_worker_main._get_data_buffer_time_limit_ms(experiments),  # noqa: SLF001 - as above
         }
         self._workers: dict[str, Worker] = {}
+        # Whoever reaches it can have this process run code, so that it is for this user alone.
+        self._socket = PrivateSocket()
         self._server = grpc.server(shared_unbounded_instance())
-        self._port = self._server.add_insecure_port("localhost:0")
+        self._server.add_insecure_port(self._socket.address)
         beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(self, self._server)
         self._server.start()
 
     def as_payload(self) -> bytes:
         """What tells the runner where to ask for workers."""
-        address = endpoints_pb2.ApiServiceDescriptor(url=f"localhost:{self._port}")
+        address = endpoints_pb2.ApiServiceDescriptor(url=self._socket.address)
         payload: bytes = beam_runner_api_pb2.ExternalPayload(endpoint=address).SerializeToString()
         return payload
 
@@ -158,6 +191,7 @@ class Workers(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         for worker in self._workers.values():
             worker.wait(deadline - time.monotonic())
         self._server.stop(1)
+        self._socket.remove()
 
 
 class LoopbackRunner(PortableRunner):
@@ -171,6 +205,7 @@ class LoopbackRunner(PortableRunner):
         self._workers = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        self._workers.enter_context(_quiet_readers.while_a_job_runs())
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -181,6 +216,12 @@ class LoopbackRunner(PortableRunner):
         if options.view_as(PortableOptions).environment_type == "LOOPBACK":
             return PythonLoopbackEnvironment.default()
         return super().default_environment(options)
+
+    def create_job_service_handle(self, job_service: Any, options: PipelineOptions) -> JobServiceHandle:
+        """What gives a job to the program; it is followed for as long as it runs."""
+        handle = super().create_job_service_handle(job_service, options)
+        handle.timeout = None  # it would be the deadline of the whole job
+        return handle
 
     def run_portable_pipeline(self, pipeline: Any, options: PipelineOptions) -> PipelineResult:
         """Give a pipeline to the program."""

@@ -40,16 +40,20 @@ class ServerProgram:
     Attributes:
         program: Its name.
         variable: The environment variable that says where it is.
-        arguments: What it is started with.
+        arguments: What it is started with; `{socket}` is the path of the socket that it shall take jobs at.
+        unsafe: What it prints if it was built otherwise and does not know of that socket.
         ready: A regular expression for the line that it prints once it takes jobs; its group is the address.
-        get: The command that installs it; `{folder}` is where it is looked for, `{beam}` the version of Beam.
+        build: The script that builds it, in the folder of the profile.
+        variant: How it is built, as part of the name of the folder it is kept in.
     """
 
     program: str
     variable: str
     arguments: tuple[str, ...]
+    unsafe: str
     ready: str
-    get: str
+    build: str
+    variant: str
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hyped_beam.errors import CallSite, DefinitionError, JobError, unknown_name
 from hyped_beam.launch.profiles import Profile
-from hyped_beam.launch.servers import NOTICE_SECONDS, find_program, server_of
+from hyped_beam.launch.reach import ENDPOINT, check_endpoint
+from hyped_beam.launch.servers import END_SECONDS, find_program, server_of
 from hyped_beam.lowering.failure import find_failure
 
 if TYPE_CHECKING:
     import apache_beam as beam
-
-_ENDPOINT = "job_endpoint"
-"""Beam's option for where a job is given to; one that is set needs no program of ours."""
 
 
 def run_pipeline(
@@ -44,9 +42,9 @@ def run_pipeline(
     from apache_beam.options.pipeline_options import PipelineOptions
 
     merged = {**profile.options, **(options or {})}
-    server = None if _ENDPOINT in merged else server_of(profile)
+    server = None if ENDPOINT in merged else server_of(profile)
     if server is not None:
-        merged[_ENDPOINT] = server.endpoint
+        merged[ENDPOINT] = server.endpoint
     with quiet_workers(), contextlib.ExitStack() as held:
         runner = profile.make_runner()
         if isinstance(runner, contextlib.AbstractContextManager):
@@ -61,7 +59,7 @@ def run_pipeline(
         except Exception as error:  # noqa: BLE001 - runners raise whatever they like
             death = None
             if server is not None and find_failure(str(error)) is None:
-                death = server.death(NOTICE_SECONDS)
+                death = server.death(END_SECONDS if _is_lost(error) else 0)
             if death is not None and stop is not None:
                 stop()
             raise death or _failure(error) from None
@@ -72,6 +70,13 @@ def run_pipeline(
                 with contextlib.suppress(Exception):  # it may have gone by now
                     result.cancel()
             raise
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether it is that the program is not reached any more, which then has ended or is about to."""
+    import grpc
+
+    return isinstance(error, grpc.RpcError)
 
 
 def as_proto(
@@ -101,13 +106,15 @@ def _remove_temporary_folder(pipeline: beam.Pipeline) -> None:
 
 
 def check_program(options: Mapping[str, Any], profile: Profile) -> None:
-    """Refuse a runner that gives its jobs to a program that is not there.
+    """Refuse a runner that gives its jobs to a program that is not there, or that other machines reach.
 
     Raises:
-        DefinitionError: It is not on this machine.
+        DefinitionError: It is not on this machine, or listens on more than loopback.
     """
-    if _ENDPOINT not in options:
+    if ENDPOINT not in options:
         find_program(profile)
+    elif profile.server is not None:
+        check_endpoint(options[ENDPOINT])
 
 
 def check_options(options: Mapping[str, Any], profile: Profile) -> None:

@@ -11,24 +11,28 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
 from hyped_beam.errors import CallSite, DefinitionError, JobError
-from hyped_beam.launch.profiles import Profile, ServerProgram
+from hyped_beam.launch.listening import listeners_of_group
+from hyped_beam.launch.profiles import Profile, ServerProgram, profiles_folder
+from hyped_beam.launch.sockets import address_of, private_folder
 
-START_SECONDS = 60
+START_SECONDS = 300
+"""How long a program that runs may take at most until it takes jobs; it takes one where nothing else runs."""
 STOP_SECONDS = 5
-NOTICE_SECONDS = 1
-"""How long it takes at most until one knows of a program that has ended."""
+END_SECONDS = 60
+"""How long one that has closed its output may take at most to end."""
 LINES = 20
 """How many of the last lines that a program has printed are kept."""
 
 
 def cache_folder(program: ServerProgram) -> Path:
-    """The folder that a program is looked for in, one for each version of Beam."""
+    """The folder that a program is looked for in, one for each version of Beam and way to build it."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "hyped_beam" / f"{program.program}-{version('apache-beam')}"
+    return caches / "hyped_beam" / f"{program.program}-{version('apache-beam')}-{program.variant}"
 
 
 def find_program(profile: Profile) -> str | None:
@@ -51,37 +55,47 @@ def find_program(profile: Profile) -> str | None:
         message = f"{wanted.variable} is {told!r}, which is no program"
     else:
         message = f"the program {wanted.program!r} of the runner {profile.name!r} is not on this machine"
-    get = wanted.get.format(folder=cache_folder(wanted), beam=version("apache-beam"))
-    raise DefinitionError(
-        message,
-        site=CallSite.nearest(),
-        hint=f"install it with `{get}`, or say where it is: {wanted.variable}=PATH",
-    )
+    raise DefinitionError(message, site=CallSite.nearest(), hint=how_to_build(profile))
+
+
+def how_to_build(profile: Profile) -> str | None:
+    """How one comes to the program of a runner; None where it needs none."""
+    wanted = profile.server
+    if wanted is None:
+        return None
+    script = profiles_folder() / profile.name / wanted.build
+    return f"build it with `{sys.executable} {script}`, or say where it is: {wanted.variable}=PATH"
 
 
 class Server:
-    """A program that runs, and takes jobs.
+    """A program that runs, and takes jobs at a socket that only this user can open.
 
     Args:
-        name: The name of the runner, for messages.
+        profile: The runner.
         path: The path of the program.
         program: How it is started.
 
     Raises:
+        DefinitionError: It takes jobs from others, too.
         JobError: It ended, or did not say where it takes jobs.
     """
 
-    def __init__(self, name: str, path: str, program: ServerProgram) -> None:
+    def __init__(self, profile: Profile, path: str, program: ServerProgram) -> None:
         self.endpoint = ""
-        self._name = name
+        self._name = profile.name
         self._path = path
         self._ready = re.compile(program.ready)
+        self._unsafe = program.unsafe
+        self._is_unsafe = False
         self._said: deque[str] = deque(maxlen=LINES)
         self._heard = threading.Event()
+        folder = private_folder()
+        socket = folder / "jobs"
+        arguments = [argument.format(socket=socket) for argument in program.arguments]
         tie = Path(__file__).with_name("tied.py")
         # In a session of its own: Ctrl-C is for this process, which then ends the job in order.
         self._process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-I", "-S", str(tie), path, *program.arguments],
+            [sys.executable, "-I", "-S", str(tie), str(folder), path, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -89,23 +103,45 @@ class Server:
             errors="replace",
             start_new_session=True,
         )
-        threading.Thread(target=self._listen, name=f"hyped-beam-{name}", daemon=True).start()
+        threading.Thread(target=self._listen, name=f"hyped-beam-{self._name}", daemon=True).start()
         self._heard.wait(START_SECONDS)
-        if not self.endpoint:
-            error = self.death(NOTICE_SECONDS) or JobError(
-                f"{path} did not say where it takes jobs: {self._last()}"
-            )
+        try:
+            self._check_private(profile, address_of(socket))
+            if not self.endpoint:
+                raise self.death(END_SECONDS) or JobError(  # noqa: TRY301 - as what comes before it
+                    f"{path} did not say where it takes jobs: {self._last()}"
+                )
+        except BaseException:
             self.stop()
-            raise error
+            raise
+
+    def _check_private(self, profile: Profile, address: str) -> None:
+        """Refuse a program that takes jobs from others, before it has got any."""
+        if self._is_unsafe:
+            fault = "is not built for one user alone: it would take jobs, and commands to run, from everybody"
+        elif self.endpoint and self.endpoint != address:
+            fault = f"takes jobs at {self.endpoint}, and not at the socket of one user alone"
+        else:
+            wide = [str(found) for found in listeners_of_group(self._process.pid) if not found.is_loopback]
+            if not wide:
+                return
+            fault = f"listens on {', '.join(wide)}, where other machines reach it"
+        raise DefinitionError(
+            f"{self._path}, which the runner {self._name!r} would give its jobs to, {fault}",
+            site=CallSite.nearest(),
+            hint=how_to_build(profile),
+        )
 
     def _listen(self) -> None:
         assert self._process.stdout is not None, "it was asked for"  # noqa: S101 - for type checkers
-        for line in self._process.stdout:
-            self._said.append(line.strip())
-            found = None if self.endpoint else self._ready.search(line)
-            if found is not None:
-                self.endpoint = found[1]
-                self._heard.set()
+        with self._process.stdout as lines:
+            for line in lines:
+                self._said.append(line.strip())
+                self._is_unsafe |= self._unsafe in line
+                found = None if self.endpoint else self._ready.search(line)
+                if found is not None:
+                    self.endpoint = found[1]
+                    self._heard.set()
         self._heard.set()
 
     def _last(self) -> str:
@@ -134,11 +170,11 @@ class Server:
 
 
 class _Running:
-    """The programs that run for this process, by the name of the runner."""
+    """The programs that run for this process, by the name of the runner and their path."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.servers: dict[str, Server] = {}
+        self.servers: dict[tuple[str, str], Server] = {}
 
 
 _running = _Running()
@@ -155,13 +191,13 @@ def server_of(profile: Profile) -> Server | None:
     if path is None or profile.server is None:
         return None
     with _running.lock:
-        known = _running.servers.get(profile.name)
+        known = _running.servers.get((profile.name, path))
         if known is None or known.death() is not None:
-            known = _running.servers[profile.name] = Server(profile.name, path, profile.server)
+            _end_with_process()
+            known = _running.servers[profile.name, path] = Server(profile, path, profile.server)
         return known
 
 
-@atexit.register
 def stop_servers() -> None:
     """End all programs that run for this process."""
     with _running.lock:
@@ -169,10 +205,13 @@ def stop_servers() -> None:
             _running.servers.popitem()[1].stop()
 
 
+@lru_cache(maxsize=1)
+def _end_with_process() -> None:
+    """Have programs end when this process does; what runs for the parent of a fork is not the child's."""
+    atexit.register(stop_servers)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_forget)
+
+
 def _forget() -> None:
-    """What runs for the parent of a fork is not the child's."""
     _running.__init__()  # type: ignore[misc]  # the lock may be held by a thread that the child does not have
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
