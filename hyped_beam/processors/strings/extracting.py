@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import field_validator
 
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method
+from hyped_beam.processors.strings.regex.expression import expression
 from hyped_beam.processors.strings.regular_expressions import RegularExpression, group_names
 from hyped_beam.types.features import Feature
 from hyped_beam.types.patterns import StringColumn
@@ -18,10 +18,10 @@ class Extract(Processor):
     """The named groups of the first match of a regular expression, as a struct.
 
     Where it does not match, the struct is null, and so are its fields. A group that took no part in a match
-    is empty text.
+    is null, as in `re`.
 
     Attributes:
-        pattern: A regular expression of RE2 whose groups all have names: `(?P<year>[0-9]{4})`.
+        pattern: A regular expression whose groups all have names: `(?P<year>[0-9]{4})`.
 
     Example:
         >>> from hyped_beam.testing import evaluate, flow_of
@@ -44,4 +44,4 @@ class Extract(Processor):
         return dict.fromkeys(group_names(self.pattern), text)
 
     def process(self, text: StringColumn) -> pa.Array:
-        return pc.extract_regex(text, self.pattern)
+        return expression(self.pattern).extract(text, group_names(self.pattern))

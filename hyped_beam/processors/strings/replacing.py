@@ -9,7 +9,8 @@ from typing_extensions import Self
 
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method
-from hyped_beam.processors.strings.regular_expressions import RegularExpression, rewrite
+from hyped_beam.processors.strings.regex.expression import expression
+from hyped_beam.processors.strings.regular_expressions import RegularExpression, template
 from hyped_beam.types.patterns import StringColumn
 
 
@@ -58,7 +59,7 @@ class ReplaceRegex(Processor):
     r"""Each text with what a regular expression matches replaced.
 
     Attributes:
-        pattern: A regular expression of RE2.
+        pattern: A regular expression.
         replacement: What to put there, as in `re.sub`: `\1` and `\g<name>` are groups, `\g<0>` the match.
 
     Example:
@@ -74,8 +75,8 @@ class ReplaceRegex(Processor):
 
     @model_validator(mode="after")
     def _check_replacement(self) -> Self:
-        rewrite(self.pattern, self.replacement)
+        template(self.pattern, self.replacement)
         return self
 
     def process(self, text: StringColumn) -> StringColumn:
-        return pc.replace_substring_regex(text, self.pattern, rewrite(self.pattern, self.replacement))
+        return expression(self.pattern).replace(text, template(self.pattern, self.replacement))

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method
 from hyped_beam.processors.strings.buffers import Marks, RowBytes, booleans, integers
+from hyped_beam.processors.strings.regex.expression import expression
 from hyped_beam.processors.strings.regular_expressions import RegularExpression
 from hyped_beam.types.patterns import BooleanColumn, Int64Column, StringColumn
 
@@ -61,7 +62,7 @@ class Matches(Processor):
     r"""Whether a regular expression matches anywhere in each text.
 
     Attributes:
-        pattern: A regular expression of RE2; `^` and `$` tie it to the ends of the text.
+        pattern: A regular expression, as in `re.search`; `^` and `$` tie it to the ends of the text.
 
     Example:
         >>> from hyped_beam.testing import evaluate, flow_of
@@ -74,7 +75,7 @@ class Matches(Processor):
     pattern: RegularExpression
 
     def process(self, text: StringColumn) -> BooleanColumn:
-        return pc.match_substring_regex(text, self.pattern)
+        return expression(self.pattern).matches(text)
 
 
 @method("starts_with")

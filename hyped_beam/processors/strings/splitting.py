@@ -12,13 +12,12 @@ from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method, register
 from hyped_beam.processors.strings.buffers import Marks, RowBytes, integers, packed, whitespace
+from hyped_beam.processors.strings.regex.expression import expression
 from hyped_beam.processors.strings.regular_expressions import RegularExpression
 from hyped_beam.processors.strings.searching import count_literal
 from hyped_beam.types import features
 from hyped_beam.types.features import Feature
 from hyped_beam.types.patterns import Int64Column, StringColumn
-
-_NEVER_IN_TEXT = b"\xff"  # no byte of UTF-8
 
 
 def _check_separator(separator: str | None) -> str | None:
@@ -67,7 +66,7 @@ class SplitRegex(Processor):
     r"""The parts of each text between the matches of a regular expression, as `re.split` without groups.
 
     Attributes:
-        pattern: A regular expression of RE2 that does not match the empty text.
+        pattern: A regular expression; where it matches empty text, it separates there, too.
 
     Example:
         >>> from hyped_beam.testing import evaluate, flow_of
@@ -82,16 +81,14 @@ class SplitRegex(Processor):
     @field_validator("pattern")
     @classmethod
     def _check_pattern(cls, pattern: str) -> str:
-        if pc.match_substring_regex(pa.array([""]), pattern=pattern)[0].as_py():
-            msg = "matches the empty text, so that it separates nothing; write + where it has *"
-            raise ValueError(msg)
+        expression(pattern).check_spans()
         return pattern
 
     def output(self, text: Feature) -> Feature:
         return features.list_of(text)
 
     def process(self, text: StringColumn) -> pa.Array:
-        return pc.split_pattern(_separated(text, self.pattern), _NEVER_IN_TEXT)
+        return expression(self.pattern).split(text)
 
     def absorb(self, consumer: Configured) -> Processor | None:
         """The node that counts the parts, if that is all that the consumer does with them."""
@@ -135,20 +132,13 @@ class CountRegexParts(Processor):
     """Number of parts of each text between the matches of a regular expression.
 
     Attributes:
-        pattern: A regular expression of RE2.
+        pattern: A regular expression.
     """
 
     pattern: RegularExpression
 
     def process(self, text: StringColumn) -> Int64Column:
-        separators = RowBytes.of(_separated(text, self.pattern)).occurrences(_NEVER_IN_TEXT)
-        return integers(separators + 1, text)
-
-
-def _separated(text: pa.Array, pattern: str) -> pa.Array:
-    # Arrow's own split looks at the rest of the text as if it were all: `^` matches again after each part,
-    # and one that matches between characters never ends.
-    return pc.replace_substring_regex(text, pattern, _NEVER_IN_TEXT)
+        return expression(self.pattern).count_parts(text)
 
 
 def _word_begins_row(rows: RowBytes, is_space: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -56,7 +56,8 @@ def test_replace_regex(pattern, replacement, texts, same_as_python, data):
         ("(a)", "\\", "backslash"),
         ("(a)", r"\0", r"\g<0>"),
         ("(a)", r"\g<name>", "by number or name"),
-        ("(a", "b", "Syntax"),
+        ("(a)", r"\101", "as they are"),
+        ("(a", "b", "Python's re"),
     ],
 )
 def test_a_wrong_replacement_is_refused_where_it_is_written(pattern, replacement, hint):

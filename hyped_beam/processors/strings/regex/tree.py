@@ -1,0 +1,287 @@
+"""Regular expressions as trees, read by the parser of Python's `re`.
+
+The parser and the compiler of `re` are not public. They are used here alone, so that what a pattern means,
+down to the characters in each class, is what this Python takes it for.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from hyped_beam.errors import DefinitionError
+
+if sys.version_info >= (3, 11):
+    from re import _compiler as compiler  # type: ignore[attr-defined]  # not public
+    from re import _constants as constants  # type: ignore[attr-defined]
+    from re import _parser as parser  # type: ignore[attr-defined]
+else:
+    import sre_compile as compiler
+    import sre_constants as constants
+    import sre_parse as parser
+
+Ranges: TypeAlias = tuple[tuple[int, int], ...]
+"""Code points as ranges, the last of each included, in ascending order."""
+
+_SYNTAX = (
+    "the syntax is that of Python's re: https://docs.python.org/3/library/re.html#regular-expression-syntax"
+)
+_BLOCK = 256
+_TYPE_FLAGS = re.ASCII | re.LOCALE | re.UNICODE
+
+
+class Anchor(enum.Enum):
+    """A condition on a position of the text."""
+
+    START = "the start of the text"
+    LINE_START = "the start of a line"
+    END = "the end of the text"
+    LAST = "the end of the text, or before the line break that ends it"
+    LINE_END = "the end of a line"
+    BOUNDARY = "between a word character and another one"
+    NO_BOUNDARY = "not between a word character and another one"
+    ASCII_BOUNDARY = "between a word character of ASCII and another one"
+    ASCII_NO_BOUNDARY = "not between a word character of ASCII and another one"
+
+
+@dataclass(frozen=True)
+class Chars:
+    """One character of a set."""
+
+    ranges: Ranges
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One part after another."""
+
+    parts: tuple[Tree, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The first of several options with which the rest matches."""
+
+    options: tuple[Tree, ...]
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A part several times, as often as possible or, if not `greedy`, as rarely as possible."""
+
+    part: Tree
+    least: int
+    most: int | None
+    greedy: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """A part whose match can be taken by its number, from 1."""
+
+    number: int
+    part: Tree
+
+
+Tree: TypeAlias = Anchor | Chars | Sequence | Choice | Repeat | Group
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A pattern that was read.
+
+    Attributes:
+        tree: What it matches.
+        groups: The number of its groups.
+        names: The numbers of those that have a name.
+    """
+
+    tree: Tree
+    groups: int
+    names: dict[str, int]
+
+
+# What people write who know RE2 or PCRE, as patterns on the pattern, and what to write instead.
+_OTHER_SYNTAX = (
+    (r"\\z", r"write \Z for the end of the text"),
+    (
+        r"\\[pP]",
+        r"Python's re has no classes such as \p{L}: [^\W\d_] is a letter, \d a digit, \w one of both or _",
+    ),
+    (r"\(\?<\w", "write (?P<name>...) for a group with a name"),
+    (r"\\x\{", r"write \u20ac or \U0001f600 for a character by its code point"),
+    (r"\\Q", "write re.escape(text) for text that is meant literally"),
+    (
+        r"\[\[:",
+        r"Python's re has no classes such as [:alpha:]: [^\W\d_] is a letter, \d a digit, \s white space",
+    ),
+    (r"\[", r"write \[ for a bracket within a class"),
+    (
+        r"[*+?}]\+|\(\?>",
+        "RE2 has no possessive quantifiers or atomic groups, and never needs them: leave the + out",
+    ),
+)
+_NOT_IN_RE2 = {
+    "ASSERT": "RE2 has no look-around: match more and take the part with .extract(), or combine two matches",
+    "GROUPREF": "RE2 has no back-references: spell the alternatives out",
+    "ATOMIC_GROUP": "RE2 has no atomic groups, and never needs them: write (?:...)",
+    "POSSESSIVE_REPEAT": "RE2 has no possessive quantifiers, and never needs them: leave the + out",
+    "GROUPREF_EXISTS": "RE2 has no conditional groups: spell the alternatives out",
+}
+_NOT_IN_RE2["ASSERT_NOT"] = _NOT_IN_RE2["ASSERT"]
+
+
+def refusal(pattern: str, problem: str, hint: str | None = None) -> DefinitionError:
+    """The error for a pattern that is not taken."""
+    return DefinitionError(f"{pattern!r:.80} is not a regular expression: {problem}", hint=hint or _SYNTAX)
+
+
+def parse(pattern: str) -> Parsed:
+    """Read a pattern.
+
+    Raises:
+        DefinitionError: It is none of Python's `re`, its meaning is about to change there, or it holds what
+            RE2 does not have.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            read = parser.parse(pattern)
+    except (re.error, Warning, OverflowError, RecursionError) as error:
+        hint = next((hint for written, hint in _OTHER_SYNTAX if re.search(written, pattern)), None)
+        raise refusal(pattern, str(error) or type(error).__name__, hint) from None
+    try:
+        tree = _Reader(pattern).tree(read, read.state.flags)
+    except RecursionError:
+        raise refusal(pattern, "it is nested too deeply") from None
+    return Parsed(tree, read.state.groups - 1, dict(read.state.groupdict))
+
+
+class _Reader:
+    """Makes trees of what the parser gives for one pattern."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+
+    def tree(self, items: Any, flags: int) -> Tree:
+        """The tree of a list of the parser's items."""
+        parts = tuple(self._part(op, value, flags) for op, value in items)
+        return parts[0] if len(parts) == 1 else Sequence(parts)
+
+    def _part(self, op: Any, value: Any, flags: int) -> Tree:
+        name = str(op)
+        if name in ("LITERAL", "NOT_LITERAL", "ANY", "IN"):
+            return Chars(_characters(_Item(op, value), flags & (_TYPE_FLAGS | re.IGNORECASE | re.DOTALL)))
+        if name == "FAILURE":
+            return Chars(())
+        if name == "AT":
+            return _anchor(str(value), flags)
+        if name == "BRANCH":
+            return Choice(tuple(self.tree(option, flags) for option in value[1]))
+        if name == "SUBPATTERN":
+            number, added, removed, part = value
+            if added & _TYPE_FLAGS:
+                flags &= ~_TYPE_FLAGS
+            inside = self.tree(part, (flags | added) & ~removed)
+            return inside if number is None else Group(number, inside)
+        if name in ("MAX_REPEAT", "MIN_REPEAT"):
+            least, most, part = value
+            unlimited = most == constants.MAXREPEAT
+            inside = self.tree(part, flags)
+            return Repeat(inside, int(least), None if unlimited else int(most), name == "MAX_REPEAT")
+        hint = _NOT_IN_RE2.get(name)
+        problem = hint.partition(":")[0] if hint else f"RE2 has no {name.lower()}"
+        raise refusal(self._pattern, problem, hint)
+
+
+def _anchor(name: str, flags: int) -> Anchor:
+    lines, is_ascii = flags & re.MULTILINE, flags & re.ASCII
+    return {
+        "AT_BEGINNING": Anchor.LINE_START if lines else Anchor.START,
+        "AT_BEGINNING_STRING": Anchor.START,
+        "AT_END": Anchor.LINE_END if lines else Anchor.LAST,
+        "AT_END_STRING": Anchor.END,
+        "AT_BOUNDARY": Anchor.ASCII_BOUNDARY if is_ascii else Anchor.BOUNDARY,
+        "AT_NON_BOUNDARY": Anchor.ASCII_NO_BOUNDARY if is_ascii else Anchor.NO_BOUNDARY,
+    }[name]
+
+
+class _Item:
+    """An item of the parser's, which equals others that are written alike."""
+
+    def __init__(self, op: Any, value: Any) -> None:
+        self.op, self.value = op, value
+        self._written = repr((op, value))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Item) and self._written == other._written
+
+    def __hash__(self) -> int:
+        return hash(self._written)
+
+
+@functools.lru_cache(maxsize=1024)
+def _characters(item: _Item, flags: int) -> Ranges:
+    """The characters that an item matches: `re` itself is asked."""
+    if str(item.op) == "LITERAL":
+        if not flags & re.IGNORECASE:
+            return ((item.value, item.value),)
+        text = "".join(sorted({*_with_case(), chr(item.value)}))  # others equal none but themselves
+        found = sorted({ord(text[place]) for span in _spans(item, flags, text) for place in range(*span)})
+        return merged((code, code) for code in found)
+    return tuple((start, stop - 1) for start, stop in _spans(item, flags, _every_character()))
+
+
+def _spans(item: _Item, flags: int, text: str) -> Iterator[tuple[int, int]]:
+    state = parser.State()
+    one = parser.SubPattern(state, [(item.op, item.value)])
+    many = parser.SubPattern(state, [(constants.MAX_REPEAT, (1, constants.MAXREPEAT, one))])
+    kind = flags if flags & re.ASCII else flags | re.UNICODE
+    return (found.span() for found in compiler.compile(many, kind).finditer(text))
+
+
+@functools.cache
+def _every_character() -> str:
+    return np.arange(sys.maxunicode + 1, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+
+@functools.cache
+def _with_case() -> str:
+    """The characters that have another case."""
+    every = _every_character()
+    blocks = (every[start : start + _BLOCK] for start in range(0, len(every), _BLOCK))
+    cased = (block for block in blocks if block.lower() != block or block.upper() != block)
+    return "".join(
+        character
+        for character in "".join(cased)
+        if character.lower() != character or character.upper() != character
+    )
+
+
+def merged(ranges: Iterator[tuple[int, int]]) -> Ranges:
+    """Ranges in ascending order, with neighbours put together."""
+    found: list[tuple[int, int]] = []
+    for first, last in ranges:
+        if found and found[-1][1] + 1 >= first:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return tuple(found)
+
+
+def every(tree: Tree) -> Iterator[Tree]:
+    """A tree and all that is inside it."""
+    yield tree
+    if isinstance(tree, (Repeat, Group)):
+        yield from every(tree.part)
+    elif isinstance(tree, (Sequence, Choice)):
+        for part in tree.parts if isinstance(tree, Sequence) else tree.options:
+            yield from every(part)
