@@ -22,6 +22,7 @@ import pyarrow as pa
 import xxhash
 
 from hyped_beam.errors import InputError
+from hyped_beam.io.versions import CHANGED, INODE, Version
 
 TEMPORARY_SUFFIX = ".tmp"
 # Small writes are gathered; larger ones go to the system as they come.
@@ -38,6 +39,7 @@ class FileInfo:
         size: Bytes; 0 for a folder.
         modified: Nanoseconds since 1970, or where a store knows no times another number of this content.
         uri: What `locate` finds it by, in any process; for a local file its path.
+        tags: What else tells this content of a file from another one; see `Version`.
     """
 
     path: str
@@ -45,6 +47,7 @@ class FileInfo:
     size: int = 0
     modified: int = 0
     uri: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.uri:
@@ -54,6 +57,11 @@ class FileInfo:
     def name(self) -> str:
         """The last part of the path."""
         return self.path.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def version(self) -> Version:
+        """What is known of the file's content."""
+        return Version(self.size, self.modified, self.tags)
 
 
 class PendingFile(ABC):
@@ -126,6 +134,8 @@ class FileSystem(ABC):
     """
 
     is_local: ClassVar[bool] = False
+    lists_less: ClassVar[bool] = False
+    """Whether `now` tells more of a file than `info` and lists of folders do."""
 
     @abstractmethod
     def uri(self, path: str) -> str:
@@ -162,6 +172,10 @@ class FileSystem(ABC):
     def version(self, path: str) -> str | None:  # noqa: ARG002 - for those that tell one
         """What the store calls this content of a file, and no other; None where it tells nothing."""
         return None
+
+    def now(self, path: str) -> FileInfo | None:
+        """What is there, with all that tells this content of a file from another one; or None."""
+        return self.info(path)
 
     def check_writable(self, path: str) -> None:  # noqa: B027 - a store tells when something is written
         """Refuse a folder, which need not be there yet, that the system says nothing can be written to.
@@ -213,7 +227,9 @@ class LocalFileSystem(FileSystem):
             return FileInfo(path, is_folder=True)
         if not stat.S_ISREG(status.st_mode):  # reading it could wait for ever
             raise InputError(f"{path} is a pipe, a socket or a device, and no file")
-        return FileInfo(path, is_folder=False, size=status.st_size, modified=status.st_mtime_ns)
+        # no number of the device: other machines that see the file have another one
+        tags = ((CHANGED, str(status.st_ctime_ns)), (INODE, str(status.st_ino)))
+        return FileInfo(path, is_folder=False, size=status.st_size, modified=status.st_mtime_ns, tags=tags)
 
     def children(self, folder: str) -> list[FileInfo]:
         """What a folder holds, sorted by name."""

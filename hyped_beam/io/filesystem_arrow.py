@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from hyped_beam.errors import DefinitionError, unknown_name
@@ -28,6 +28,8 @@ BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 ENVIRONMENT = re.compile(r"AWS_|GOOGLE_|CLOUDSDK_|STORAGE_EMULATOR")
 # An unreachable endpoint should be told within seconds; the SDKs try for minutes.
 CONNECT_SECONDS = 5
+# What no other content of the same file has, by its name in what a store tells when one is opened.
+CONTENT_TAGS = ("etag", "generation")
 ATTEMPTS = 3
 
 
@@ -63,6 +65,8 @@ class ArrowFileSystem(RemoteFileSystem):
         scheme: Of its URIs.
         options: As they stand in the query of a URI.
     """
+
+    lists_less: ClassVar[bool] = True
 
     scheme: str
     options: tuple[tuple[str, str], ...] = ()
@@ -100,6 +104,19 @@ class ArrowFileSystem(RemoteFileSystem):
         size = 0 if is_folder else info.size
         modified = 0 if is_folder else (info.mtime_ns or 0)
         return FileInfo(info.path, is_folder, size, modified, self.uri(info.path))
+
+    def now(self, path: str) -> FileInfo | None:
+        """What is there, with the tag that the store has given this content; or None."""
+        try:
+            with self.open_input(path) as file:
+                told = {name.lower(): value.decode() for name, value in (file.metadata() or {}).items()}
+                size = file.size()
+        except FileNotFoundError:
+            return None
+        tags = tuple((name, told[name]) for name in CONTENT_TAGS if told.get(name))
+        if not tags:
+            return self.info(path)
+        return FileInfo(path, is_folder=False, size=size, uri=self.uri(path), tags=tags)
 
     def version(self, path: str) -> str | None:
         """The tag that the store has given this content."""

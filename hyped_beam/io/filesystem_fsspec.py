@@ -93,14 +93,15 @@ class FsspecFileSystem(RemoteFileSystem):
         path = info["name"].rstrip("/")
         if info["type"] == "directory":
             return FileInfo(path, is_folder=True, uri=self.uri(path))
-        return FileInfo(path, False, info.get("size") or 0, _version(info), self.uri(path))  # noqa: FBT003
+        size = info.get("size") or 0
+        return FileInfo(path, False, size, _modified(info), self.uri(path), _tags(info))  # noqa: FBT003
 
     def version(self, path: str) -> str | None:
         """What the place says of this content of the file, if it says something."""
         with explaining(self.uri(path)):
             self._client.invalidate_cache()
             told = self._client.info(path)
-        found = [f"{name} {told[name]}" for name in CONTENT_TAGS if isinstance(told.get(name), (str, int))]
+        found = [f"{name} {value}" for name, value in _tags(told)]
         return f"{self.uri(path)} {told.get('size')} {' '.join(found)}" if found else None
 
     def open_input(self, path: str) -> Any:
@@ -154,7 +155,11 @@ class FsspecFileSystem(RemoteFileSystem):
                 self._client.rmdir(path)
 
 
-def _version(info: dict[str, Any]) -> int:
+def _tags(info: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, str(info[name])) for name in CONTENT_TAGS if isinstance(info.get(name), (str, int)))
+
+
+def _modified(info: dict[str, Any]) -> int:
     found = next((info[name] for name in VERSIONS if info.get(name)), None)
     if isinstance(found, datetime):
         found = found.timestamp()

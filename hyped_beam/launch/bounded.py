@@ -19,7 +19,7 @@ from hyped_beam.execute.partitions import PartitionProgram
 from hyped_beam.execute.pool import interrupt_pool
 from hyped_beam.execute.timing import Timings, add_timings
 from hyped_beam.io import commit
-from hyped_beam.io.commit import Claim, Destination
+from hyped_beam.io.commit import Check, Claim, Destination
 from hyped_beam.io.preparing import remove_unrecorded
 from hyped_beam.io.readers.base import Reader, cuts
 from hyped_beam.io.writers.base import Writer
@@ -37,6 +37,7 @@ from hyped_beam.lowering.scan_end import Finish
 from hyped_beam.nodes.fingerprint import program_digest
 from hyped_beam.plan.planner import AGGREGATES, Pass, Plan
 from hyped_beam.plan.program import Program
+from hyped_beam.plan.tables import pinned_tables
 from hyped_beam.types import features
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class BoundedJob:
         caching: What is kept of its aggregates from one job to another; None for nothing.
         keeps_states: Whether its result has the states of its aggregates.
         run_name: A name for this run of it, by which processes share the limits of its nodes.
+        tables: What reads the tables that are looked up in.
     """
 
     plan: Plan
@@ -103,6 +105,7 @@ class BoundedJob:
     caching: Caching | None = None
     keeps_states: bool = False
     run_name: str = ""
+    tables: tuple[Any, ...] = ()
 
     def run(self, progress: ReportProgress | None = None, pool: str | None = None) -> BoundedResult:
         """Run it, and wait until it is done.
@@ -183,7 +186,13 @@ class BoundedJob:
             report_path=str(self.work / f"report-{number}.json"),
             partitions=self._partitions(number),
             states_path=str(self.work / "states.arrow") if is_last and self.keeps_states else None,
+            checks=self._checks if is_last else (),
         )
+
+    @property
+    def _checks(self) -> tuple[Check, ...]:
+        """What must hold for what the last scan makes to count: that all that was read is what it was."""
+        return tuple(one.check_unchanged for one in (self.reader, *self.tables))
 
     def _partitions(self, number: int) -> PartitionJob | None:
         program = PartitionProgram.after(self.plan, number)
@@ -192,7 +201,8 @@ class BoundedJob:
             return None
         program = replace(program, program=program.program.sharing_limits(self.run_name))
         destinations = self.partition_destinations if is_last else ()
-        return PartitionJob(program, destinations, str(self.work / "groups"))
+        checks = self._checks if is_last else ()
+        return PartitionJob(program, destinations, str(self.work / "groups"), checks)
 
     def fill(
         self, pipeline: beam.Pipeline, scans: Sequence[tuple[RangeJob, Finish]], pool: str | None = None
@@ -283,14 +293,17 @@ def prepare_bounded(
         DefinitionError: An option or the runner is not known, or outputs contradict each other.
         InputError: The source is not what it should be, or an output folder holds something else.
     """
+    reader = reader.pinned()
+    given = plan
+    plan, tables = pinned_tables(plan)
     job = bounded_job(plan, reader, writers, processes=processes, runner=runner, work=work, options=options)
-    fingerprint = _fingerprint(plan, reader, writers)
+    fingerprint = _fingerprint(given, reader, writers, tables)
     check_program(job.options, job.profile)
     outputs = [made for kind in job.kinds for made in kind]
     commit.check_outputs(outputs, _overwrite(writers), reader.inputs())
     caching = prepare_caching(cache, plan, reader, writers)
     claims = tuple(commit.prepare(kind, fingerprint, _overwrite(writers)) for kind in job.kinds)
-    return replace(job, claims=claims, caching=caching, run_name=uuid.uuid4().hex)
+    return replace(job, claims=claims, caching=caching, run_name=uuid.uuid4().hex, tables=tables)
 
 
 def bounded_job(
@@ -332,14 +345,23 @@ def _overwrite(writers: Mapping[str, Writer]) -> str:
     return wanted.pop()
 
 
-def _fingerprint(plan: Plan, reader: Reader, writers: Mapping[str, Writer]) -> dict[str, str]:
+def _fingerprint(
+    plan: Plan, reader: Reader, writers: Mapping[str, Writer], tables: Sequence[Any]
+) -> dict[str, str]:
     """What decides what is written, so that only the same job is resumed."""
     graph = plan.graph.renumbered()  # the numbers say what else was recorded into the flow
     nodes = [(repr(node.feature), node.operation) for node in graph.nodes.values()]
     formats = [type(writer) for writer in writers.values()]  # which may be the user's own, as readers may
     program = program_digest([graph_text(graph), nodes, formats])
     source = f"{reader.fingerprint()} {program_digest(type(reader))}"
-    return {"program": program, "source": source, "cut of the source": cuts()}
+    told = {
+        "program": program,
+        "source, or other versions of its files,": source,
+        "cut of the source": cuts(),
+    }
+    if tables:
+        told["table, or other versions of its files,"] = " ".join(table.fingerprint() for table in tables)
+    return told
 
 
 def _empty_batch(plan: Plan, names: Sequence[str]) -> pa.RecordBatch:

@@ -79,6 +79,18 @@ class KnownTable:
         """What the table holds; see `Reader.content`."""
         return str(self._checked().content())
 
+    def fingerprint(self) -> str:
+        """What the reader says of the table without reading it; see `Reader.fingerprint`."""
+        return str(self.reader.fingerprint())
+
+    def pinned(self) -> KnownTable:
+        """The same table of the files as they are now; see `Reader.pinned`."""
+        return KnownTable(self._checked().pinned(), self.features)
+
+    def check_unchanged(self) -> None:
+        """Refuse files that have changed since the table was pinned; see `Reader.check_unchanged`."""
+        self.reader.check_unchanged()
+
     def _checked(self) -> Any:
         """Return the reader, once its table is known to have the columns still.
 

@@ -172,7 +172,7 @@ def test_only_the_same_job_is_resumed(tmp_path: Path):
             run(name, second)
         assert snapshot(tmp_path / name) == before
     pq.write_table(pa.table({"n": [1], "text": ["a"]}), tmp_path / "rows.parquet")
-    with pytest.raises(InputError, match="another source made it"):
+    with pytest.raises(InputError, match="another source, or other versions of its files, made it"):
         run("options", pairs["options"][0])
 
 
@@ -212,7 +212,7 @@ def test_code_that_a_node_or_a_format_uses_is_of_the_program(tmp_path: Path, cha
 
     run(OWN)
     before = snapshot(tmp_path / "out")
-    what = "source" if "slice(0)" in change else "program"
+    what = "source, or other versions of its files," if "slice(0)" in change else "program"
     if change:
         with pytest.raises(InputError, match=f"cannot be resumed: another {what} made it"):
             run(OWN.replace(*change))

@@ -12,7 +12,7 @@ from hyped_beam.io.filesystem import FileInfo, locate
 from hyped_beam.io.paths import Paths
 from hyped_beam.io.readers.base import Block, Piece, blocks_of_batches, rows_per_batch
 from hyped_beam.io.readers.conditions import Condition
-from hyped_beam.io.readers.files import FileReader, damaged, present
+from hyped_beam.io.readers.files import FileReader, damaged
 from hyped_beam.io.readers.mapped import FILE_FORMAT, opened
 from hyped_beam.io.readers.soundness import check_sound
 
@@ -43,13 +43,13 @@ class ArrowReader(FileReader):
         if not _is_local(file.uri):
             with _streamed(file.uri) as (schema, _):
                 return schema
-        return opened(file).schema
+        return opened(file.uri, file.version).schema
 
     def blocks_of(self, file: FileInfo) -> list[Block]:
         """Blocks of stored batches, several for a large one; one for a remote or compressed file."""
         if not _is_local(file.uri):
             return [Block(0, None, file.size, None)]
-        mapped = opened(file)
+        mapped = opened(file.uri, file.version)
         if mapped.compressed:
             return [Block(0, None, file.size, None)]
         return blocks_of_batches(mapped.counts, mapped.sizes)
@@ -76,7 +76,7 @@ class ArrowReader(FileReader):
             with _streamed(piece.path) as (_, batches):
                 yield from _cut(batches, columns)
             return
-        mapped = opened(present(piece.path))
+        mapped = opened(piece.path, piece.version)
         stop = mapped.num_rows if piece.stop is None else piece.stop
         try:
             if mapped.compressed:

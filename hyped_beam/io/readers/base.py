@@ -18,6 +18,7 @@ from typing_extensions import Self
 
 from hyped_beam.io.contents import Contents
 from hyped_beam.io.endpoint import Endpoint
+from hyped_beam.io.versions import Version
 from hyped_beam.types.spans import Span
 
 RANGE_BYTES = 64 << 20
@@ -54,6 +55,7 @@ class Piece:
         size: Its bytes as they are stored.
         first_row: The number of its first row in the file, or None where only reading tells.
         joins: Whether its rows share scan batches with those of the piece before it.
+        version: What was known of the file when it was cut; None for what is no file.
     """
 
     path: str
@@ -63,6 +65,13 @@ class Piece:
     size: int = 0
     first_row: int | None = None
     joins: bool = False
+    version: Version | None = None
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> Self:
+        """The piece of which a range has written down its attributes."""
+        version = saved.pop("version", None)
+        return cls(**saved, version=None if version is None else Version.from_json(version))
 
     def __str__(self) -> str:
         return f"{self.path}[{self.start}:{'' if self.stop is None else self.stop}]"
@@ -92,7 +101,7 @@ class Range:
     def from_json(cls, text: str) -> Self:
         """The range that `to_json` wrote down."""
         saved = json.loads(text)
-        pieces = tuple(Piece(**piece) for piece in saved.pop("pieces"))
+        pieces = tuple(map(Piece.from_json, saved.pop("pieces")))
         return cls(pieces=pieces, **saved)
 
     def __str__(self) -> str:
@@ -252,6 +261,23 @@ class Reader(Endpoint):
     def inputs(self) -> Sequence[str]:
         """The paths or URIs of the files and folders that are read, and globs: no output may lie in them."""
         return ()
+
+    def pinned(self) -> Self:
+        """The same reader of the files as they are now: whatever else is found later is refused, not read.
+
+        Its ranges are the same whenever they are asked for, and a job has one from its beginning to its end.
+
+        Raises:
+            InputError: The source is missing, or its columns are no longer what this reader took them for.
+        """
+        return self
+
+    def check_unchanged(self) -> None:
+        """Refuse a source that is no longer what it was when it was `pinned`; its results must not count.
+
+        Raises:
+            InputError: A file is gone, or has changed.
+        """
 
     @abstractmethod
     def fingerprint(self) -> str:

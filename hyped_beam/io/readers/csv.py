@@ -112,7 +112,7 @@ class CsvReader(FileReader):
                 message = f"CSV cannot hold column {name!r}, declared as {features_of.describe(feature)}"
                 raise InputError(message, hint="declare a string, and convert it in the flow") from None
         for file in files:
-            names = column_names(file, self._dialect(file.uri))
+            names = column_names(file.uri, file.version, self._dialect(file.uri))
             for name in declared:
                 if name not in names:
                     raise lacks(file.uri, name, names)

@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow as pa
 
 from hyped_beam.errors import InputError
-from hyped_beam.io.filesystem import FileInfo
 from hyped_beam.io.readers.agreement import check_unique
 from hyped_beam.io.readers.base import Piece
-from hyped_beam.io.readers.files import present
 from hyped_beam.io.readers.lines import BOM, CHUNK_BYTES, Chunk, check_utf8, chunks, line_number, text_of
+from hyped_beam.io.unchanged import present
+from hyped_beam.io.versions import Version
 from hyped_beam.types.arrays import storage_type
 
 KIND = "CSV"
@@ -124,17 +124,17 @@ class _Raw(io.RawIOBase):
         return len(data)
 
 
-def column_names(file: FileInfo, dialect: Dialect) -> tuple[str, ...]:
-    """The names of the columns of a file.
+def column_names(uri: str, version: Version | None, dialect: Dialect) -> tuple[str, ...]:
+    """The names of the columns of a version of a file.
 
     Raises:
         InputError: It has no header, or a name twice.
     """
-    return dialect.names or _header(file.uri, file.size, file.modified, dialect)
+    return dialect.names or _header(uri, version, dialect)
 
 
 @lru_cache(maxsize=1024)
-def _header(uri: str, size: int, modified: int, dialect: Dialect) -> tuple[str, ...]:  # noqa: ARG001 - as now
+def _header(uri: str, version: Version | None, dialect: Dialect) -> tuple[str, ...]:
     try:
         with _python_text(uri) as text:
             names = next((row for row in dialect.rows(text) if row), None)
@@ -148,6 +148,7 @@ def _header(uri: str, size: int, modified: int, dialect: Dialect) -> tuple[str, 
         hint = "the first line must name the columns; for files without: header=False, names=[...]"
         raise InputError(f"{uri} is empty", hint=hint)
     check_unique(uri, names)
+    present(uri, version)
     return tuple(names)
 
 
@@ -165,7 +166,7 @@ def tables(piece: Piece, dialect: Dialect, schema: pa.Schema) -> Iterator[tuple[
     Raises:
         InputError: A row is not what it should be; the message says the line.
     """
-    names = column_names(present(piece.path), dialect)
+    names = column_names(piece.path, piece.version, dialect)
     read = pa.schema([(names[0], pa.string())]) if not len(schema) else schema
     options = dialect.convert_options(read, alone=len(names) == 1)
     parts = _streamed if dialect.newlines_in_values else _line_by_line

@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 from hyped_beam.io.filesystem import FileInfo
 from hyped_beam.io.readers.base import Piece
 from hyped_beam.io.readers.csv_text import Dialect, column_names, tables
+from hyped_beam.io.unchanged import present
+from hyped_beam.io.versions import Version
 
 LEADING_ZERO = r"^\s*[+-]?0\d"
 
@@ -37,18 +39,19 @@ class Kind:
 
 def inferred(file: FileInfo, dialect: Dialect) -> dict[str, Kind]:
     """What the values of each column of a file are."""
-    return dict(_inferred(file.uri, file.size, file.modified, dialect))
+    return dict(_inferred(file.uri, file.version, dialect))
 
 
 @lru_cache(maxsize=1024)
-def _inferred(uri: str, size: int, modified: int, dialect: Dialect) -> tuple[tuple[str, Kind], ...]:
-    names = column_names(FileInfo(uri, False, size, modified, uri), dialect)  # noqa: FBT003
+def _inferred(uri: str, version: Version, dialect: Dialect) -> tuple[tuple[str, Kind], ...]:
+    names = column_names(uri, version, dialect)
     kinds = dict.fromkeys(names, Kind("null"))
     schema = pa.schema([(name, pa.string()) for name in names])
-    for batch, _ in tables(Piece(uri, 0, None), dialect, schema):
+    for batch, _ in tables(Piece(uri, 0, None, version=version), dialect, schema):
         for name, column in zip(names, batch.columns, strict=True):
             if kinds[name].name != "text":
                 kinds[name] = kinds[name].with_values_of(_kind_of(column))
+    present(uri, version)
     return tuple(kinds.items())
 
 

@@ -132,9 +132,27 @@ class DatasetReader(Reader):
             return "IterableDataset"
         return f"Dataset({self.data.num_rows:,} rows of {', '.join(self.data.column_names)})"
 
+    def pinned(self) -> DatasetReader:
+        """The same reader of the files as they are now; rows that are copied are copied now."""
+        if self.is_streamed:
+            return self
+        made = self.model_copy()
+        made.__dict__["_copy"] = self._copy
+        made.__dict__["_files"] = self._files.pinned()
+        return made
+
+    def check_unchanged(self) -> None:
+        """Refuse files of the dataset that are not what they were."""
+        if not self.is_streamed:
+            self._files.check_unchanged()
+
     def fingerprint(self) -> str:
-        """What `datasets` itself caches by; of an iterable a hash of what it iterates over."""
-        return fingerprint_of(self.data) if self.is_streamed else str(self.data._fingerprint)
+        """What `datasets` itself caches by, and the versions of its files; of an iterable a hash of it."""
+        if self.is_streamed:
+            return fingerprint_of(self.data)
+        if self._copy is not None:
+            return str(self.data._fingerprint)
+        return f"{self.data._fingerprint} {[file.version for file in self._files.files()]}"
 
     @cached_property
     def _copy(self) -> tempfile.TemporaryDirectory[str] | None:

@@ -13,11 +13,13 @@ import pyarrow as pa
 
 from hyped_beam.errors import InputError
 from hyped_beam.io.contents import Contents
+from hyped_beam.io.filesystem import locate
 from hyped_beam.io.readers.base import BATCH_ROWS, Piece, Range, Scan, batch_of, cuts, joined
 from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.packing import rows_of, segments_of
 from hyped_beam.io.readers.partitions import FolderColumn
 from hyped_beam.io.readers.partitions import may_meet as folder_may_meet
+from hyped_beam.io.unchanged import present
 from hyped_beam.types.arrays import conform, full
 from hyped_beam.types.spans import Span
 
@@ -112,10 +114,17 @@ class FileScan(Scan):
 
     def read_piece(self, piece: Piece) -> Iterator[tuple[int, pa.RecordBatch]]:
         """The batches of a piece, each with the number of its first row there."""
-        for row, batch in self.reader.read_piece(piece, self._stored, self.condition):
-            stored = dict(zip(batch.schema.names, batch.columns, strict=True))
-            columns = [self._column(name, stored, piece, row, batch.num_rows) for name in self.columns]
-            yield row, batch_of(columns, self.columns, batch.num_rows)
+        if locate(piece.path)[0].is_local:  # elsewhere that costs a request, and is seen at the end as well
+            present(piece.path, piece.version)
+        try:
+            for row, batch in self.reader.read_piece(piece, self._stored, self.condition):
+                stored = dict(zip(batch.schema.names, batch.columns, strict=True))
+                columns = [self._column(name, stored, piece, row, batch.num_rows) for name in self.columns]
+                yield row, batch_of(columns, self.columns, batch.num_rows)
+        except Exception:  # whatever another file raises that is read by the measures of the one before
+            present(piece.path, piece.version)
+            raise
+        present(piece.path, piece.version)
 
     def _column(self, name: str, stored: dict[str, pa.Array], piece: Piece, row: int, rows: int) -> pa.Array:
         arrow_type = self.schema.field(name).type

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import xxhash
-from pydantic import Field, field_serializer, field_validator
+from pydantic import Field, PrivateAttr, field_serializer, field_validator
+from typing_extensions import Self
 
 from hyped_beam.errors import InputError, some_of
 from hyped_beam.io.contents import fingerprint_of
-from hyped_beam.io.filesystem import FileInfo, info_of
+from hyped_beam.io.filesystem import FileInfo
 from hyped_beam.io.globs import GLOB
 from hyped_beam.io.paths import Paths, as_paths, find_files
 from hyped_beam.io.readers import partitions
@@ -27,6 +28,7 @@ from hyped_beam.io.readers.packing import pack
 from hyped_beam.io.readers.partitions import FolderColumn
 from hyped_beam.io.readers.suffixes import check_one_format
 from hyped_beam.io.remote import explained
+from hyped_beam.io.unchanged import check_files, described
 from hyped_beam.types import features as features_of
 
 
@@ -57,6 +59,7 @@ class FileReader(Reader):
     declared: Any = Field(default=None, alias="features")
     origin: str | None = Field(default=None, min_length=1)
     hive_partitioning: bool = True
+    _pinned: tuple[FileInfo, ...] | None = PrivateAttr(default=None)
 
     def __init__(self, paths: Paths, features: Any = None, **options: Any) -> None:
         given = options if features is None else {**options, "features": features}
@@ -154,8 +157,8 @@ class FileReader(Reader):
     # ---------------------------------------------------------------------------------- what they share
 
     @cached_property
-    def _columns(self) -> tuple[Any, tuple[FolderColumn, ...]]:
-        """The features of all columns, and those that folders tell."""
+    def _columns(self) -> tuple[Any, tuple[FolderColumn, ...], tuple[FileInfo, ...]]:
+        """The features of all columns, the columns that folders tell, and the files that both are of."""
         files = self.files()
         types = partitions.types_of(files) if self.hive_partitioning else {}
         if self.declared is None:
@@ -177,7 +180,7 @@ class FileReader(Reader):
         problem = features_of.problem_with(features)
         if problem is not None:
             raise InputError(f"{self}: {problem}", hint="name what is to be read: features={...}")
-        return features_of.as_features(features), columns
+        return features_of.as_features(features), columns, tuple(files)
 
     @property
     def features(self) -> Any:
@@ -189,11 +192,13 @@ class FileReader(Reader):
         return self._columns[0]
 
     def files(self) -> list[FileInfo]:
-        """The files as they are now, in the order in which they are read.
+        """The files as they are now, or were when the reader was pinned, in the order in which they are read.
 
         Raises:
             InputError: A path matches nothing, or a pattern matches files of several formats.
         """
+        if self._pinned is not None:
+            return list(self._pinned)
         found: dict[str, FileInfo] = {}
         for path in self.paths:
             matched = find_files([path], self.suffixes)
@@ -213,6 +218,29 @@ class FileReader(Reader):
         size = sum(file.size for file in self.files())
         return (size, None) if size > RANGE_BYTES else super().extent()
 
+    def pinned(self) -> Self:
+        """The same reader of the files as they are now; see `Reader.pinned`."""
+        made = self.model_copy()
+        made._pinned = files = tuple(described(self.files()))  # noqa: SLF001 - of its own class
+        known = made.__dict__.pop("_columns", None)
+        if known is None:
+            return made
+        if [file.uri for file in files] == [file.uri for file in known[2]] and not any(
+            before.version.difference(now.version) for before, now in zip(known[2], files, strict=True)
+        ):
+            made.__dict__["_columns"] = known
+        else:
+            _check_columns_stay(self, known[0], made.features)
+        return made
+
+    def check_unchanged(self) -> None:
+        """Refuse files that have changed since the reader was pinned.
+
+        Raises:
+            InputError: One is gone, or has changed.
+        """
+        check_files(self._pinned or ())
+
     def ranges(self) -> list[Range]:
         """The files cut into ranges of some 64 MB; small files share a range.
 
@@ -221,7 +249,7 @@ class FileReader(Reader):
         """
         _ = self._columns
         files = {file.uri: file for file in self.files()}
-        ranges = pack((file.uri, self.blocks_of(file)) for file in files.values())
+        ranges = _of_versions(pack((file.uri, self.blocks_of(file)) for file in files.values()), files)
         return ranges if self.origin is None else _counted(self, files, ranges)
 
     def scan(self, columns: Sequence[str], condition: Any = None) -> FileScan:
@@ -232,18 +260,19 @@ class FileReader(Reader):
         Raises:
             InputError: There is no such column, or a file is missing or damaged, or files disagree.
         """
-        features, told = self._columns
+        features, told, _ = self._columns
         for name in columns:
             if name not in features:
                 raise InputError(f"{self} has no column {name!r}", hint=near(name, list(features)))
         bare = self.model_copy(update={"declared": None})
         bare.__dict__.pop("_columns", None)  # what was cached is a driver's; workers import no `datasets`
+        bare._pinned = None  # noqa: SLF001 - pieces tell the versions of their files
         schema = pa.schema([(name, features_of.to_arrow(feature)) for name, feature in features.items()])
         return FileScan(bare, tuple(columns), schema, told, Condition.bound(condition, schema))
 
     def fingerprint(self) -> str:
-        """Of the configuration and of each file's path, size and time of change."""
-        files = [(file.uri, file.size, file.modified) for file in self.files()]
+        """Of the configuration, and of each file's path and version."""
+        files = [(file.uri, file.version) for file in self.files()]
         told = json.dumps([type(self).__name__, self.to_json(), files], sort_keys=True)
         return "xxh128:" + xxhash.xxh3_128(told.encode()).hexdigest()
 
@@ -262,9 +291,27 @@ class FileReader(Reader):
         return f"{type(self).__name__}({some_of([repr(path) for path in self.paths], 2)})"
 
 
+def _check_columns_stay(reader: FileReader, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse files with other columns than those that were found when the reader was first asked for them."""
+    for name in [*before, *now]:
+        if name in before and name in now and before[name] == now[name]:
+            continue
+        told = [features_of.describe(has[name]) if name in has else "missing" for has in (before, now)]
+        message = f"the files of {reader} have changed since it was made: column {name!r} was {told[0]}"
+        raise InputError(f"{message}, and is {told[1]}", hint="make the reader anew, and what is built on it")
+
+
 def _folder_column(name: str, feature: Any) -> FolderColumn:
     labels = tuple(feature.names) if features_of.is_class_label(feature) else ()
     return FolderColumn(name, features_of.to_arrow(feature), labels)
+
+
+def _of_versions(ranges: Sequence[Range], files: Mapping[str, FileInfo]) -> list[Range]:
+    """Ranges whose pieces tell the versions of their files."""
+    return [
+        replace(part, pieces=tuple(replace(one, version=files[one.path].version) for one in part.pieces))
+        for part in ranges
+    ]
 
 
 def _counted(reader: FileReader, files: Mapping[str, FileInfo], ranges: Sequence[Range]) -> list[Range]:
@@ -289,18 +336,6 @@ def _counted(reader: FileReader, files: Mapping[str, FileInfo], ranges: Sequence
         )
         for part in ranges
     ]
-
-
-def present(uri: str) -> FileInfo:
-    """What is at a path or URI that was there when the source was cut.
-
-    Raises:
-        InputError: It is gone.
-    """
-    info = info_of(uri)
-    if info is None or info.is_folder:
-        raise InputError(f"{uri} is gone", hint="files must stay while a job reads them")
-    return info
 
 
 def damaged(path: str, kind: str, error: Exception) -> InputError:

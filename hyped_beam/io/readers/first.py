@@ -69,6 +69,14 @@ class FirstRows(Reader):
         """What the other source reads."""
         return self.source.inputs()
 
+    def pinned(self) -> FirstRows:
+        """The first rows of the other source as it is now."""
+        return FirstRows(self.source.pinned(), self.rows)
+
+    def check_unchanged(self) -> None:
+        """Refuse another source that is not what it was."""
+        self.source.check_unchanged()
+
     def fingerprint(self) -> str:
         """Of the other source, and of how many rows there are."""
         return f"{self.source.fingerprint()} rows {self.rows}"

@@ -109,6 +109,16 @@ class HubReader(Reader):
         """The files of the split."""
         return self.files.inputs()
 
+    def pinned(self) -> HubReader:
+        """The same reader of the files as they are now."""
+        made = self.model_copy()
+        made.__dict__["files"] = self.files.pinned()
+        return made
+
+    def check_unchanged(self) -> None:
+        """Refuse files that are not what they were."""
+        self.files.check_unchanged()
+
     def fingerprint(self) -> str:
         """Of the files of the split, and of how they are read."""
         return self.files.fingerprint()

@@ -37,6 +37,8 @@ from hyped_beam.io.readers.lines import (
     rows_before,
 )
 from hyped_beam.io.readers.suffixes import compressed_suffixes
+from hyped_beam.io.unchanged import present
+from hyped_beam.io.versions import Version
 from hyped_beam.types import features as features_of
 from hyped_beam.types.nesting import DEEPEST, TOO_DEEP
 
@@ -82,7 +84,7 @@ class JsonReader(FileReader):
         types: dict[str, pa.DataType] = {}
         found_in: dict[str, str] = {}
         for file in files:
-            for name, found in _inferred(file.uri, file.size, file.modified):
+            for name, found in _inferred(file.uri, file.version):
                 try:
                     types[name] = merged(types.get(name, pa.null()), found)
                 except TypeError:
@@ -258,7 +260,7 @@ def _culprit(uri: str, chunk: Chunk, parse: Any, error: Exception) -> InputError
 
 
 @lru_cache(maxsize=1024)
-def _inferred(uri: str, size: int, modified: int) -> tuple[tuple[str, pa.DataType], ...]:  # noqa: ARG001 - as now
+def _inferred(uri: str, version: Version) -> tuple[tuple[str, pa.DataType], ...]:
     """The types of the columns of a file, without those that are settled in the end."""
     types: dict[str, pa.DataType] = {}
     for chunk in _checked_chunks(Piece(uri, 0, None)):
@@ -273,6 +275,7 @@ def _inferred(uri: str, size: int, modified: int) -> tuple[tuple[str, pa.DataTyp
                     f"{uri}: column {name!r} is {types[name]} before line {line} and {found} from there on"
                 )
                 raise InputError(message, hint=f"declare what it is: features={{{name!r}: ...}}") from None
+    present(uri, version)
     return tuple(types.items())
 
 

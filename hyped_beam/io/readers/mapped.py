@@ -12,11 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from hyped_beam.errors import InputError
-from hyped_beam.io.filesystem import FileInfo, locate
+from hyped_beam.io.filesystem import locate
 from hyped_beam.io.readers.base import BATCH_BYTES, batch_of, joined, scan_cuts
 from hyped_beam.io.readers.files import damaged
 from hyped_beam.io.readers.soundness import check_sound
 from hyped_beam.io.readers.stored_columns import Numbers, StoredColumns
+from hyped_beam.io.unchanged import present
+from hyped_beam.io.versions import Version
 from hyped_beam.types.arrays import holds_dictionaries
 
 FILE_FORMAT = b"ARROW1"
@@ -206,20 +208,18 @@ def _regions(cuts: Iterable[tuple[int, int, int]], sizes: Numbers) -> Iterator[l
         yield held
 
 
-def opened(file: FileInfo) -> MappedFile:
-    """The file, opened once per process while it stays as it is.
+@lru_cache(maxsize=FILES_KEPT_OPEN)
+def opened(path: str, version: Version | None) -> MappedFile:
+    """A version of a file, opened once per process.
 
     Raises:
-        InputError: It is not an Arrow file, or is damaged.
+        InputError: It is not an Arrow file, or is damaged, or has changed.
     """
-    return _opened(file.uri, file.size, file.modified)
-
-
-@lru_cache(maxsize=FILES_KEPT_OPEN)
-def _opened(path: str, size: int, modified: int) -> MappedFile:  # noqa: ARG001 - another time is another file
-    if size == 0:
+    if present(path, version).size == 0:
         raise InputError(f"{path} is empty", hint="an Arrow file without rows still holds its columns")
     try:
-        return MappedFile(locate(path)[1])
+        found = MappedFile(locate(path)[1])
     except (pa.ArrowException, OSError, ValueError) as error:
         raise damaged(path, "Arrow", error) from error
+    present(path, version)
+    return found

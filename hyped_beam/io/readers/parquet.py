@@ -13,7 +13,9 @@ from hyped_beam.io.filesystem import FileInfo, locate
 from hyped_beam.io.paths import Paths
 from hyped_beam.io.readers.base import Block, Piece, batch_of, recut, scan_cuts
 from hyped_beam.io.readers.conditions import Condition
-from hyped_beam.io.readers.files import FileReader, damaged, present
+from hyped_beam.io.readers.files import FileReader, damaged
+from hyped_beam.io.unchanged import present
+from hyped_beam.io.versions import Version
 
 
 class ParquetReader(FileReader):
@@ -57,7 +59,7 @@ class ParquetReader(FileReader):
         """The scan batches of some row groups, without those whose statistics contradict the condition."""
         import pyarrow.parquet as pq
 
-        metadata = footer(present(piece.path))
+        metadata = footer_of(piece.path, piece.version)
         groups = [metadata.row_group(number) for number in _numbers(piece, metadata)]
         counts = [group.num_rows for group in groups]
         sizes = [group.total_byte_size for group in groups]
@@ -130,16 +132,19 @@ def footer(file: FileInfo) -> Any:
     Raises:
         InputError: It is not a Parquet file, or is damaged.
     """
-    return _footer(file.uri, file.size, file.modified)
+    return footer_of(file.uri, file.version)
 
 
 @lru_cache(maxsize=128)
-def _footer(path: str, size: int, modified: int) -> Any:  # noqa: ARG001 - another size is another file
+def footer_of(path: str, version: Version | None) -> Any:
+    """The footer of one version of a file; see `footer`."""
     import pyarrow.parquet as pq
 
     filesystem, where = locate(path)
     try:
         with filesystem.open_input(where) as source:
-            return pq.read_metadata(source)
+            found = pq.read_metadata(source)
     except (pa.ArrowException, OSError) as error:
         raise damaged(path, "Parquet", error) from error
+    present(path, version)
+    return found
