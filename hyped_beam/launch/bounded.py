@@ -192,7 +192,7 @@ class BoundedJob:
     @property
     def _checks(self) -> tuple[Check, ...]:
         """What must hold for what the last scan makes to count: that all that was read is what it was."""
-        return tuple(one.check_unchanged for one in (self.reader, *self.tables))
+        return tuple(partial(_check_unchanged, one) for one in (self.reader, *self.tables))
 
     def _partitions(self, number: int) -> PartitionJob | None:
         program = PartitionProgram.after(self.plan, number)
@@ -297,7 +297,7 @@ def prepare_bounded(
     given = plan
     plan, tables = pinned_tables(plan)
     job = bounded_job(plan, reader, writers, processes=processes, runner=runner, work=work, options=options)
-    fingerprint = _fingerprint(given, reader, writers, tables)
+    fingerprint = _fingerprint(given, reader, writers)
     check_program(job.options, job.profile)
     outputs = [made for kind in job.kinds for made in kind]
     commit.check_outputs(outputs, _overwrite(writers), reader.inputs())
@@ -345,23 +345,22 @@ def _overwrite(writers: Mapping[str, Writer]) -> str:
     return wanted.pop()
 
 
-def _fingerprint(
-    plan: Plan, reader: Reader, writers: Mapping[str, Writer], tables: Sequence[Any]
-) -> dict[str, str]:
-    """What decides what is written, so that only the same job is resumed."""
+def _check_unchanged(reader: Any) -> None:
+    reader.check_unchanged()  # not its bound method: some readers travel as simpler ones
+
+
+def _fingerprint(plan: Plan, reader: Reader, writers: Mapping[str, Writer]) -> dict[str, str]:
+    """What decides what is written, so that only the same job is resumed; nodes tell what tables hold."""
     graph = plan.graph.renumbered()  # the numbers say what else was recorded into the flow
     nodes = [(repr(node.feature), node.operation) for node in graph.nodes.values()]
     formats = [type(writer) for writer in writers.values()]  # which may be the user's own, as readers may
     program = program_digest([graph_text(graph), nodes, formats])
     source = f"{reader.fingerprint()} {program_digest(type(reader))}"
-    told = {
+    return {
         "program": program,
         "source, or other versions of its files,": source,
         "cut of the source": cuts(),
     }
-    if tables:
-        told["table, or other versions of its files,"] = " ".join(table.fingerprint() for table in tables)
-    return told
 
 
 def _empty_batch(plan: Plan, names: Sequence[str]) -> pa.RecordBatch:

@@ -79,9 +79,9 @@ class KnownTable:
         """What the table holds; see `Reader.content`."""
         return str(self._checked().content())
 
-    def fingerprint(self) -> str:
-        """What the reader says of the table without reading it; see `Reader.fingerprint`."""
-        return str(self.reader.fingerprint())
+    def reads_here(self, processes: int) -> bool:
+        """Whether rows are read where the job runs; see `Reader.reads_here`."""
+        return bool(self.reader.reads_here(processes))
 
     def pinned(self) -> KnownTable:
         """The same table of the files as they are now; see `Reader.pinned`."""

@@ -11,6 +11,7 @@ import pytest
 from hyped_beam.errors import InputError
 from hyped_beam.io.filesystem import locate
 from hyped_beam.io.readers.arrow import ArrowReader
+from hyped_beam.io.readers.json import JsonReader
 from hyped_beam.io.readers.parquet import ParquetReader
 
 
@@ -99,3 +100,21 @@ def test_damaged_and_missing_files_on_a_store(s3):
         ParquetReader(s3.uri("y.parquet")).ranges()
     with pytest.raises(InputError, match=r"there is no bucket 'not-there'"):
         ParquetReader("s3://not-there/y.parquet").ranges()
+
+
+def test_an_object_that_is_replaced_by_one_of_its_size_is_refused(s3, read_all):
+    lines = [("".join(f'{{"n": {n}}}\n' for n in range(first, first + 9))).encode() for first in (1000, 2000)]
+    filesystem, path = locate(s3.uri("in/x.jsonl"))
+    filesystem.write(path, lines[0])
+    filesystem.write(locate(s3.uri("in/y.jsonl"))[1], lines[0])
+    source = JsonReader(s3.uri("in")).pinned()
+    source.check_unchanged()
+    assert sum(batch.num_rows for batch in read_all(source)) == 18
+    filesystem.write(path, lines[1])
+    with pytest.raises(InputError, match=r"x\.jsonl has changed while it was read: its etag was"):
+        source.check_unchanged()
+    with pytest.raises(InputError, match=r"x\.jsonl has changed while it was read: its etag was"):
+        read_all(source)
+    filesystem.delete(path)
+    with pytest.raises(InputError, match=r"x\.jsonl is gone"):
+        source.check_unchanged()

@@ -190,6 +190,9 @@ class Cuts:
         """The ranges."""
         return self._ranges
 
+    def check_unchanged(self) -> None:
+        """Nothing: what is iterated over cannot be looked at again."""
+
 
 def _loaded(folder: str) -> Dataset:
     from datasets import DatasetDict
