@@ -16,10 +16,11 @@ from hyped_beam.io.readers.agreement import lacks
 from hyped_beam.io.readers.base import Block, Piece, batch_of, rows_per_batch
 from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.csv_text import Dialect, column_names, parsed_type, tables
-from hyped_beam.io.readers.csv_types import inferred
+from hyped_beam.io.readers.csv_types import Kind, inferred
 from hyped_beam.io.readers.files import FileReader
 from hyped_beam.io.readers.json_values import decoded
 from hyped_beam.io.readers.lines import blocks_of, bounds, compression_of, rows_before
+from hyped_beam.io.readers.numbers import BEYOND, warn_of_text
 from hyped_beam.io.readers.suffixes import compressed_suffixes
 from hyped_beam.types import features as features_of
 
@@ -101,6 +102,9 @@ class CsvReader(FileReader):
                     )
                     raise InputError(message, hint="declare the columns that all files have: features=...")
             types = {name: types[name].with_values_of(found[name]) for name in types}
+        for name, kind in types.items():
+            if kind.is_long:
+                warn_of_text(_first_with(files, name, kind, self._dialect), name, kind.numbers)
         return features_of.as_features(pa.schema([(name, kind.arrow_type) for name, kind in types.items()]))
 
     def check_declared(self, files: Sequence[FileInfo], declared: Mapping[str, Any]) -> None:
@@ -154,6 +158,13 @@ class CsvReader(FileReader):
         except pa.ArrowException as error:
             message = f"column {field.name!r} of {piece.path} is not {field.type}: {error}"
             raise InputError(message, hint="declare what the values are: features=...") from None
+
+
+def _first_with(files: Sequence[FileInfo], name: str, kind: Kind, dialect_of: Any) -> str:
+    """A file whose numbers are among those that make a column text."""
+    telling = kind.numbers & BEYOND
+    found = ((file.uri, inferred(file, dialect_of(file.uri))[name].numbers) for file in files)
+    return next(uri for uri, numbers in found if numbers & telling)
 
 
 def _filled_lines(data: bytes) -> int:

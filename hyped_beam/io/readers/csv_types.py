@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,30 +12,44 @@ import pyarrow.compute as pc
 from hyped_beam.io.filesystem import FileInfo
 from hyped_beam.io.readers.base import Piece
 from hyped_beam.io.readers.csv_text import Dialect, column_names, tables
+from hyped_beam.io.readers.numbers import SHORTEST_INEXACT, Numbers, of_integers, of_texts
 from hyped_beam.io.unchanged import present
 from hyped_beam.io.versions import Version
 
 LEADING_ZERO = r"^\s*[+-]?0\d"
+INTEGER = r"^\s*[+-]?\d+\s*$"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What all values of a column are; `order` says which holds which."""
+    """What all values of a column are.
+
+    Attributes:
+        name: `null`, `bool`, `number` or `text`.
+        numbers: What its numbers are.
+    """
 
     name: str
+    numbers: Numbers = Numbers.NONE
 
     @property
     def arrow_type(self) -> pa.DataType:
         """The type of the column; of nothing but null, a string."""
-        types = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
-        return types.get(self.name, pa.string())
+        if self.name == "number":
+            return self.numbers.arrow_type
+        return pa.bool_() if self.name == "bool" else pa.string()
+
+    @property
+    def is_long(self) -> bool:
+        """Whether its values are numbers that only text holds."""
+        return self.name == "number" and self.numbers.are_text
 
     def with_values_of(self, other: Kind) -> Kind:
         """What the values of both are."""
         names = {self.name, other.name} - {"null"}
-        if len(names) < 2:  # noqa: PLR2004 - one of the two, or none
-            return Kind(next(iter(names), "null"))
-        return Kind("float") if names == {"int", "float"} else Kind("text")
+        if len(names) > 1:
+            return Kind("text")
+        return Kind(next(iter(names), "null"), self.numbers | other.numbers)
 
 
 def inferred(file: FileInfo, dialect: Dialect) -> dict[str, Kind]:
@@ -63,10 +78,20 @@ def _kind_of(column: pa.Array) -> Kind:
         return Kind("bool")
     if pc.any(pc.match_substring_regex(values, LEADING_ZERO)).as_py():
         return Kind("text")
-    for name, arrow_type in (("int", pa.int64()), ("float", pa.float64())):
-        try:
-            pc.cast(values, arrow_type)
-        except pa.ArrowInvalid:
-            continue
-        return Kind(name)
-    return Kind("text")
+    for arrow_type in (pa.int64(), pa.uint64()):
+        with contextlib.suppress(pa.ArrowInvalid):
+            return Kind("number", of_integers(pc.cast(values, arrow_type)))
+    try:
+        pc.cast(values, pa.float64())
+    except pa.ArrowInvalid:
+        return Kind("text")
+    whole = values.filter(pc.match_substring_regex(values, INTEGER))
+    found = Numbers.NONE if len(whole) == len(values) else Numbers.FRACTIONS
+    return Kind("number", found | _of_whole(whole))
+
+
+def _of_whole(values: pa.Array) -> Numbers:
+    """What numbers are that are written as integers."""
+    found = Numbers.NEGATIVE if pc.any(pc.starts_with(pc.utf8_ltrim_whitespace(values), "-")).as_py() else 0
+    long = values.filter(pc.greater_equal(pc.utf8_length(values), SHORTEST_INEXACT))
+    return Numbers(found) | of_texts(long.unique().to_pylist())

@@ -18,13 +18,9 @@ from hyped_beam.io.readers.agreement import disagreement
 from hyped_beam.io.readers.base import Block, Piece, batch_of, rows_per_batch
 from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.files import FileReader
-from hyped_beam.io.readers.json_values import (
-    decoded,
-    inferred_type,
-    merged,
-    parsed_type,
-    settled,
-)
+from hyped_beam.io.readers.json_numbers import holds_text, with_numbers_as_text
+from hyped_beam.io.readers.json_types import marked, merged, numbers_as_text, numbers_in, settled
+from hyped_beam.io.readers.json_values import decoded, parsed_type
 from hyped_beam.io.readers.lines import (
     BOM,
     Chunk,
@@ -36,6 +32,7 @@ from hyped_beam.io.readers.lines import (
     line_number,
     rows_before,
 )
+from hyped_beam.io.readers.numbers import BEYOND, Numbers, warn_of_text
 from hyped_beam.io.readers.suffixes import compressed_suffixes
 from hyped_beam.io.unchanged import present
 from hyped_beam.io.versions import Version
@@ -45,6 +42,7 @@ from hyped_beam.types.nesting import DEEPEST, TOO_DEEP
 KIND = "JSON lines"
 # How pyarrow names columns and rows; rows are counted in what it was given.
 COLUMN = re.compile(r"Column\(/(.*?)\)")
+NUMBER_FOR_TEXT = "changed from string to number"
 IN_ROW = re.compile(r" in row \d+$")
 OPENING, CLOSING = ord("{"), ord("}")
 # Of a bracket and a brace: their codes differ in one bit.
@@ -88,9 +86,13 @@ class JsonReader(FileReader):
                 try:
                     types[name] = merged(types.get(name, pa.null()), found)
                 except TypeError:
-                    raise disagreement(name, str(types[name]), found_in[name], str(found), file.uri) from None
+                    kinds = (str(settled(kind)) for kind in (types[name], found))
+                    raise disagreement(name, next(kinds), found_in[name], next(kinds), file.uri) from None
                 if not pa.types.is_null(found):
                     found_in.setdefault(name, file.uri)
+        for name, found in types.items():
+            for path, numbers in numbers_as_text(found, name):
+                warn_of_text(_first_with(files, path, numbers), path, numbers)
         return features_of.as_features(pa.schema([(name, settled(found)) for name, found in types.items()]))
 
     def check_declared(self, files: Sequence[FileInfo], declared: Mapping[str, Any]) -> None:
@@ -212,7 +214,16 @@ def _parsed(data: bytes, parsed: pa.Schema, wanted: pa.Schema) -> pa.RecordBatch
     rows = len(_rows(data)[0])
     if rows == 0:
         return batch_of([pa.nulls(0, field.type) for field in wanted], wanted.names, 0)
-    table = _table(data, parsed)
+    try:
+        table = _table(data, parsed)
+    except pa.ArrowInvalid as error:
+        if NUMBER_FOR_TEXT not in str(error) or not any(holds_text(field.type) for field in wanted):
+            raise
+        starts, ends = _rows(data)
+        columns = with_numbers_as_text(
+            (data[start:end] for start, end in zip(starts, ends, strict=True)), wanted, parsed
+        )
+        table = pa.table(columns, parsed)
     if table.num_rows != rows:
         raise pa.ArrowInvalid("a line holds more than one object")
     columns = [decoded(_whole(table[field.name]), field.type) for field in wanted]
@@ -271,23 +282,32 @@ def _inferred(uri: str, version: Version) -> tuple[tuple[str, pa.DataType], ...]
                 types[name] = merged(types.get(name, pa.null()), found)
             except TypeError:
                 line = line_number(uri, KIND, chunk.offset)
-                message = (
-                    f"{uri}: column {name!r} is {types[name]} before line {line} and {found} from there on"
-                )
+                before, now = settled(types[name]), settled(found)
+                message = f"{uri}: column {name!r} is {before} before line {line} and {now} from there on"
                 raise InputError(message, hint=f"declare what it is: features={{{name!r}: ...}}") from None
     present(uri, version)
     return tuple(types.items())
 
 
 def _inferred_of(uri: str, chunk: Chunk) -> list[tuple[str, pa.DataType]]:
-    def infer(data: bytes) -> pa.Schema:
+    def infer(data: bytes) -> pa.Table:
         table = _table(data, None)
         if table.num_rows != len(_rows(data)[0]):
             raise pa.ArrowInvalid("a line holds more than one object")
-        return table.schema
+        return table
 
     try:
-        schema = infer(chunk.data)
+        table = infer(chunk.data)
     except pa.ArrowException as error:
         raise _culprit(uri, chunk, infer, error) from None
-    return [(field.name, inferred_type(field.type)) for field in schema]
+    return marked(table, chunk.data, *_rows(chunk.data))
+
+
+def _first_with(files: Sequence[FileInfo], path: str, numbers: Numbers) -> str:
+    """A file whose numbers are among those that make a column, or what is within it, text."""
+    for file in files:
+        for name, found in _inferred(file.uri, file.version):
+            for inner, held in numbers_in(found, name):
+                if inner == path and held & numbers & BEYOND:
+                    return file.uri
+    return files[0].uri

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,7 +20,7 @@ def parsed_type(arrow_type: pa.DataType) -> pa.DataType:
         return parsed_type(arrow_type.storage_type)
     if pa.types.is_struct(arrow_type):
         return pa.struct([field.with_type(parsed_type(field.type)) for field in arrow_type])
-    if _is_list(arrow_type):
+    if is_list(arrow_type):
         return pa.list_(parsed_type(arrow_type.value_type))
     if pa.types.is_float16(arrow_type):
         return pa.float32()
@@ -37,7 +36,7 @@ def parsed_type(arrow_type: pa.DataType) -> pa.DataType:
     )
     if any(check(arrow_type) for check in kept):
         return arrow_type
-    if _is_text(arrow_type) or _is_bytes(arrow_type) or pa.types.is_date(arrow_type):
+    if is_text(arrow_type) or _is_bytes(arrow_type) or pa.types.is_date(arrow_type):
         return pa.string()
     if pa.types.is_time(arrow_type):
         return pa.string()
@@ -57,7 +56,7 @@ def decoded(array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
     if pa.types.is_struct(arrow_type):
         fields = [decoded(array.field(index), field.type) for index, field in enumerate(arrow_type)]
         return pa.StructArray.from_arrays(fields, fields=list(arrow_type), mask=array.is_null())
-    if _is_list(arrow_type):
+    if is_list(arrow_type):
         return _decoded_list(array, arrow_type)
     if _is_bytes(arrow_type):
         return _from_base64(array, arrow_type)
@@ -90,65 +89,14 @@ def _from_base64(array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
     return pa.array(values, arrow_type)
 
 
-def merged(left: pa.DataType, right: pa.DataType) -> pa.DataType:
-    """The type that holds the inferred values of both.
-
-    Raises:
-        TypeError: There is none.
-    """
-    if left.equals(right) or pa.types.is_null(right):
-        return left
-    if pa.types.is_null(left):
-        return right
-    if pa.types.is_struct(left) and pa.types.is_struct(right):
-        return pa.struct(list(merged_fields(dict(_fields(left)), dict(_fields(right))).items()))
-    if pa.types.is_list(left) and pa.types.is_list(right):
-        return pa.list_(merged(left.value_type, right.value_type))
-    if {str(left), str(right)} == {"int64", "double"}:
-        return pa.float64()
-    raise TypeError
-
-
-def merged_fields(left: dict[str, pa.DataType], right: dict[str, pa.DataType]) -> dict[str, pa.DataType]:
-    """The fields of both; those that only one has are null in the other.
-
-    Raises:
-        TypeError: A field is of two types.
-    """
-    return {
-        name: merged(left[name], right[name]) if name in left and name in right else (left | right)[name]
-        for name in left | right
-    }
-
-
-def inferred_type(found: pa.DataType) -> pa.DataType:
-    """What `pyarrow.json` found, without taking strings that look like times for times."""
-    if pa.types.is_struct(found):
-        return pa.struct([(name, inferred_type(inner)) for name, inner in _fields(found)])
-    if pa.types.is_list(found):
-        return pa.list_(inferred_type(found.value_type))
-    return pa.string() if pa.types.is_temporal(found) else found
-
-
-def settled(found: pa.DataType) -> pa.DataType:
-    """An inferred type at the end, when nothing but null was found in some places: these are strings."""
-    if pa.types.is_struct(found):
-        return pa.struct([(name, settled(inner)) for name, inner in _fields(found)])
-    if pa.types.is_list(found):
-        return pa.list_(settled(found.value_type))
-    return pa.string() if pa.types.is_null(found) else found
-
-
-def _fields(arrow_type: pa.DataType) -> list[tuple[str, Any]]:
-    return [(field.name, field.type) for field in arrow_type]
-
-
-def _is_list(arrow_type: pa.DataType) -> bool:
+def is_list(arrow_type: pa.DataType) -> bool:
+    """Whether values are lists."""
     kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
     return any(check(arrow_type) for check in kinds)
 
 
-def _is_text(arrow_type: pa.DataType) -> bool:
+def is_text(arrow_type: pa.DataType) -> bool:
+    """Whether values are text."""
     kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     return any(check(arrow_type) for check in kinds)
 
