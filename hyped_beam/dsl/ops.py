@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hyped_beam.errors import CallSite, DefinitionTypeError, unknown_name
-from hyped_beam.nodes.pack import null_where, pack
+from hyped_beam.nodes.pack import as_ref, null_where, pack
 from hyped_beam.nodes.refs import Ref, feature_of
 from hyped_beam.processors.casts import Cast
 from hyped_beam.processors.conditions import Coalesce, FillNull, IfElse, IsIn, IsNotNull, IsNull
@@ -52,7 +52,7 @@ def with_columns(struct: Any, /, **columns: Any) -> Any:
     Where the struct is null, as a nested one may be, the result is null, whatever the new fields hold.
 
     Args:
-        struct: A ref to a struct, such as `flow.src_features`.
+        struct: A ref to a struct, such as `flow.src_features`, or a mapping of names to refs.
         **columns: Refs or constants by the name of the field.
 
     Raises:
@@ -67,48 +67,51 @@ def with_columns(struct: Any, /, **columns: Any) -> Any:
         >>> evaluate(ops.with_columns(src, more=src.n + 1), table).to_pylist()
         [{'n': 1, 'more': 2}]
     """
-    return null_where(struct, pack({**_fields(struct, "with_columns"), **columns}))
+    ref = as_ref(struct, "with_columns")
+    return null_where(ref, pack({**_fields(ref, "with_columns"), **columns}))
 
 
 def select(struct: Any, /, *names: str) -> Any:
     """A struct with only some of its fields, in the order in which they are named; null where it is null.
 
     Args:
-        struct: A ref to a struct.
+        struct: A ref to a struct, or a mapping of names to refs.
         *names: Names of its fields.
 
     Raises:
         DefinitionError: It is no struct, has no such field, or none is named.
     """
-    held = _fields(struct, "select")
+    ref = as_ref(struct, "select")
+    held = _fields(ref, "select")
     if not names:
         raise DefinitionTypeError("select() needs the name of a field", site=CallSite.nearest())
-    return null_where(struct, pack({name: held[name] for name in _known(struct, names, "select")}))
+    return null_where(ref, pack({name: held[name] for name in _known(held, names)}))
 
 
 def drop(struct: Any, /, *names: str) -> Any:
     """A struct without some of its fields; null where it is null.
 
     Args:
-        struct: A ref to a struct.
+        struct: A ref to a struct, or a mapping of names to refs.
         *names: Names of its fields.
 
     Raises:
         DefinitionError: It is no struct, has no such field, or would have none left.
     """
-    held = _fields(struct, "drop")
-    left_out = _known(struct, names, "drop")
+    ref = as_ref(struct, "drop")
+    held = _fields(ref, "drop")
+    left_out = _known(held, names)
     kept = {name: ref for name, ref in held.items() if name not in left_out}
     if not kept:
         raise DefinitionTypeError("drop() would leave no field", site=CallSite.nearest())
-    return null_where(struct, pack(kept))
+    return null_where(ref, pack(kept))
 
 
 def rename(struct: Any, names: Mapping[str, str] | None = None, /, **renamed: str) -> Any:
     """A struct some of whose fields have other names; all keep their places. Null where it is null.
 
     Args:
-        struct: A ref to a struct.
+        struct: A ref to a struct, or a mapping of names to refs.
         names: New names by the old ones, for names that are no Python names.
         **renamed: New names by the old ones.
 
@@ -116,13 +119,14 @@ def rename(struct: Any, names: Mapping[str, str] | None = None, /, **renamed: st
         DefinitionError: It is no struct, has no such field, or two fields would have one name.
     """
     changes = {**(names or {}), **renamed}
-    held = _fields(struct, "rename")
-    _known(struct, tuple(changes), "rename")
+    ref = as_ref(struct, "rename")
+    held = _fields(ref, "rename")
+    _known(held, tuple(changes))
     made = [changes.get(name, name) for name in held]
     twice = next((name for name in made if made.count(name) > 1), None)
     if twice is not None:
         raise DefinitionTypeError(f"rename(): two fields would be {twice!r}", site=CallSite.nearest())
-    return null_where(struct, pack(dict(zip(made, held.values(), strict=True))))
+    return null_where(ref, pack(dict(zip(made, held.values(), strict=True))))
 
 
 def feature(ref: Any, /) -> Any:
@@ -131,7 +135,7 @@ def feature(ref: Any, /) -> Any:
     Args:
         ref: A ref.
     """
-    return feature_of(_ref(ref, "feature"))
+    return feature_of(as_ref(ref, "feature"))
 
 
 def if_else(condition: Any, then: Any, otherwise: Any) -> Any:
@@ -162,12 +166,12 @@ def coalesce(*values: Any) -> Any:
 
 def is_null(ref: Any, /) -> Any:
     """Whether a value is null, of any type: structs too."""
-    return IsNull().call(_ref(ref, "is_null"))
+    return IsNull().call(as_ref(ref, "is_null"))
 
 
 def is_not_null(ref: Any, /) -> Any:
     """Whether a value is not null, of any type: structs too."""
-    return IsNotNull().call(_ref(ref, "is_not_null"))
+    return IsNotNull().call(as_ref(ref, "is_not_null"))
 
 
 def fill_null(ref: Any, replacement: Any, /) -> Any:
@@ -177,7 +181,7 @@ def fill_null(ref: Any, replacement: Any, /) -> Any:
         ref: A ref.
         replacement: A ref or a constant.
     """
-    return FillNull().call(value=_ref(ref, "fill_null"), replacement=replacement)
+    return FillNull().call(value=as_ref(ref, "fill_null"), replacement=replacement)
 
 
 def is_in(ref: Any, values: Any, /) -> Any:
@@ -187,7 +191,7 @@ def is_in(ref: Any, values: Any, /) -> Any:
         ref: A ref.
         values: A list of constants.
     """
-    return IsIn().call(value=_ref(ref, "is_in"), values=values)
+    return IsIn().call(value=as_ref(ref, "is_in"), values=values)
 
 
 def cast(ref: Any, to: Any, /, *, strict: bool = True) -> Any:
@@ -198,7 +202,7 @@ def cast(ref: Any, to: Any, /, *, strict: bool = True) -> Any:
         to: A dtype, a feature, or a Python type.
         strict: Whether a value that does not fit is an error, rather than null.
     """
-    return Cast(to=to, strict=strict).call(_ref(ref, "cast"))
+    return Cast(to=to, strict=strict).call(as_ref(ref, "cast"))
 
 
 def hash(ref: Any, /, *, seed: int = 0) -> Any:
@@ -208,7 +212,7 @@ def hash(ref: Any, /, *, seed: int = 0) -> Any:
         ref: A ref.
         seed: Another seed gives other hashes.
     """
-    return Hash(seed=seed).call(_ref(ref, "hash"))
+    return Hash(seed=seed).call(as_ref(ref, "hash"))
 
 
 def format(template: str, /, *values: Any, **named: Any) -> Any:
@@ -223,14 +227,7 @@ def format(template: str, /, *values: Any, **named: Any) -> Any:
     return Format(template=template).call(**numbered, **named)
 
 
-def _ref(value: Any, function: str) -> Ref:
-    if isinstance(value, Ref):
-        return value
-    raise DefinitionTypeError(f"{function}() takes a ref, got {value!r:.80}", site=CallSite.nearest())
-
-
-def _fields(struct: Any, function: str) -> dict[str, Any]:
-    ref = _ref(struct, function)
+def _fields(ref: Ref, function: str) -> dict[str, Any]:
     found = feature_of(ref)
     if features.family(found) is not Family.STRUCT:
         raise DefinitionTypeError(
@@ -241,8 +238,7 @@ def _fields(struct: Any, function: str) -> dict[str, Any]:
     return {name: ref[name] for name in features.fields(found)}
 
 
-def _known(struct: Any, names: tuple[str, ...], function: str) -> tuple[str, ...]:
-    held = _fields(struct, function)
+def _known(held: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in held:
             raise unknown_name("field", str(name), held, of="the struct")

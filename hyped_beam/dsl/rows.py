@@ -15,7 +15,7 @@ from hyped_beam.nodes import grouping
 from hyped_beam.nodes.call import meeting_of
 from hyped_beam.nodes.different_rows import described
 from hyped_beam.nodes.grouping import Each, GroupBy
-from hyped_beam.nodes.pack import pack
+from hyped_beam.nodes.pack import as_ref
 from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, scope_of
 from hyped_beam.processors.hashing import Hash
 from hyped_beam.processors.lookup import Lookup
@@ -47,7 +47,7 @@ def filter(ref: Any, condition: Any) -> Any:
         >>> evaluate(odd.n * 10, table).to_pylist()
         [10, 30]
     """
-    value = _ref(ref, "filter")
+    value = as_ref(ref, "filter")
     return _chosen(value, Filter().call(condition=_condition(condition, value, "filter")))
 
 
@@ -61,7 +61,7 @@ def partition(ref: Any, condition: Any) -> tuple[Any, Any]:
     Returns:
         The rows for which it is true, and the others.
     """
-    value = _ref(ref, "partition")
+    value = as_ref(ref, "partition")
     given = _condition(condition, value, "partition")
     return tuple(_chosen(value, Filter(keep=keep).call(condition=given)) for keep in (True, False))  # type: ignore[return-value]  # two of them
 
@@ -92,9 +92,7 @@ def explode(lists: Any, *, keep_empty: bool = False, with_position: bool = False
         [{'id': 1, 'word': 'to'}, {'id': 1, 'word': 'be'}, {'id': 2, 'word': 'or'}]
     """
     node = Explode(keep_empty=keep_empty, with_position=with_position)
-    if isinstance(lists, Mapping):
-        return node.call(**lists)
-    ref = _ref(lists, "explode")
+    ref = as_ref(lists, "explode")
     if features.family(feature_of(ref)) is Family.STRUCT:
         return node.call(**{name: ref[name] for name in features.fields(feature_of(ref))})
     return node.call(**{VALUE: ref})
@@ -107,7 +105,7 @@ def repeat(ref: Any, times: int) -> Any:
         ref: The value.
         times: How often.
     """
-    return _at(_ref(ref, "repeat"), RepeatRows(times=times).call(value=ref))
+    return _at(as_ref(ref, "repeat"), RepeatRows(times=times).call(value=ref))
 
 
 def sample(ref: Any, fraction: float, *, seed: int = 0, by: Any = None) -> Any:
@@ -121,7 +119,7 @@ def sample(ref: Any, fraction: float, *, seed: int = 0, by: Any = None) -> Any:
             together. By default each row by itself, by its
             place in the source.
     """
-    value = _ref(ref, "sample")
+    value = as_ref(ref, "sample")
     given: Any = fraction
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given <= 1:
         raise DefinitionTypeError(
@@ -148,11 +146,11 @@ def distinct(ref: Any, by: Any) -> Any:
         >>> evaluate(ops.distinct(src, by=src.n).x, table).to_pylist()
         ['a', 'b']
     """
-    value = _ref(ref, "distinct")
-    keys = by if isinstance(by, Mapping) else {"key": _ref(by, "distinct")}
+    value = as_ref(ref, "distinct")
+    keys = grouping.named_keys(by)
     rows = _meeting("distinct", value, keys)
     number = _row_number(value, rows)
-    return filter(value, number == Min().call(number, by=by))
+    return filter(value, number == Min().call(number, by=keys))
 
 
 class Split(Mapping[str, Any]):
@@ -205,7 +203,7 @@ def split(ref: Any, by: Any = None, *, seed: int = 0, **shares: float) -> Split:
             site=CallSite.nearest(),
             hint="write train=.9, test=.1",
         )
-    value = _ref(ref, "split")
+    value = as_ref(ref, "split")
     hashed = _hashed(value, by, seed, "split")
     parts = {}
     start = 0.0
@@ -284,7 +282,7 @@ def lookup(ref: Any, in_: Any, key: str, *, join: Join = "auto") -> Any:
 
     grouping.check_join("lookup", join)
     how: dict[str, Any] = {} if join == "auto" else {"join": join}
-    return Lookup(table=as_source(in_, argument="in_"), key=key, **how).call(_ref(ref, "lookup"))
+    return Lookup(table=as_source(in_, argument="in_"), key=key, **how).call(as_ref(ref, "lookup"))
 
 
 def align(ref: Any, to: Any) -> Any:
@@ -297,7 +295,7 @@ def align(ref: Any, to: Any) -> Any:
     Raises:
         DefinitionError: Those rows do not belong to its rows.
     """
-    return _at(_ref(ref, "align"), _ref(to, "align"))
+    return _at(as_ref(ref, "align"), as_ref(to, "align"))
 
 
 def _at(ref: Ref, rows: Ref) -> Ref:
@@ -347,7 +345,7 @@ def _hashed(value: Ref, by: Any, seed: int, function: str) -> Ref:
     """A hash of what rows are chosen by, for the rows in which it meets the value."""
     if by is None:
         return Hash(seed=seed).call(_row_number(value, scope_of(value)))
-    key = by if isinstance(by, Ref) else pack(by)
+    key = as_ref(by, function)
     rows = _meeting(function, value, {"by": key})
     return _for_rows(Hash(seed=seed).call(key), rows)
 
@@ -370,12 +368,6 @@ def _row_number(value: Ref, rows: int) -> Ref:
     return Ref(builder_of(value), edge, feature)
 
 
-def _ref(value: Any, function: str) -> Ref:
-    if isinstance(value, Ref):
-        return value
-    raise DefinitionTypeError(f"{function}() takes a ref, got {value!r:.80}", site=CallSite.nearest())
-
-
 def _condition(condition: Any, value: Ref, function: str) -> Ref:
     """A condition for the rows in which it meets the value."""
     if isinstance(condition, str):
@@ -384,7 +376,7 @@ def _condition(condition: Any, value: Ref, function: str) -> Ref:
             site=CallSite.nearest(),
             hint='write it with refs, as in src.label == "spam"',
         )
-    ref = _ref(condition, function)
+    ref = as_ref(condition, function)
     if features.family(feature_of(ref)) not in (Family.BOOLEAN, Family.NULL):
         raise DefinitionTypeError(
             f"{function}() takes a condition, got {features.describe(feature_of(ref))}",

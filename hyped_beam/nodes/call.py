@@ -42,6 +42,7 @@ class Bound:
         node: The node, as its inputs have made it.
         name: What to call it.
         shown: What to call it in messages.
+        inputs: Refs and constants by the name of the input; what holds refs is packed into one.
         edges: Its inputs.
         output: The type of its output.
         scope: The rows in which its inputs meet.
@@ -52,6 +53,7 @@ class Bound:
     node: Any
     name: str
     shown: str
+    inputs: Mapping[str, Any]
     edges: dict[str, Edge]
     output: Feature
     scope: int
@@ -106,7 +108,8 @@ def bind(
         if typed is not None:
             edges[key], types[key] = promote(builder, edges[key], typed, site), typed
     node, output = _specialised(_resolved(node, types, site, shown), types, site, shown)
-    return Bound(builder, node, name, shown, edges, output, meeting_of(shown, given, site, parts), site)
+    scope = meeting_of(shown, given, site, parts)
+    return Bound(builder, node, name, shown, given, edges, output, scope, site)
 
 
 def record(

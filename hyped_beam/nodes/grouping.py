@@ -10,8 +10,9 @@ from hyped_beam.ir.builder import GraphBuilder
 from hyped_beam.ir.graph import Edge, Join, Keys, Kind, Node
 from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, ScopeKind, domain_of, meeting_scope, reaches
 from hyped_beam.nodes import suggestions
-from hyped_beam.nodes.call import Bound, bind, meeting_of
+from hyped_beam.nodes.call import Bound, bind, holds_refs, meeting_of
 from hyped_beam.nodes.different_rows import described, different_rows
+from hyped_beam.nodes.pack import as_ref
 from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, scope_of
 from hyped_beam.types import features
 from hyped_beam.types.features import Family
@@ -78,7 +79,7 @@ def group_by(keys: Any, join: Join = "auto") -> GroupBy:
         DefinitionError: They are no refs, or belong to different rows, or values are not joined so.
     """
     check_join("group_by", join)
-    named = _named(keys)
+    named = named_keys(keys)
     site = CallSite.nearest()
     _refuse_other_flows("group_by()", builder_of(next(iter(named.values()))), named, site)
     rows = meeting_of("group_by", named, site)
@@ -108,13 +109,8 @@ def check_join(function: str, join: Any) -> None:
 
 def each(ref: Any) -> Each:
     """The rows of a ref as groups of what was made from them; see `ops.each`."""
-    if not isinstance(ref, Ref):
-        raise DefinitionTypeError(
-            f"each() takes a ref, got {type(ref).__name__}",
-            site=CallSite.nearest(),
-            hint="write ops.each(flow.src_features)",
-        )
-    return Each(builder_of(ref), scope_of(ref))
+    rows = as_ref(ref, "each")
+    return Each(builder_of(rows), scope_of(rows))
 
 
 def aggregate(node: Any, inputs: Mapping[str, Any], by: Any, where: Any) -> Ref:
@@ -130,7 +126,7 @@ def aggregate(node: Any, inputs: Mapping[str, Any], by: Any, where: Any) -> Ref:
         DefinitionError: The inputs are not what the node takes, or belong to different rows.
     """
     bound = bind(node, inputs)
-    given: dict[str, Any] = {name: value for name, value in inputs.items() if isinstance(value, Ref)}
+    given: dict[str, Any] = {name: value for name, value in bound.inputs.items() if isinstance(value, Ref)}
     if where is not None:
         given[WHERE] = _condition(where, bound)
         bound.edges[WHERE] = edge_of(where)
@@ -139,7 +135,7 @@ def aggregate(node: Any, inputs: Mapping[str, Any], by: Any, where: Any) -> Ref:
     elif isinstance(by, (GroupBy, Each)):
         rows, scope = _in_groups(by, given, bound)
     else:
-        named = _named(by)
+        named = named_keys(by)
         _refuse_other_flows(f"{bound.shown}: by=", bound.builder, named, bound.site)
         rows = meeting_of(
             bound.shown, {**given, **{f"by {name}": key for name, key in named.items()}}, bound.site
@@ -216,18 +212,36 @@ def _refuse_other_flows(
             )
 
 
-def _named(keys: Any) -> dict[str, Ref]:
-    """Keys by name; a single ref is named after its field."""
-    if isinstance(keys, Ref):
-        path = edge_of(keys).path
-        return {path[-1] if path else UNNAMED: keys}
-    if isinstance(keys, Mapping) and keys and all(isinstance(key, Ref) for key in keys.values()):
-        return {str(name): key for name, key in keys.items()}
+def named_keys(keys: Any) -> dict[str, Ref]:
+    """Return keys by name; a single ref is named after its field.
+
+    Args:
+        keys: A ref, a list that stands for one, or a mapping of names to such.
+
+    Raises:
+        DefinitionTypeError: There is something else than refs.
+    """
+    if isinstance(keys, Mapping):
+        if keys and all(holds_refs(key) for key in keys.values()):
+            return {str(name): as_ref(key, f"by= {name!r}") for name, key in keys.items()}
+    elif isinstance(keys, Ref) or holds_refs(keys):
+        ref = _one_key(keys)
+        path = edge_of(ref).path
+        return {path[-1] if path else UNNAMED: ref}
     raise DefinitionTypeError(
         f"by= takes a ref, or a mapping of names to refs, got {keys!r:.80}",
         site=CallSite.nearest(),
         hint='write by=src.group, or by={"group": src.group, "label": src.label}',
     )
+
+
+def _one_key(key: Any) -> Ref:
+    try:
+        return as_ref(key, "by=")
+    except DefinitionTypeError as error:
+        if isinstance(key, (list, tuple)):  # which elsewhere stands for several keys
+            error.hint = 'a list is one key; for several write by={"group": src.group, "label": src.label}'
+        raise
 
 
 def _groups_of(keys: Mapping[str, Ref], rows: int, site: CallSite | None, join: Join = "auto") -> GroupBy:

@@ -114,6 +114,27 @@ def pack(value: Any, *, columns: str | None = None) -> Ref:
     return _packed(value, columns)
 
 
+def as_ref(value: Any, function: str) -> Ref:
+    """Return what a function takes as a ref: a mapping or list that holds refs stands for what it packs to.
+
+    Args:
+        value: What was given.
+        function: The name of the function, for messages.
+
+    Raises:
+        DefinitionTypeError: It neither is nor holds a ref.
+    """
+    if isinstance(value, Ref):
+        return value
+    if isinstance(value, (Mapping, list, tuple)) and call.holds_refs(value):
+        return pack(value)
+    raise DefinitionTypeError(
+        f"{function}() takes a ref, or a mapping or list of refs, got {value!r:.80}",
+        site=CallSite.nearest(),
+        hint='start from flow.src_features, as in src.text, {"text": src.text} or [src.a, src.b]',
+    )
+
+
 def check_depth(value: Any) -> None:
     """Refuse a value that no recursion should go down into.
 
