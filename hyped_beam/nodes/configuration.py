@@ -229,5 +229,7 @@ class Configured(CheckedOptions):
 
 def _in_short(value: Any) -> str:
     """The first characters of an option; a reader says itself what it reads."""
-    says_itself = isinstance(value, BaseModel) and type(value).__str__ is not BaseModel.__str__
+    says_itself = type(value).__str__ not in (object.__str__, BaseModel.__str__) and not isinstance(
+        value, str
+    )
     return f"{value!s:.60}" if says_itself else f"{value!r:.40}"

@@ -129,9 +129,9 @@ def as_ref(value: Any, function: str) -> Ref:
     if isinstance(value, (Mapping, list, tuple)) and call.holds_refs(value):
         return pack(value)
     raise DefinitionTypeError(
-        f"{function}() takes a ref, or a mapping or list of refs, got {value!r:.80}",
+        f"{function}() takes a ref, got {value!r:.80}",
         site=CallSite.nearest(),
-        hint='start from flow.src_features, as in src.text, {"text": src.text} or [src.a, src.b]',
+        hint='start from flow.src_features; a mapping or list of refs will do, as in {"text": src.text}',
     )
 
 

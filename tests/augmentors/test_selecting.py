@@ -223,7 +223,10 @@ def test_each_row_is_in_one_part_however_small_some_are(shares):
         (lambda src: ops.split(src, train=1.5, test=-0.5), r"are 1 together, got train=1.5, test=-0.5"),
         (lambda src: ops.split(src, train="a", test="b"), "are 1 together, got train=a, test=b"),
         (ops.split, r"shares of split\(\) are 1 together, got none"),
-        (lambda src: ops.distinct(src, by="group"), r"distinct\(\) takes a ref, got 'group'"),
+        (
+            lambda src: ops.distinct(src, by="group"),
+            r"by= takes a ref, or a mapping of names to refs, got 'group'",
+        ),
         (lambda src: ops.distinct(src, by={}), "by="),
         (lambda src: ops.distinct(Count().call(src.id), by=Count().call(src.id)), "whole dataset"),
         (lambda src: ops.repeat("a", 2), r"repeat\(\) takes a ref"),

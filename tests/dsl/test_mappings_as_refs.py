@@ -164,8 +164,8 @@ def test_different_rows_inside_mappings_are_refused_on_the_line_that_mixes_them(
 
 
 REFUSED = [
-    (lambda src: ops.hash({"n": 1}), "takes a ref, or a mapping or list of refs"),
-    (lambda src: ops.each("src"), "takes a ref, or a mapping or list of refs"),
+    (lambda src: ops.hash({"n": 1}), "a mapping or list of refs will do"),
+    (lambda src: ops.each("src"), "a mapping or list of refs will do"),
     (lambda src: ops.explode({1: src.l}), "1 is no name of a field"),
     (lambda src: ops.group_by([src.a, src.s]), "for several write by="),
     (lambda src: Count().call(src.a, by={"k": "a"}), "by= takes a ref, or a mapping of names to refs"),
