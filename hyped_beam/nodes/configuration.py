@@ -229,7 +229,6 @@ class Configured(CheckedOptions):
 
 def _in_short(value: Any) -> str:
     """The first characters of an option; a reader says itself what it reads."""
-    says_itself = type(value).__str__ not in (object.__str__, BaseModel.__str__) and not isinstance(
-        value, str
-    )
+    by_default: tuple[Any, ...] = (object.__str__, BaseModel.__str__)
+    says_itself = type(value).__str__ not in by_default and not isinstance(value, str)
     return f"{value!s:.60}" if says_itself else f"{value!r:.40}"
