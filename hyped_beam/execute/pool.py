@@ -29,6 +29,10 @@ _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
     "from hyped_beam.execute.worker import main; main(int(sys.argv[1]), int(sys.argv[3]))"
 )
+CLOSE_SECONDS = 60
+"""How long a worker without tasks may take at most to close its job, as nodes release what they hold."""
+NOTICE_SECONDS = 0.5
+"""How long a worker in the middle of a task is given to end by itself."""
 STOP_SECONDS = 5
 IN_FLIGHT_PER_WORKER = 4
 """How many tasks in order there are for each worker: under way, ready, or waiting for one before them."""
@@ -109,10 +113,10 @@ class Worker:
         self.busy += 1
 
     def end(self) -> None:
-        """End the process."""
+        """End the process: once it has closed its job, or soon where it is in the middle of a task."""
         self.connection.close()
         try:
-            self.process.wait(timeout=0.5)
+            self.process.wait(timeout=NOTICE_SECONDS if self.busy else CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.terminate()
             try:
@@ -264,6 +268,8 @@ class ProcessPool:
 
     def close(self) -> None:
         """End all workers; another job starts new ones."""
+        for worker in self.workers:
+            worker.connection.close()  # so that all close their jobs at once
         while self.workers:
             self.workers.pop().end()
 

@@ -28,6 +28,8 @@ BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 ENVIRONMENT = re.compile(r"AWS_|GOOGLE_|CLOUDSDK_|STORAGE_EMULATOR")
 # An unreachable endpoint should be told within seconds; the SDKs try for minutes.
 CONNECT_SECONDS = 5
+# A server that has taken a request may think about it, as when it puts the parts of a large file together.
+REQUEST_SECONDS = 60
 # What no other content of the same file has, by its name in what a store tells when one is opened.
 CONTENT_TAGS = ("etag", "generation")
 ATTEMPTS = 3
@@ -215,6 +217,7 @@ def _s3(bucket: str, options: tuple[tuple[str, str], ...], environment: tuple[tu
     return fs.S3FileSystem(
         **values,
         connect_timeout=CONNECT_SECONDS,
+        request_timeout=REQUEST_SECONDS,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
     )
 

@@ -37,7 +37,7 @@ from typing_extensions import Self
 
 from hyped_beam.launch.sockets import PrivateSocket
 
-STOP_SECONDS = 30
+STOP_SECONDS = 300
 """How long the steps of a job that has ended are waited for at most."""
 
 

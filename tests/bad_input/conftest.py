@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 PROGRAMS = Path(__file__).with_name("programs.py")
-DEADLINE = 60
+DEADLINE = 600
 
 
 @pytest.fixture(scope="session")

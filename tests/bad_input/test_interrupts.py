@@ -18,7 +18,7 @@ import pytest
 from tests.bad_input.corpus import HEAD, table
 from tests.bad_input.programs import session_members
 
-DEADLINE = 60
+DEADLINE = 600
 RANGES = 8
 JOB = """
 import time

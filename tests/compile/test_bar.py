@@ -29,7 +29,7 @@ reader = ParquetReader("rows.parquet")
 flow = DataFlow(features=reader)
 job = flow.job(source=reader).write(collect={"n": flow.src_features.n + 1}, to=JsonDatasetWriter("out"))
 """
-DEADLINE_SECONDS = 120
+DEADLINE_SECONDS = 600
 
 
 def shown_on_a_terminal(folder: Path, columns: int) -> str:

@@ -325,7 +325,7 @@ def run(target: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]:
             [sys.executable, "-m", "hyped_beam.compile", *arguments],
             check=False,
             capture_output=True,
-            timeout=120,
+            timeout=600,
             env={**os.environ, "PYTHONPATH": paths, **environment},
             cwd=target.parent,
         )

@@ -55,7 +55,7 @@ def test_it_may_run_flows_itself_with_several_processes(tmp_path: Path, runner: 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

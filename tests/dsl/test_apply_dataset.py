@@ -435,7 +435,7 @@ def test_nodes_of_a_script_without_a_main_guard_travel_to_processes(tmp_path: Pa
         check=False,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         env=environment,
     )
     assert done.returncode == 0, done.stderr

@@ -305,9 +305,9 @@ def test_workers_of_a_loader_share_it(start: str, read_before: bool):
         given = {"payload": cloudpickle.dumps((read_shard, made, live, 2, index)), "answers": answers}
         workers.append(context.Process(target=exec, args=(ANSWER, given)))
         workers[-1].start()
-    got = sorted(answers.get(timeout=60) for _ in workers)
+    got = sorted(answers.get(timeout=600) for _ in workers)
     for worker in workers:
-        worker.join(20)
+        worker.join(600)
     assert [rows for _, rows, _ in got] == [list(range(1, 21)), list(range(21, 31))]
     assert all("this is a worker of it" in refusal for _, _, refusal in got)
     assert live == ({"sum": 435, "count": 30} if read_before else {"sum": 0, "count": 0})
@@ -320,9 +320,9 @@ def test_forked_children_read_what_they_inherit():
     here, there = context.Pipe()
     child = context.Process(target=lambda: there.send(list(made)))
     child.start()
-    assert here.poll(30), "the child hangs"
+    assert here.poll(600), "the child hangs"
     assert here.recv() == EXPECTED
-    child.join(20)
+    child.join(600)
 
 
 @pytest.mark.parametrize("pickler", [pickle, cloudpickle])

@@ -194,7 +194,7 @@ def test_calls_of_the_async_twin_are_in_flight_together():
         waiting.append(n)
         if len(waiting) == 40:
             gate.set()
-        await asyncio.wait_for(gate.wait(), 20)
+        await asyncio.wait_for(gate.wait(), 600)
         return n
 
     flow = DataFlow(features={"n": datasets.Value("int64")})

@@ -184,9 +184,9 @@ def test_a_built_flow_works_in_forked_children_and_where_it_is_unpickled(flow: D
 
     process = context.Process(target=child)
     process.start()
-    assert here.poll(30), "the child hangs"
+    assert here.poll(600), "the child hangs"
     rows, refusal = here.recv()
-    process.join(10)
+    process.join(600)
     assert rows == {"n": [6]}
     assert "this is a worker of it" in refusal
     assert live == {"n": 3}

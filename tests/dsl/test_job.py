@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,6 +31,7 @@ from hyped_beam.io.writers.parquet import ParquetDatasetWriter
 from hyped_beam.types.patterns import Int64Column
 
 ROWS = 40
+DEADLINE_SECONDS = 600
 
 
 def source(folder: Path, rows: int = ROWS, groups: int = 10) -> Path:
@@ -346,7 +349,7 @@ def test_aggregates_that_json_does_not_know(tmp_path: Path):
 
 
 KILLED = """
-import sys, time
+import math, sys, time
 from pathlib import Path
 from hyped_beam import DataFlow, processor
 from hyped_beam.aggregators import Sum, Mean
@@ -355,11 +358,12 @@ from hyped_beam.io.writers.json import JsonDatasetWriter
 from hyped_beam.io.writers.parquet import ParquetDatasetWriter
 
 folder, processes = Path(sys.argv[1]), int(sys.argv[2])
+first_of_last_file = math.sin(7000.0) * 10.0**-8
 
 @processor
 def work(x: float) -> float:
-    if not (folder / "go").exists():
-        time.sleep(0.0005)
+    while x == first_of_last_file and not (folder / "go").exists():
+        time.sleep(0.01)
     return x * 3
 
 files = sorted(str(file) for file in (folder.parent / "in").glob("*.parquet"))
@@ -375,6 +379,15 @@ job.run(num_proc=processes)
 """
 
 
+def any_process_with(mark: str) -> bool:
+    """Whether a process has something in its environment."""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):  # it has ended since
+            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes():
+                return True
+    return False
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_killed_job_that_is_resumed_equals_one_that_ran_through(tmp_path: Path, processes: int):
     script = tmp_path / "job.py"
@@ -384,11 +397,13 @@ def test_a_killed_job_that_is_resumed_equals_one_that_ran_through(tmp_path: Path
         values = [math.sin(number * 1000.0 + row) * 10.0 ** (row % 17 - 8) for row in range(400)]
         padding = [os.urandom(3000) for _ in range(400)]
         pq.write_table(pa.table({"x": values, "padding": padding}), tmp_path / "in" / f"{number}.parquet")
+    mark = uuid.uuid4().hex
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
     def start(name: str, count: int) -> subprocess.Popen[str]:
         command = [sys.executable, str(script), str(tmp_path / name), str(count)]
-        return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        marked = {**environment, "TEST_MARK": f"{name} {mark}"}
+        return subprocess.Popen(command, env=marked, stderr=subprocess.PIPE, text=True)
 
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
@@ -396,7 +411,7 @@ def test_a_killed_job_that_is_resumed_equals_one_that_ran_through(tmp_path: Path
     whole = start("whole", 1)
     running = start("killed", processes)
     records = tmp_path / "killed" / "a" / "__hyped_beam__" / "ranges"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + DEADLINE_SECONDS
     while len(list(records.glob("*.json"))) < 2:
         assert running.poll() is None, running.communicate()[1]
         assert time.monotonic() < deadline
@@ -405,12 +420,14 @@ def test_a_killed_job_that_is_resumed_equals_one_that_ran_through(tmp_path: Path
     running.wait()
     assert not (tmp_path / "killed" / "stats.json").exists()
     done = len(list(records.glob("*.json")))
-    time.sleep(0.6 if processes > 1 else 0)  # its workers end on their own
+    while any_process_with(f"killed {mark}"):  # its workers end on their own
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
     kept = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "killed" / "a").glob("*.jsonl")}
     (tmp_path / "killed" / "go").touch()
     resumed = start("killed", processes)
     for process in (whole, resumed):
-        assert process.wait(120) == 0, process.communicate()[1]
+        assert process.wait(DEADLINE_SECONDS) == 0, process.communicate()[1]
     total = len(list(records.glob("*.json")))
     assert 2 <= done < total
     untouched = [

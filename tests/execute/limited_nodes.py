@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hyped_beam import Processor
 
-DEADLINE = 60
+DEADLINE = 600
 
 
 def note(path: str, event: str) -> None:

@@ -106,14 +106,14 @@ def test_one_slot_goes_round():
 
 
 def test_starts_are_so_far_apart_whoever_asks():
-    shared = Budget(64, 10.0)
+    shared = Budget(64, 0.1)
     first, second = Process(shared.join), Process(shared.join)
     began = time.monotonic()
     for process in (first, second, second, first, second):
         process.member.ask_start()
     starts = sorted(first.starts + second.starts)
     assert starts[0] >= began
-    assert [later - earlier for earlier, later in itertools.pairwise(starts)] == pytest.approx([0.1] * 4)
+    assert [later - earlier for earlier, later in itertools.pairwise(starts)] == pytest.approx([10] * 4)
 
 
 def test_what_a_process_had_is_free_once_it_has_gone():
@@ -129,7 +129,7 @@ def test_what_a_process_had_is_free_once_it_has_gone():
     assert local.slots == 0
     assert there.recv() == (0, "recall", 1)
     there.close()  # without having given back anything
-    server.join(60)
+    server.join(600)
     assert local.slots == 3
     local.member.leave()
 

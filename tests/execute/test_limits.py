@@ -28,7 +28,7 @@ from hyped_beam.testing import evaluate, flow_of
 from hyped_beam.types.patterns import Int64Column
 from tests.execute.limited_nodes import Ask, Call, Stamp, StampAsync, most_at_once
 
-DEADLINE = 60
+DEADLINE = 600
 
 
 def table(rows: int) -> pa.Table:
@@ -200,17 +200,17 @@ def test_what_takes_too_long_is_an_error_and_the_program_ends(tmp_path: Path):
 
         ds = datasets.Dataset.from_dict({"n": list(range(6))})
         flow = DataFlow(features=ds.features)
-        limited = hangs.options(limits=Limits(timeout=0.05))
+        limited = hangs.options(limits=Limits(timeout=5))  # what a busy machine may take for the others
         flow.apply(ds, collect={"n": limited.call(flow.src_features.n)}, num_proc=PROCESSES)
     """
     for processes in (1, 2):
         script = tmp_path / "program.py"
         script.write_text(textwrap.dedent(program).replace("PROCESSES", str(processes)))
         done = subprocess.run(
-            [sys.executable, script], capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, script], capture_output=True, text=True, timeout=600, check=False
         )
         assert done.returncode == 1
-        assert "at row 3: TimeoutError: took longer than its limit of 0.05 s" in done.stderr
+        assert "at row 3: TimeoutError: took longer than its limit of 5 s" in done.stderr
 
 
 def test_calls_that_were_given_up_and_never_end_are_not_piled_up(monkeypatch: pytest.MonkeyPatch):
@@ -226,7 +226,7 @@ def test_calls_that_were_given_up_and_never_end_are_not_piled_up(monkeypatch: py
             return n
 
     try:
-        node = Hangs().options(limits=Limits(timeout=0.01, retries=5))
+        node = Hangs().options(limits=Limits(timeout=1, retries=5))
         with pytest.raises(NodeError, match="3 calls that were given up still run; a thread cannot be ended"):
             evaluate(node.call(SRC.n), table(2))
         assert calls == [0, 0, 0]

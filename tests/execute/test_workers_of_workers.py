@@ -33,7 +33,7 @@ def imported(folder: Path, guard: str) -> subprocess.CompletedProcess[str]:
     (folder / "nodes_and_runs.py").write_text(MODULE.replace("GUARD", guard), encoding="utf-8")
     (folder / "script.py").write_text("import nodes_and_runs\nnodes_and_runs.run(1)\n", encoding="utf-8")
     return subprocess.run(
-        [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=600, check=False
     )
 
 
