@@ -13,6 +13,7 @@ from hyped_beam.dsl.destinations import writer_like
 from hyped_beam.dsl.flow import DataFlow
 from hyped_beam.dsl.job import Job
 from hyped_beam.dsl.outputs import ROWS
+from hyped_beam.dsl.rows import Split
 from hyped_beam.dsl.sources import source_like
 from hyped_beam.errors import InputError, unknown_name
 from hyped_beam.io.readers.first import FirstRows
@@ -116,15 +117,20 @@ def _job_of_flow(flow: DataFlow, request: Request) -> Job:
         raise InputError("a flow says nothing of where its rows come from", hint="add --input PATH")
     job = flow.job(source=_source(request.source, None))
     outputs = flow.outputs
-    rows = [ROWS] if ROWS in outputs else []
-    folders = _named(request.outputs, rows, has_aggregates=AGGREGATES in outputs)
-    if rows and not folders:
-        raise InputError("a flow says nothing of where its rows go", hint="add --output FOLDER")
+    collect = outputs.get(ROWS)
+    rows = collect if isinstance(collect, Split) else {} if collect is None else {ROWS: collect}
+    folders = _named(request.outputs, list(rows), has_aggregates=AGGREGATES in outputs)
+    if len(folders) < len(rows):
+        missing = next(name for name in rows if name not in folders)
+        raise InputError(
+            "a flow says nothing of where its rows go",
+            hint="add --output FOLDER" if len(rows) == 1 else f"add --output {missing}=FOLDER",
+        )
     for name, folder in folders.items():
         writer = writer_like(folder, None, default=FLOW_FORMAT)
         if request.overwrite is not None:
             writer = writer.model_copy(update={"overwrite": request.overwrite})
-        job = job.write(name, collect=outputs[ROWS], to=writer)
+        job = job.write(name, collect=rows[name], to=writer)
     if AGGREGATES in outputs:
         job = job.aggregate(outputs[AGGREGATES], to=request.outputs.get(AGGREGATES))
     _check_columns(job, request.source)

@@ -14,7 +14,7 @@ from hyped_beam.dsl.applying import check_columns
 from hyped_beam.dsl.caching import refuse_iterable, tell
 from hyped_beam.dsl.positions import refuse_positions
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, JobError
-from hyped_beam.ir.graph import Constant, Edge, Graph, GroupConstant, Keys, Kind, Node, Sink
+from hyped_beam.ir.graph import Constant, Edge, Graph, GroupConstant, Keys, Kind, Node, Sink, Source
 from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, domain_of
 from hyped_beam.nodes.options import Options
 from hyped_beam.nodes.pack import PackStruct
@@ -23,6 +23,7 @@ from hyped_beam.passes.prune import prune
 from hyped_beam.plan.joins import Extent
 from hyped_beam.plan.planner import AGGREGATES, Plan, make_plan
 from hyped_beam.types import arrays, features
+from hyped_beam.types.features import Feature
 from hyped_beam.types.mapped import mapped
 
 Unseen = Literal["null", "error"]
@@ -39,7 +40,16 @@ class Found(NamedTuple):
 def fitted_plan(
     data: Any, plan: Plan, *, num_proc: int | None = None, unseen: Unseen = "null", cache: str | None = None
 ) -> Plan:
-    """The plan whose rows need no more scans: what they need is taken from a dataset.
+    """The plan of what `fitted_graph` gives; this one where its rows need no scan."""
+    if not plan.earlier:
+        return plan
+    return make_plan(optimise(fitted_graph(data, plan, num_proc=num_proc, unseen=unseen, cache=cache)))
+
+
+def fitted_graph(
+    data: Any, plan: Plan, *, num_proc: int | None = None, unseen: Unseen = "null", cache: str | None = None
+) -> Graph:
+    """The graph whose rows need no more scans: what they need is taken from a dataset.
 
     Args:
         data: The dataset.
@@ -56,10 +66,24 @@ def fitted_plan(
     """
     check_unseen(unseen)
     if not plan.earlier:
-        return plan
+        return plan.graph
     refuse_distinct(plan)
     found = _found(data, plan, num_proc or 1, cache)
-    return make_plan(optimise(with_constants(plan.graph, found, unseen)))
+    return with_constants(plan.graph, found, unseen)
+
+
+def on_its_own(graph: Graph, columns: Mapping[str, Feature]) -> Graph:
+    """The graph of a fitted flow: what its constants have put out of use is gone, all columns are there.
+
+    Args:
+        graph: The graph with the constants, whose source has the columns that the plan reads.
+        columns: The columns of the source of the flow, on which more may be recorded.
+    """
+    optimised = optimise(graph)
+    source = optimised.source
+    wide = replace(source, operation=Source(tuple(columns)), feature=columns)
+    ordered = sorted(optimised.nodes.values(), key=lambda node: node.kind is Kind.SINK)
+    return optimised.with_nodes(wide if node is source else node for node in ordered).renumbered()
 
 
 def check_unseen(unseen: Any) -> None:

@@ -9,10 +9,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from hyped_beam.dsl.aggregates import LiveAggregates
-from hyped_beam.dsl.fixed import FixedOutputs, outputs_in
+from hyped_beam.dsl.fixed import FixedOutputs, fixed_in
 from hyped_beam.dsl.keywords import checked_keywords
 from hyped_beam.dsl.one_batch import run_batch, run_batch_async
-from hyped_beam.dsl.outputs import ROWS, Outputs, refuse_scans
+from hyped_beam.dsl.outputs import ROWS, refuse_scans
 from hyped_beam.dsl.recorded import RecordedFlow
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.passes.prune import prune
@@ -49,6 +49,8 @@ class DataFlow(RecordedFlow):
     def build(self, collect: Any = None, aggregators: Any = None) -> tuple[DataFlow, LiveAggregates | None]:
         """A flow whose outputs are fixed, pruned to what they need.
 
+        It has the graph of this flow: each takes the refs of the other.
+
         Args:
             collect: A ref to a struct, or a nested mapping of refs: the columns of the output rows.
             aggregators: A nested mapping of refs of the whole dataset.
@@ -76,6 +78,10 @@ class DataFlow(RecordedFlow):
     ) -> DataFlow:
         """A flow whose rows need no aggregates any more: those of a dataset have become constants.
 
+        It has a graph of its own, which holds these constants, and refs of its own: more is recorded on its
+        `src_features` and its `outputs["rows"]`. Refs of this flow, which stand for values of whatever data
+        they are computed over, are refused there.
+
         Args:
             data: A dataset, a reader or a path.
             collect: A ref to a struct, or a nested mapping of refs: the columns of the output rows.
@@ -86,7 +92,8 @@ class DataFlow(RecordedFlow):
                 read files that have not changed; True for one in the `datasets` cache. By default none.
 
         Returns:
-            The flow, with its outputs fixed: it serves batches, is applied, saved, or run as a job.
+            The flow, with its outputs fixed: it serves batches, is applied, saved, or run as a job:
+            `fitted.job(source=ds).write(collect=fitted.outputs["rows"], to=writer)`.
 
         Raises:
             DefinitionError: What was asked are no refs of this flow, or groups, which are not served, or the
@@ -105,13 +112,12 @@ class DataFlow(RecordedFlow):
             {'d': [1.0]}
         """
         from hyped_beam.dsl.caching import cache_folder
-        from hyped_beam.dsl.fitting import fitted_plan, refuse_groups_alone
+        from hyped_beam.dsl.fitting import fitted_graph, on_its_own, refuse_groups_alone
 
-        outputs = self._wanted(collect, None)
         plan = self._rows_plan(collect)
         refuse_groups_alone(plan)
-        fitted = fitted_plan(data, plan, num_proc=num_proc, unseen=unseen, cache=cache_folder(cache))
-        return self._of(self._source, FixedOutputs(Outputs(outputs.collect), fitted.graph, fitted))
+        graph = fitted_graph(data, plan, num_proc=num_proc, unseen=unseen, cache=cache_folder(cache))
+        return self._of(*fixed_in(on_its_own(graph, self._features), "fitted"))
 
     @checked_keywords
     def freeze(
@@ -120,7 +126,7 @@ class DataFlow(RecordedFlow):
         """A flow whose rows need no aggregates any more: what batches have added up to has become constants.
 
         It does what `fit` does, without another look at the rows: from the states that live aggregates hold
-        now. More batches change nothing of it.
+        now. More batches change nothing of it. As of `fit`, the graph and the refs are its own.
 
         Args:
             aggregates: What `build` returned beside the flow, or `apply` beside an iterable dataset.
@@ -146,14 +152,13 @@ class DataFlow(RecordedFlow):
             >>> flow.freeze(aggregates, collect={"d": n - mean}).batch_process({"n": [4.0]})
             {'d': [1.0]}
         """
-        from hyped_beam.dsl.fitting import refuse_groups_alone
-        from hyped_beam.dsl.freezing import frozen_plan
+        from hyped_beam.dsl.fitting import on_its_own, refuse_groups_alone
+        from hyped_beam.dsl.freezing import frozen_graph
 
-        outputs = self._wanted(collect, None)
         plan = self._rows_plan(collect)
         refuse_groups_alone(plan)
-        frozen = frozen_plan(aggregates, plan, self._builder, unseen=unseen)
-        return self._of(self._source, FixedOutputs(Outputs(outputs.collect), frozen.graph, frozen))
+        graph = frozen_graph(aggregates, plan, self._builder, unseen=unseen)
+        return self._of(*fixed_in(on_its_own(graph, self._features), "frozen"))
 
     @checked_keywords
     def batch_process(self, batch: Any, index: Sequence[int] | None = None, collect: Any = None) -> Any:
@@ -363,7 +368,7 @@ class DataFlow(RecordedFlow):
         """
         from hyped_beam.dsl.saved import load_graph
 
-        return DataFlow._of(*outputs_in(load_graph(path, modules, hosts)))
+        return DataFlow._of(*fixed_in(load_graph(path, modules, hosts), "loaded"))
 
     @checked_keywords
     def as_transform(self, collect: Any = None) -> beam.PTransform:

@@ -22,17 +22,16 @@ from hyped_beam.execute.combining import KEYS, state_column
 from hyped_beam.execute.finish import finish
 from hyped_beam.execute.known import Late
 from hyped_beam.ir.builder import GraphBuilder
-from hyped_beam.ir.graph import Edge, Kind, Node, Sink
+from hyped_beam.ir.graph import Edge, Graph, Kind, Node, Sink
 from hyped_beam.ir.scope import Scope
-from hyped_beam.passes import optimise
 from hyped_beam.passes.common_subexpressions import common_subexpressions
 from hyped_beam.passes.forward_fields import forward_fields
-from hyped_beam.plan.planner import Plan, make_plan
+from hyped_beam.plan.planner import Plan
 from hyped_beam.plan.program import AggregateStep, Combine
 
 
-def frozen_plan(aggregates: Any, plan: Plan, builder: GraphBuilder, *, unseen: Unseen = "null") -> Plan:
-    """The plan whose rows need no scan: what they need is taken from live aggregates.
+def frozen_graph(aggregates: Any, plan: Plan, builder: GraphBuilder, *, unseen: Unseen = "null") -> Graph:
+    """The graph whose rows need no scan: what they need is taken from live aggregates.
 
     Args:
         aggregates: The live aggregates, of the same flow.
@@ -49,7 +48,7 @@ def frozen_plan(aggregates: Any, plan: Plan, builder: GraphBuilder, *, unseen: U
     check_unseen(unseen)
     held = _Held(_live(aggregates), builder)
     if not plan.earlier:
-        return plan
+        return plan.graph
     refuse_distinct(plan)
     plan = plan.in_one_place()  # what becomes a constant has to fit into a process
     first, *further = plan.earlier
@@ -69,7 +68,7 @@ def frozen_plan(aggregates: Any, plan: Plan, builder: GraphBuilder, *, unseen: U
         for scope, nodes in needed_by_rows(plan).items()
         for node in nodes
     }
-    return make_plan(optimise(with_constants(plan.graph, found, unseen)))
+    return with_constants(plan.graph, found, unseen)
 
 
 def _at_groups(node: Node, scope: int, scopes: Sequence[Scope], late: Late) -> pa.Array:

@@ -14,7 +14,7 @@ from hyped_beam.ir.graph import Graph, Kind, Sink
 from hyped_beam.ir.scope import DATASET, Scope
 from hyped_beam.nodes.call import holds_refs
 from hyped_beam.nodes.pack import check_depth, pack
-from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, scope_of
+from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, hint_for_foreign, scope_of
 from hyped_beam.passes import optimise
 from hyped_beam.plan.planner import AGGREGATES, Plan, make_plan
 from hyped_beam.types import features
@@ -175,7 +175,7 @@ def _moved(value: Any, builder: GraphBuilder, copy: GraphBuilder) -> Any:
             raise DefinitionError(
                 f"{value!r} belongs to another flow",
                 site=CallSite.nearest(),
-                hint="use refs made from this flow's src_features",
+                hint=hint_for_foreign([builder, builder_of(value)]),
             )
         return Ref(copy, edge_of(value), feature_of(value), scope_of(value))
     if isinstance(value, Mapping):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from typing_extensions import Self
 
-from hyped_beam.dsl.fixed import FixedOutputs
+from hyped_beam.dsl.fixed import FixedOutputs, with_added
 from hyped_beam.dsl.keywords import checked_keywords
 from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of, plan_of
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, NearNames
 from hyped_beam.ir.builder import GraphBuilder
-from hyped_beam.ir.graph import Graph, Kind
+from hyped_beam.ir.graph import Graph, Kind, Node
+from hyped_beam.ir.scope import Scope
 from hyped_beam.nodes.refs import Ref, builder_of, feature_of
 from hyped_beam.nodes.registry import load_entry_points, load_library
+from hyped_beam.passes.prune import prune
 from hyped_beam.plan.joins import Choice
 from hyped_beam.plan.planner import AGGREGATES, Plan
 from hyped_beam.types import features as feature_types
@@ -24,6 +26,9 @@ from hyped_beam.types.nesting import DEEPEST, TOO_DEEP, is_too_deep
 
 class RecordedFlow(NearNames):
     """A graph that is recorded into, and its outputs where they are fixed.
+
+    A flow has one graph: its source, its outputs, and whatever is recorded on them are refs of one builder,
+    and all that runs, is drawn or saved is made from it.
 
     Args:
         features: The columns of the source; see `DataFlow`.
@@ -39,7 +44,7 @@ class RecordedFlow(NearNames):
 
     @classmethod
     def _of(cls, source: Ref, fixed: FixedOutputs) -> Self:
-        """A flow whose outputs are fixed; it records into the same graph as the flow of its source."""
+        """A flow whose outputs are fixed; source and outputs are refs of one builder."""
         flow = cls.__new__(cls)
         flow._record_into(source, fixed)  # noqa: SLF001 - of this class
         return flow
@@ -141,7 +146,7 @@ class RecordedFlow(NearNames):
         outputs = Outputs(collect, aggregators) or self._outputs
         if not outputs:
             return self._builder.build(), {}
-        plan = plan_of(graph_of(self._builder, outputs))
+        plan = self._plan(outputs)
         return plan.graph, plan.joins
 
     def _repr_html_(self) -> str:
@@ -184,8 +189,35 @@ class RecordedFlow(NearNames):
         return plan_of(graph_of(self._builder, outputs))
 
     def __repr__(self) -> str:
-        nodes = sum(node.kind not in (Kind.SOURCE, Kind.CONST) for node in self._builder)
-        return f"DataFlow({feature_types.describe(self._features)}, {nodes} nodes)"
+        graph = self._builder.build() if self._fixed is None else prune(self._fixed.graph)
+        nodes = sum(node.kind not in (Kind.SOURCE, Kind.CONST, Kind.SINK) for node in graph.nodes.values())
+        counted = "1 node" if nodes == 1 else f"{nodes} nodes"
+        return f"DataFlow({feature_types.describe(self._features)}, {counted})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The builder is pickled once, by reference, so that refs that are pickled beside a flow stay its own.
+        # What the batches of a built flow have added up to is known in the process that made it.
+        fixed = self._fixed
+        if fixed is None:
+            return _restored, (type(self), self._source)
+        added = fixed.added_to(self._builder)
+        return _restored, (type(self), self._source, fixed.outputs, added, fixed.graph.scopes)
+
+
+def _restored(
+    kind: type[RecordedFlow],
+    source: Ref,
+    outputs: Outputs | None = None,
+    added: Sequence[Node] = (),
+    scopes: Sequence[Scope] = (),
+) -> RecordedFlow:
+    """The flow that was pickled."""
+    load_library()
+    load_entry_points()
+    flow = kind.__new__(kind)
+    fixed = None if outputs is None else FixedOutputs(outputs, with_added(builder_of(source), added, scopes))
+    flow._record_into(source, fixed)  # noqa: SLF001 - of the class beside it
+    return flow
 
 
 def _features_hint(given: Any) -> str:

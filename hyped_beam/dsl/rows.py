@@ -16,7 +16,7 @@ from hyped_beam.nodes.call import meeting_of
 from hyped_beam.nodes.different_rows import described
 from hyped_beam.nodes.grouping import Each, GroupBy
 from hyped_beam.nodes.pack import as_ref
-from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, scope_of
+from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, hint_for_foreign, scope_of
 from hyped_beam.processors.hashing import Hash
 from hyped_beam.processors.lookup import Lookup
 from hyped_beam.processors.row_number import RowNumber
@@ -325,7 +325,7 @@ def _refuse_other_flow(ref: Ref, other: Ref) -> None:
         raise DefinitionError(
             f"{ref!r} and {other!r} belong to different flows",
             site=CallSite.nearest(),
-            hint="a ref can be used only in the flow whose src_features it was made from",
+            hint=hint_for_foreign([builder_of(ref), builder_of(other)]),
         )
 
 

@@ -150,10 +150,10 @@ def _hosts(hosts: Any) -> list[str]:
 
 
 def _check_outputs(source: Path, graph: Graph) -> None:
-    """Refuse a flow without outputs, or with others than `save` writes."""
+    """Refuse a flow without outputs, or with others than `save` writes: a single one of rows, or a split."""
     names = [sink.operation.name for sink in graph.sinks]
     odd = [name for name in names if name not in (ROWS, AGGREGATES)]
-    if names and not odd:
+    if names and (not odd or len(names) - (AGGREGATES in names) > 1):
         return
     problem = f"an output {odd[0]!r}" if odd else "no output"
     raise InputError(

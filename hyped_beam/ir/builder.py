@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import cloudpickle
 
 from hyped_beam.errors import CallSite
 from hyped_beam.ir.equality import EqualValues
@@ -22,11 +25,14 @@ class GraphBuilder:
         nodes: The nodes so far.
         scopes: The scopes so far.
         groups: The KEYS nodes so far, by the scope whose rows they group, and the values that they are.
+        origin: How the graph came about, for messages: "fitted", "frozen" or "loaded"; empty for one that was
+            recorded from its source on.
     """
 
     nodes: dict[int, Node] = field(default_factory=dict)
     scopes: list[Scope] = field(default_factory=lambda: list(BASE_SCOPES))
     groups: dict[Hashable, list[Node]] = field(default_factory=dict)
+    origin: str = ""
 
     def __post_init__(self) -> None:
         self._values = EqualValues(self.nodes, self.scopes)
@@ -92,7 +98,7 @@ class GraphBuilder:
     def fork(self) -> GraphBuilder:
         """A copy to which nodes can be added without touching this one."""
         groups = {of: list(nodes) for of, nodes in self.groups.items()}
-        return GraphBuilder(dict(self.nodes), list(self.scopes), groups)
+        return GraphBuilder(dict(self.nodes), list(self.scopes), groups, self.origin)
 
     def build(self) -> Graph:
         """The graph as it stands."""
@@ -100,6 +106,14 @@ class GraphBuilder:
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Nodes may be of __main__ or of a function. What is known of equal values is found anew.
+        return _restored, (cloudpickle.dumps((self.nodes, self.scopes, self.groups, self.origin)),)
+
+
+def _restored(content: bytes) -> GraphBuilder:
+    return GraphBuilder(*pickle.loads(content))  # noqa: S301 - a part of what somebody unpickles already
 
 
 class _Names:

@@ -24,7 +24,7 @@ from hyped_beam.nodes.common_type import feature_at, promote, to_common_type, ty
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.different_rows import different_rows
 from hyped_beam.nodes.interface import Input, Interface
-from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, scope_of
+from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, hint_for_foreign, scope_of
 from hyped_beam.types import features, promotion
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.nesting import DEEPEST, TOO_DEEP, is_too_deep
@@ -293,7 +293,7 @@ def _common_builder(shown: str, given: Mapping[str, Any], site: CallSite | None)
         raise DefinitionError(
             f"the inputs of {shown} come from different flows",
             site=site,
-            hint="a ref can be used only in the flow whose src_features it was made from",
+            hint=hint_for_foreign(builders.values()),
         )
     return next(iter(builders.values()))
 

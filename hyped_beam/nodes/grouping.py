@@ -13,7 +13,7 @@ from hyped_beam.nodes import suggestions
 from hyped_beam.nodes.call import Bound, bind, holds_refs, meeting_of
 from hyped_beam.nodes.different_rows import described, different_rows
 from hyped_beam.nodes.pack import as_ref
-from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, scope_of
+from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, hint_for_foreign, scope_of
 from hyped_beam.types import features
 from hyped_beam.types.features import Family
 
@@ -151,11 +151,17 @@ def aggregate(node: Any, inputs: Mapping[str, Any], by: Any, where: Any) -> Ref:
 
 
 def _condition(where: Any, bound: Bound) -> Ref:
-    if not isinstance(where, Ref) or builder_of(where) is not bound.builder:
+    if not isinstance(where, Ref):
         raise DefinitionTypeError(
             f"{bound.shown}: where= takes a condition on the rows of the same flow, got {where!r:.80}",
             site=bound.site,
             hint="write where=src.length > 10",
+        )
+    if builder_of(where) is not bound.builder:
+        raise DefinitionError(
+            f"{bound.shown}: where= belongs to another flow",
+            site=bound.site,
+            hint=hint_for_foreign([bound.builder, builder_of(where)]),
         )
     if features.family(feature_of(where)) not in (Family.BOOLEAN, Family.NULL):
         raise DefinitionTypeError(
@@ -171,7 +177,11 @@ def _in_groups(by: GroupBy | Each, given: Mapping[str, Ref], bound: Bound) -> tu
     scopes = bound.builder.scopes
     scope = by.scope
     if by.builder is not bound.builder:
-        raise DefinitionError(f"{bound.shown}: by= belongs to another flow", site=bound.site)
+        raise DefinitionError(
+            f"{bound.shown}: by= belongs to another flow",
+            site=bound.site,
+            hint=hint_for_foreign([bound.builder, by.builder]),
+        )
     found = scopes[scope]
     used = {name: scope_of(ref) for name, ref in given.items()}
     if found.kind is ScopeKind.GROUPS and found.members is not None:
@@ -208,7 +218,7 @@ def _refuse_other_flows(
             raise DefinitionError(
                 f"{shown} takes keys of one flow, {name!r} belongs to another",
                 site=site,
-                hint="a ref can be used only in the flow whose src_features it was made from",
+                hint=hint_for_foreign([builder, builder_of(key)]),
             )
 
 

@@ -285,6 +285,20 @@ def scope_of(ref: Ref) -> int:
     return ref._Ref__scope
 
 
+def hint_for_foreign(builders: Iterable[GraphBuilder]) -> str:
+    """Where to take refs from, for an error about refs of several flows.
+
+    Args:
+        builders: The graphs that these flows record into.
+    """
+    origin = next((builder.origin for builder in builders if builder.origin), None)
+    if origin is None:
+        return "a ref can be used only in the flow whose src_features it was made from"
+    return (
+        f'a {origin} flow has refs of its own: take all of them from its src_features and its outputs["rows"]'
+    )
+
+
 def feature_of(ref: Ref) -> Feature:
     """The Hugging Face feature of a ref."""
     return ref._Ref__feature

@@ -126,7 +126,7 @@ MIXED = {
     ),
     "where= of another flow": (
         lambda src: Sum().call(src.n, where=DataFlow(features=FEATURES).src_features.yes),
-        ("where= takes a condition on the rows of the same flow",),
+        ("where= belongs to another flow", "src_features it was made from"),
     ),
     "by= of another flow": (
         lambda src: Sum().call(src.n, by=DataFlow(features=FEATURES).src_features.k),

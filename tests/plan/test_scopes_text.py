@@ -152,12 +152,12 @@ FITTED = """\
 plan: 1 scan, 1 join by key, 1 output
 
 scan: reads 2 of 4 columns: group, text
-  %2 = count_words(text=%0.text)                  : int64
-  %5 = promote(%2)                                : float64
-  %6 = subtract(left=%5, right=3.0)               : float64
-  %7 = divide(left=%6, right=1.4142135623730951)  : float64
-  %8 = join by key, broadcast(group=%0.group)     : groups by group
-  %11 = subtract(left=%5, right=2 groups)         : float64
-  %13 = pack_struct(z=%7, delta=%11)              : {z: float64, delta: float64}
-  output 'rows' <- %13                            : {z: float64, delta: float64}
+  %1 = count_words(text=%0.text)                  : int64
+  %4 = promote(%1)                                : float64
+  %5 = subtract(left=%4, right=3.0)               : float64
+  %6 = divide(left=%5, right=1.4142135623730951)  : float64
+  %7 = join by key, broadcast(group=%0.group)     : groups by group
+  %9 = subtract(left=%4, right=2 groups)          : float64
+  %10 = pack_struct(z=%6, delta=%9)               : {z: float64, delta: float64}
+  output 'rows' <- %10                            : {z: float64, delta: float64}
 """
