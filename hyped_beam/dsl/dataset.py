@@ -54,7 +54,14 @@ def apply_now(
         reader = DatasetReader(data).selecting(list(plan.graph.source.feature))
         plan = plan_for_source(plan, reader)
         job = prepare_bounded(
-            plan, reader, writers, processes=processes, runner="local", work=work, cache=cache
+            plan,
+            reader,
+            writers,
+            processes=processes,
+            runner="local",
+            work=work,
+            cache=cache,
+            is_synced=False,  # found again by nobody
         )
         result = job.run()
     tell(result.cache)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -42,42 +41,3 @@ def restore(program: Program, batch: Batch, kept: Mapping[int, pa.RecordBatch]) 
             batch.add_rows(scope.id, scope.parents[0], values.column(_PARENT))
         value = values.column(_VALUE)
         batch.values[node] = arrays.columns_of(value, len(value)) if pa.types.is_struct(value.type) else value
-
-
-class KeptFiles:
-    """Kept values of one range as files, one for each node, which appear when the range is done.
-
-    Args:
-        folder: Where they are.
-        number: The number of the range.
-    """
-
-    def __init__(self, folder: str, number: int) -> None:
-        self._folder = Path(folder)
-        self._number = number
-        self._held: dict[int, list[pa.RecordBatch]] = {}
-        self._streams: dict[int, pa.RecordBatchReader] = {}
-
-    def _path(self, node: int) -> Path:
-        return self._folder / f"{self._number:05d}-{node}.arrow"
-
-    def add(self, kept: Mapping[int, pa.RecordBatch]) -> None:
-        """Keep the values of the next batch."""
-        for node, batch in kept.items():
-            self._held.setdefault(node, []).append(batch)
-
-    def publish(self) -> None:
-        """Make the files appear."""
-        for node, batches in self._held.items():
-            beside = self._path(node).with_suffix(".tmp")
-            with pa.OSFile(str(beside), "wb") as file, pa.ipc.new_stream(file, batches[0].schema) as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
-            beside.replace(self._path(node))
-
-    def next_batch(self, nodes: tuple[int, ...]) -> dict[int, pa.RecordBatch]:
-        """What was kept of the next batch."""
-        for node in nodes:
-            if node not in self._streams:
-                self._streams[node] = pa.ipc.open_stream(pa.memory_map(str(self._path(node))))
-        return {node: self._streams[node].read_next_batch() for node in nodes}

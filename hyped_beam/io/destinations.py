@@ -8,6 +8,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from hyped_beam.io.folders import OutputFolder
+from hyped_beam.io.ownership import Owner
 from hyped_beam.io.partitions import Partition, check_partitions, folder_of, without
 from hyped_beam.io.writers.base import Writer
 
@@ -20,11 +21,26 @@ class Destination:
         name: Its name in the job.
         writer: Where its rows go, and in which format.
         schema: Of its rows.
+        owner: The job as the owner of its folder; None before it is claimed (`preparing.prepare`).
+        is_synced: Whether what is written survives a machine that stops.
     """
 
     name: str
     writer: Writer
     schema: pa.Schema
+    owner: Owner | None = None
+    is_synced: bool = True
+
+    @property
+    def claimed(self) -> Owner:
+        """The job as the owner of its folder.
+
+        Raises:
+            ValueError: The folder was not claimed.
+        """
+        if self.owner is None:
+            raise ValueError(f"the folder {self.writer.path!r} was not claimed; see prepare()")
+        return self.owner
 
     @property
     def folder(self) -> OutputFolder:

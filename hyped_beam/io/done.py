@@ -1,39 +1,99 @@
-"""Which ranges of a job are done: what their records say, and whether it is still there."""
+"""Which ranges of a job are done: what their records say, and that what they list is in its place."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import xxhash
 
+from hyped_beam.errors import JobError
 from hyped_beam.io.destinations import Destination
+from hyped_beam.io.filesystem import checksum_of
 from hyped_beam.io.folders import OutputFolder
-from hyped_beam.io.records import RangeRecord
+from hyped_beam.io.records import RangeRecord, Shard
 
-
-def checksum_of(data: bytes) -> str:
-    """The checksum of bytes, in the form in which all are written down."""
-    return "xxh128:" + xxhash.xxh3_128(data).hexdigest()
+CHUNK_BYTES = 1 << 20
+READERS = 4
+"""How many files are read at once to compare their checksums."""
 
 
 def read_record(destinations: Sequence[Destination], number: int) -> RangeRecord | None:
-    """The record of a range, or None where it is not done or what it made has been lost since."""
-    record = _record_of(destinations, number)
+    """The record of a range that is done, whose shards are put into their places where they are not yet.
+
+    Returns:
+        The record; None where the range is not done, or what it made has been lost since.
+    """
+    record = _record_of(destinations, destinations[0].claimed.generation, number)
     if record is None:
         return None
-    for destination in destinations:
-        folder = destination.folder
-        for shard in record.outputs[destination.name]:
-            info = folder.filesystem.info(f"{folder.path}/{shard.file}")
-            if info is None or info.size != shard.size:
-                return None
+    for destination, index, shard in _shards(destinations, record):
+        if not _is_there(destination.folder, shard) and not _publish(destination, record, index, shard):
+            return None
     return record
 
 
-def _record_of(destinations: Sequence[Destination], number: int) -> RangeRecord | None:
+def read_rows_in(destinations: Sequence[Destination], number: int) -> int | None:
+    """The rows of the source in a range that has a record; nothing else is looked at, and nothing changed."""
+    record = _record_of(destinations, destinations[0].claimed.generation, number)
+    return None if record is None else record.rows_in
+
+
+def read_states(destinations: Sequence[Destination], record: RangeRecord) -> bytes | None:
+    """The states of the aggregates of a range that is done, or None where it has none."""
+    return None if record.states is None else _states(destinations[0].folder, record)
+
+
+def done_ranges(destinations: Sequence[Destination]) -> dict[int, RangeRecord]:
+    """The records of the ranges that are done, by their numbers."""
+    if not destinations:
+        return {}
+    numbers = destinations[0].folder.record_numbers(destinations[0].claimed.generation)
+    records = {number: read_record(destinations, number) for number in sorted(numbers)}
+    return {number: record for number, record in records.items() if record is not None}
+
+
+def publish(destinations: Sequence[Destination], record: RangeRecord) -> None:
+    """Put the shards that a record lists into their places; it may be done by anybody, again, and at once.
+
+    Raises:
+        JobError: One is neither in its place nor where its attempt has left it.
+        OSError: It cannot be put there.
+    """
+    for destination, index, shard in _shards(destinations, record):
+        if not _publish(destination, record, index, shard):
+            where = f"range {record.number} of the output {destination.name!r}"
+            raise JobError(
+                f"{shard.file}, which {where} has written, is lost",
+                hint='overwrite="resume" does the range again',
+            )
+
+
+def _publish(destination: Destination, record: RangeRecord, index: int, shard: Shard) -> bool:
+    folder = destination.folder
+    staged, target = folder.staged(record, index), f"{folder.path}/{shard.file}"
+    return folder.filesystem.move(staged, target, shard.checksum) or _is_there(folder, shard)
+
+
+def _is_there(folder: OutputFolder, shard: Shard) -> bool:
+    info = folder.filesystem.info(f"{folder.path}/{shard.file}")
+    return info is not None and info.size == shard.size
+
+
+def _shards(
+    destinations: Sequence[Destination], record: RangeRecord
+) -> Iterable[tuple[Destination, int, Shard]]:
+    """What a record lists, with what it is called until it is in its place."""
+    for destination in destinations:
+        for index, shard in enumerate(record.outputs[destination.name]):
+            yield destination, index, shard
+
+
+def _record_of(destinations: Sequence[Destination], generation: int, number: int) -> RangeRecord | None:
     """The record of a range whose states are there too; its shards are not looked at."""
     home = destinations[0].folder
-    saved = home.filesystem.read(home.record(number))
+    saved = home.filesystem.read(home.record(generation, number))
     if saved is None:
         return None
     try:
@@ -48,31 +108,99 @@ def _record_of(destinations: Sequence[Destination], number: int) -> RangeRecord 
 
 
 def _states(home: OutputFolder, record: RangeRecord) -> bytes | None:
-    saved = home.filesystem.read(home.states(record.number))
+    saved = home.filesystem.read(home.states(record))
     return saved if saved is not None and checksum_of(saved) == record.states else None
 
 
-def read_states(destinations: Sequence[Destination], record: RangeRecord) -> bytes | None:
-    """The states of the aggregates of a range that is done, or None where it has none."""
-    return None if record.states is None else _states(destinations[0].folder, record)
+# -------------------------------------------------------------------------------- what earlier jobs have done
 
 
-def done_ranges(destinations: Sequence[Destination]) -> dict[int, RangeRecord]:
-    """The records of the ranges that are done, by their numbers."""
-    if not destinations:
-        return {}
+def adopt(destinations: Sequence[Destination], *, verify: bool) -> None:
+    """Take over what earlier owners have done, and remove what is left of them besides.
+
+    Args:
+        destinations: The outputs, which are claimed.
+        verify: Whether files are read, and their checksums compared; else their sizes alone.
+    """
+    home, owner = destinations[0].folder, destinations[0].claimed
+    found: dict[int, RangeRecord] = {}
+    for generation in sorted(home.record_generations(), reverse=True):
+        for number in home.record_numbers(generation):
+            record = None if number in found else _record_of(destinations, generation, number)
+            if record is not None:
+                found[number] = record
+    intact = _intact(destinations, found.values(), verify=verify)
+    written = [_adopted(home, record, owner.generation) for record in intact]
+    if written and destinations[0].is_synced:
+        home.filesystem.sync([path for paths in written for path in paths])
+        home.filesystem.sync([home.records(owner.generation)])
+    for destination in destinations:
+        destination.folder.remove_older(destination.claimed.generation)
+        destination.folder.keep_only({s.file for record in intact for s in record.outputs[destination.name]})
+
+
+def _adopted(home: OutputFolder, record: RangeRecord, generation: int) -> list[str]:
+    """Write down a record, and its states, as those of a generation; the files."""
+    adopted = replace(record, generation=generation)
+    path = home.record(generation, record.number)
+    if record == adopted:
+        return [path]
+    states = _states(home, record) if record.states is not None else None
+    if states is not None:
+        home.filesystem.write(home.states(adopted), states)
+    home.filesystem.write(path, adopted.to_json().encode())
+    return [path, home.states(adopted)] if states is not None else [path]
+
+
+def _intact(
+    destinations: Sequence[Destination], records: Iterable[RangeRecord], *, verify: bool
+) -> list[RangeRecord]:
+    """Those of some records all of whose shards are in their places, and are what they were."""
     sizes = {destination.name: destination.folder.shard_sizes() for destination in destinations}
-    done = {}
-    for number in sorted(destinations[0].folder.record_numbers()):
-        record = _record_of(destinations, number)
-        if record is not None and _are_there(record, sizes):
-            done[number] = record
-    return done
+
+    def is_intact(record: RangeRecord) -> bool:
+        for destination, index, shard in _shards(destinations, record):
+            there = sizes[destination.name].get(shard.file) == shard.size
+            if not there and not _publish(destination, record, index, shard):
+                return False
+            if verify and not is_unchanged(destination.folder, shard):
+                return False
+        return True
+
+    with ThreadPoolExecutor(READERS) as threads:
+        ordered = sorted(records, key=lambda record: record.number)
+        intact = threads.map(is_intact, ordered)
+        return [record for record, holds in zip(ordered, intact, strict=True) if holds]
 
 
-def _are_there(record: RangeRecord, sizes: Mapping[str, Mapping[str, int]]) -> bool:
-    return all(
-        sizes[name].get(shard.file) == shard.size
-        for name, shards in record.outputs.items()
-        for shard in shards
-    )
+def is_unchanged(folder: OutputFolder, shard: Shard) -> bool:
+    """Whether a shard that is in its place has the bytes that were written."""
+    seen = xxhash.xxh3_128()
+    try:
+        with folder.filesystem.open_input(f"{folder.path}/{shard.file}") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                seen.update(chunk)
+    except FileNotFoundError:
+        return False
+    return f"xxh128:{seen.hexdigest()}" == shard.checksum
+
+
+def why_not_there(
+    destination: Destination, sizes: Mapping[str, int], shards: Iterable[Shard], *, verify: bool
+) -> str | None:
+    """What is wrong with the shards that a manifest is to list; None for nothing.
+
+    Args:
+        destination: The output.
+        sizes: The bytes of what is in its folder, by the path.
+        shards: The shards.
+        verify: Whether they are read, and their checksums compared.
+    """
+    for shard in shards:
+        if shard.file not in sizes:
+            return f"{shard.file} is not there"
+        if sizes[shard.file] != shard.size:
+            return f"{shard.file} has {sizes[shard.file]:,} bytes, {shard.size:,} were written"
+        if verify and not is_unchanged(destination.folder, shard):
+            return f"{shard.file} does not hold what was written"
+    return None

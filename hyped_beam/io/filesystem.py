@@ -12,8 +12,8 @@ import shutil
 import stat
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 from urllib.parse import unquote, urlsplit
@@ -25,8 +25,15 @@ from hyped_beam.errors import InputError
 from hyped_beam.io.versions import CHANGED, INODE, Version
 
 TEMPORARY_SUFFIX = ".tmp"
+# What a disk says that has no hard links, such as FAT.
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 # Small writes are gathered; larger ones go to the system as they come.
 BUFFER_BYTES = 1 << 18
+
+
+def checksum_of(data: bytes) -> str:
+    """The checksum of bytes, in the form in which all are written down."""
+    return "xxh128:" + xxhash.xxh3_128(data).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class FileInfo:
         modified: Nanoseconds since 1970, or where a store knows no times another number of this content.
         uri: What `locate` finds it by, in any process; for a local file its path.
         tags: What else tells this content of a file from another one; see `Version`.
+        is_link: Whether it is a symbolic link, to what the rest tells of; known of what a folder holds.
     """
 
     path: str
@@ -48,6 +56,7 @@ class FileInfo:
     modified: int = 0
     uri: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    is_link: bool = False
 
     def __post_init__(self) -> None:
         if not self.uri:
@@ -117,9 +126,16 @@ class PendingFile(ABC):
     def complete(self) -> None:  # noqa: B027 - a place may have nothing to do
         """Let go of what only writing needs: no bytes follow, and `publish` may come much later."""
 
+    def sync(self) -> None:  # noqa: B027 - a store keeps what it has taken
+        """Have the disk keep what was written, which is complete, also if the machine stops."""
+
     @abstractmethod
-    def publish(self) -> None:
-        """Make the file appear, whole, in place of one that is there."""
+    def publish(self, path: str | None = None) -> None:
+        """Make the file appear, whole, in place of one that is there.
+
+        Args:
+            path: Another path than it was begun for, in the same folder.
+        """
 
     @abstractmethod
     def discard(self) -> None:
@@ -158,12 +174,73 @@ class FileSystem(ABC):
         """The bytes of a small file, or None where there is none."""
 
     @abstractmethod
-    def create(self, path: str) -> PendingFile:
-        """Begin a file; its folder is made where it is missing."""
+    def create(self, path: str, *, makes_folder: bool = True) -> PendingFile:
+        """Begin a file.
+
+        Args:
+            path: Where it is to appear.
+            makes_folder: Whether its folder is made where it is missing.
+        """
 
     @abstractmethod
     def delete(self, path: str) -> None:
-        """Remove a file, or a folder with all that it holds; nothing where there is none."""
+        """Remove a file, or a folder with all that it holds; nothing where there is none.
+
+        Links are removed, and never followed.
+        """
+
+    @abstractmethod
+    def put_once(self, path: str, data: bytes) -> bytes:
+        """Create a small file, unless there is one: of several who try, in any process, one succeeds.
+
+        Args:
+            path: Where it appears, whole.
+            data: Its bytes.
+
+        Returns:
+            The bytes that are there: `data` for the one who succeeds, and for the others the winner's.
+        """
+
+    @abstractmethod
+    def move(self, source: str, target: str, checksum: str = "") -> bool:
+        """Put a file in another place; one that is there is replaced.
+
+        Args:
+            source: Where it is.
+            target: Where it appears, whole; the folder is made where it is missing.
+            checksum: Of its bytes. Where the store can tell, what somebody else puts there later does not
+                replace it.
+
+        Returns:
+            Whether it was there to be moved; a store may say so, too, where it is in its new place already.
+        """
+
+    def why_not_once(self) -> str | None:
+        """Why `put_once` cannot keep its promise here, in words for a user; None where it can."""
+        return None
+
+    def sync(self, paths: Sequence[str]) -> None:  # noqa: B027 - a store keeps what it has taken
+        """Have the disk keep files, and what folders hold, also if the machine stops.
+
+        Args:
+            paths: Files and folders; folders last.
+        """
+
+    def make_folder(self, path: str) -> None:  # noqa: B027 - a store has none
+        """Make a folder, with those it lies in; one that is there stays.
+
+        Raises:
+            OSError: The name is too long, the disk is full, ...
+        """
+
+    def remove_if_empty(self, folder: str) -> None:
+        """Remove a folder that holds nothing; any other stays."""
+        if not self.children(folder):
+            self.delete(folder)
+
+    def is_link(self, path: str) -> bool:  # noqa: ARG002 - for those that have links
+        """Whether a path is a symbolic link, to anything or nothing."""
+        return False
 
     def missing(self, path: str) -> str | None:  # noqa: ARG002 - for those that have buckets
         """Why there can be nothing at a path, where the file system knows: the bucket is not there."""
@@ -234,13 +311,18 @@ class LocalFileSystem(FileSystem):
     def children(self, folder: str) -> list[FileInfo]:
         """What a folder holds, sorted by name."""
         try:
-            names = sorted(entry.name for entry in Path(folder).iterdir())
+            with os.scandir(folder) as entries:
+                names = sorted((entry.name, entry.is_symlink()) for entry in entries)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except PermissionError:
             raise InputError(f"{folder} may not be looked into", hint="look at its permissions") from None
-        found = [self.info(f"{folder.rstrip('/')}/{name}") for name in names]
-        return [child for child in found if child is not None]
+        found = [(self.info(f"{folder.rstrip('/')}/{name}"), is_link) for name, is_link in names]
+        return [replace(child, is_link=is_link) if is_link else child for child, is_link in found if child]
+
+    def is_link(self, path: str) -> bool:
+        """Whether it is a symbolic link, to anything or nothing."""
+        return Path(path).is_symlink()
 
     def open_input(self, path: str) -> Any:
         """The file as a `pyarrow.NativeFile`."""
@@ -253,16 +335,53 @@ class LocalFileSystem(FileSystem):
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def create(self, path: str) -> PendingFile:
+    def create(self, path: str, *, makes_folder: bool = True) -> PendingFile:
         """Begin a file beside its place."""
-        return LocalPendingFile(path)
+        return LocalPendingFile(path, makes_folder=makes_folder)
 
     def delete(self, path: str) -> None:
-        """Remove a file, or a folder with all that it holds."""
-        if Path(path).is_dir() and not Path(path).is_symlink():
-            shutil.rmtree(path)
-        else:
-            Path(path).unlink(missing_ok=True)
+        """Remove a file, or a folder with all that it holds; of a link just the link."""
+        try:
+            if Path(path).is_dir() and not Path(path).is_symlink():
+                shutil.rmtree(path)
+            else:
+                Path(path).unlink(missing_ok=True)
+        except (FileNotFoundError, NotADirectoryError):  # somebody else removes it as well
+            return
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder."""
+        Path(path).mkdir(parents=True, exist_ok=True)
+
+    def remove_if_empty(self, folder: str) -> None:
+        """Remove a folder that holds nothing."""
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()
+
+    def put_once(self, path: str, data: bytes) -> bytes:
+        """Create a small file, unless there is one, by a link to one that is complete."""
+        pending = LocalPendingFile(path)
+        try:
+            pending.write(data)
+            return data if pending.publish_once() else Path(path).read_bytes()
+        finally:
+            pending.discard()
+
+    def move(self, source: str, target: str, checksum: str = "") -> bool:  # noqa: ARG002 - a lock holds others off
+        """Rename a file."""
+        try:
+            Path(source).replace(target)
+        except FileNotFoundError:
+            if not Path(source).exists():
+                return False
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            Path(source).replace(target)
+        return True
+
+    def sync(self, paths: Sequence[str]) -> None:
+        """Have the disk keep files and folders."""
+        for path in paths:
+            sync_file(path)
 
     def check_writable(self, path: str) -> None:
         """Look at the rights to the nearest folder that is there."""
@@ -285,13 +404,13 @@ class LocalFileSystem(FileSystem):
 class LocalPendingFile(PendingFile):
     """A local file, written beside its place under a name of its own and renamed.
 
-    It is not forced to disk: a process may die at any moment and leaves no torn file, and what a machine
-    loses that stops is noticed when the job is resumed, for the record of each range knows its sizes.
+    A process may die at any moment and leaves no torn file; for a machine that stops there is `sync`.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, makes_folder: bool = True) -> None:
         super().__init__()
         self._path = Path(path)
+        self._makes_folder = makes_folder
         name = f".{self._path.name}.{uuid.uuid4().hex[:12]}{TEMPORARY_SUFFIX}"
         self._temporary: Path | None = self._path.with_name(name)
         self._file = self._open(self._temporary)
@@ -300,6 +419,8 @@ class LocalPendingFile(PendingFile):
         try:
             return temporary.open("xb", buffering=BUFFER_BYTES)
         except FileNotFoundError:
+            if not self._makes_folder:
+                raise
             temporary.parent.mkdir(parents=True, exist_ok=True)
             return temporary.open("xb", buffering=BUFFER_BYTES)
 
@@ -311,12 +432,43 @@ class LocalPendingFile(PendingFile):
         """Close it, so that any number of files can wait to be published."""
         self._file.close()
 
-    def publish(self) -> None:
+    def sync(self) -> None:
+        """Force it to the disk."""
+        if self._temporary is not None:
+            self._file.close()
+            sync_file(str(self._temporary))
+
+    def publish(self, path: str | None = None) -> None:
         """Rename it into its place."""
         if self._temporary is not None:
             self._file.close()
-            self._temporary.replace(self._path)
+            self._temporary.replace(self._path if path is None else path)
             self._temporary = None
+
+    def publish_once(self) -> bool:
+        """Put it into its place unless something is there; whether that was so."""
+        if self._temporary is None:
+            return False
+        self._file.close()
+        try:
+            os.link(self._temporary, self._path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            return self._copy_once(self._temporary)
+        return True
+
+    def _copy_once(self, temporary: Path) -> bool:
+        """As `publish_once`, on a disk that has no hard links: whoever creates the file fills it at once."""
+        data = temporary.read_bytes()
+        try:
+            with self._path.open("xb", buffering=len(data) + 1) as file:
+                file.write(data)
+        except FileExistsError:
+            return False
+        return True
 
     def discard(self) -> None:
         """Remove the temporary file."""
@@ -325,6 +477,18 @@ class LocalPendingFile(PendingFile):
                 self._file.close()
             self._temporary.unlink(missing_ok=True)
             self._temporary = None
+
+
+def sync_file(path: str) -> None:
+    """Force a file, or what a folder holds, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # of folders, on some disks
+            raise
+    finally:
+        os.close(descriptor)
 
 
 LOCAL = LocalFileSystem()

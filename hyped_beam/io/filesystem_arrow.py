@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from hyped_beam.errors import DefinitionError, unknown_name
-from hyped_beam.io.filesystem import FileInfo
+from hyped_beam.io.filesystem import FileInfo, checksum_of
 from hyped_beam.io.remote import RemoteFileSystem, explaining
 
 SCHEMES: Mapping[str, tuple[str, ...]] = {
@@ -33,6 +33,7 @@ REQUEST_SECONDS = 60
 # What no other content of the same file has, by its name in what a store tells when one is opened.
 CONTENT_TAGS = ("etag", "generation")
 ATTEMPTS = 3
+ATTEMPTS_TO_PUT = 10
 
 
 def locate(uri: str) -> tuple[ArrowFileSystem, str]:
@@ -170,6 +171,50 @@ class ArrowFileSystem(RemoteFileSystem):
             else:
                 self._client(path).delete_file(path)
 
+    def put_once(self, path: str, data: bytes) -> bytes:
+        """Create a small file, unless there is one, by a conditional request; Arrow's clients make none."""
+        from hyped_beam.io import conditional
+
+        put = conditional.put_on_s3 if self.scheme == "s3" else conditional.put_on_gcs
+        bucket, _, key = path.partition("/")
+        for _ in range(ATTEMPTS_TO_PUT):
+            with explaining(self.uri(path)):
+                if put(bucket, key, data, self.options):
+                    return data
+            found = self.read(path)
+            if found is not None:
+                return found
+        raise OSError(f"{self.uri(path)} is created and removed again and again")
+
+    def why_not_once(self) -> str | None:
+        """What has to be installed for conditional requests."""
+        from hyped_beam.io import conditional
+
+        return conditional.missing_package(self.scheme, self.options)
+
+    def move(self, source: str, target: str, checksum: str = "") -> bool:
+        """Copy a file in the store, and remove it where it was."""
+        from hyped_beam.io import conditional
+
+        with explaining(self.uri(source)):
+            try:
+                if self.scheme == "s3":
+                    for _ in range(ATTEMPTS_TO_PUT):
+                        copied = conditional.copy_on_s3(source, target, self.options)
+                        if copied or self._has_content(target, checksum):
+                            break
+                        self.delete(target)  # of a job that this one has overtaken
+                    self.delete(source)
+                else:
+                    self._client(source).move(source, target)
+            except FileNotFoundError:
+                return False
+        return True
+
+    def _has_content(self, path: str, checksum: str) -> bool:
+        found = self.read(path)
+        return found is not None and checksum == checksum_of(found)
+
     def missing(self, path: str) -> str | None:
         """Why nothing can be at a path: the bucket is not there."""
         bucket = path.partition("/")[0]
@@ -200,18 +245,32 @@ def values_of(options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     return values
 
 
+def s3_values(options: tuple[tuple[str, str], ...], environment: Mapping[str, str]) -> dict[str, Any]:
+    """What is set for S3, by the query of a URI or else by the environment."""
+    values = values_of(options)
+    endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
+    if endpoint and "endpoint_override" not in values:
+        values = {**values_of((("endpoint_override", endpoint),)), **values}
+    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+    if region and "region" not in values:
+        values["region"] = region
+    return values
+
+
+def gcs_values(options: tuple[tuple[str, str], ...], environment: Mapping[str, str]) -> dict[str, Any]:
+    """What is set for Google Cloud Storage, by the query of a URI or else by the environment."""
+    values = values_of(options)
+    emulator = environment.get("STORAGE_EMULATOR_HOST")
+    if emulator and "endpoint_override" not in values:
+        values = {"anonymous": True, **values_of((("endpoint_override", emulator),)), **values}
+    return values
+
+
 @lru_cache(maxsize=16)
 def _s3(bucket: str, options: tuple[tuple[str, str], ...], environment: tuple[tuple[str, str], ...]) -> Any:
     from pyarrow import fs
 
-    values = values_of(options)
-    told = dict(environment)
-    endpoint = told.get("AWS_ENDPOINT_URL_S3") or told.get("AWS_ENDPOINT_URL")
-    if endpoint and "endpoint_override" not in values:
-        values = {**values_of((("endpoint_override", endpoint),)), **values}
-    region = told.get("AWS_REGION") or told.get("AWS_DEFAULT_REGION")
-    if region and "region" not in values:
-        values["region"] = region
+    values = s3_values(options, dict(environment))
     if "region" not in values and "endpoint_override" not in values:
         values["region"] = fs.resolve_s3_region(bucket)
     return fs.S3FileSystem(
@@ -229,8 +288,5 @@ def _gcs(bucket: str, options: tuple[tuple[str, str], ...], environment: tuple[t
 
     from pyarrow import fs
 
-    values = values_of(options)
-    emulator = dict(environment).get("STORAGE_EMULATOR_HOST")
-    if emulator and "endpoint_override" not in values:
-        values = {"anonymous": True, **values_of((("endpoint_override", emulator),)), **values}
+    values = gcs_values(options, dict(environment))
     return fs.GcsFileSystem(**values, retry_time_limit=timedelta(seconds=CONNECT_SECONDS * ATTEMPTS))

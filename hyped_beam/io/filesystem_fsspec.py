@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ from hyped_beam.io.remote import RemoteFileSystem, explaining
 
 # What says that a file is not the one it was, by its name in fsspec's descriptions; the first that is there.
 VERSIONS = ("mtime", "LastModified", "last_modified", "modified", "created", "ETag", "etag", "blob_id", "md5")
+
+# Where a file is created by one of several who try: fsspec's `mode="create"` is one request there.
+CREATE_ONCE = ("memory", "s3a", "abfs", "abfss", "az", "adl")
+ATTEMPTS_TO_PUT = 10
+_ONE_AT_A_TIME = threading.Lock()  # files in memory are created by two steps
 
 # What no other content of the same file has.
 CONTENT_TAGS = ("sha256", "blob_id", "md5", "md5Hash", "ETag", "etag", "generation", "version_id")
@@ -139,6 +145,39 @@ class FsspecFileSystem(RemoteFileSystem):
             return
         self._client.cp_file(source, target)  # fsspec's own `mv` and `rm` take paths for patterns
         self._client.rm_file(source)
+
+    def put_once(self, path: str, data: bytes) -> bytes:
+        """Create a small file, unless there is one, as fsspec's clients of some stores can."""
+        folder = path.rpartition("/")[0]
+        for _ in range(ATTEMPTS_TO_PUT):
+            with explaining(self.uri(path)), _ONE_AT_A_TIME:
+                try:
+                    self._client.makedirs(folder, exist_ok=True)
+                    self._client.pipe_file(path, data, mode="create")
+                except FileExistsError:
+                    pass
+                else:
+                    return data
+            found = self.read(path)
+            if found is not None:
+                return found
+        raise OSError(f"{self.uri(path)} is created and removed again and again")
+
+    def why_not_once(self) -> str | None:
+        """What is said of schemes whose clients look whether there is a file, and then write it."""
+        if self.scheme in CREATE_ONCE:
+            return None
+        return f"fsspec cannot create a file on {self.scheme}:// only where there is none"
+
+    def move(self, source: str, target: str, checksum: str = "") -> bool:  # noqa: ARG002 - it cannot be told
+        """Rename a file."""
+        try:
+            with explaining(self.uri(source)):
+                self._client.makedirs(target.rpartition("/")[0], exist_ok=True)
+                self._move(source, target)
+        except FileNotFoundError:
+            return False
+        return True
 
     def delete(self, path: str) -> None:
         """Remove a file, or a folder with all that it holds."""

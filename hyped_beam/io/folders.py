@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hyped_beam.errors import InputError
 from hyped_beam.io.filesystem import FileInfo, FileSystem, is_temporary, locate
-from hyped_beam.io.records import as_json
+from hyped_beam.io.records import RangeRecord, as_json
 
 # `datasets`, pyarrow and Spark leave out folders whose names begin so; `datasets` only with two of them.
 BOOKKEEPING = "__hyped_beam__"
@@ -40,13 +40,54 @@ class OutputFolder:
         filesystem, path = locate(given)
         return cls(filesystem, path.rstrip("/") or "/", given)
 
-    def record(self, number: int) -> str:
-        """The path of the record of a range."""
-        return f"{self.path}/{BOOKKEEPING}/ranges/{number:05d}.json"
+    @property
+    def bookkeeping(self) -> str:
+        """The path of the folder of all that is not data."""
+        return f"{self.path}/{BOOKKEEPING}"
 
-    def states(self, number: int) -> str:
-        """The path of the states of a range's aggregates."""
-        return f"{self.path}/{BOOKKEEPING}/ranges/{number:05d}.arrow"
+    @property
+    def generations(self) -> str:
+        """The path of the folder of the generations that are claimed; see `ownership`."""
+        return f"{self.bookkeeping}/generations"
+
+    def generation(self, number: int) -> str:
+        """The path of the file whose owner owns this folder."""
+        return f"{self.generations}/{number:06d}.json"
+
+    @property
+    def owner_lock(self) -> str:
+        """The path of what the process of a job locks as long as it lives."""
+        return f"{self.bookkeeping}/owner.lock"
+
+    @property
+    def publishing_lock(self) -> str:
+        """The path of what is locked by whoever puts something into place."""
+        return f"{self.bookkeeping}/publishing.lock"
+
+    def records(self, generation: int) -> str:
+        """The path of the folder of the records of a generation."""
+        return f"{self.bookkeeping}/ranges/{generation:06d}"
+
+    def record(self, generation: int, number: int) -> str:
+        """The path of the record of a range."""
+        return f"{self.records(generation)}/{number:05d}.json"
+
+    def states(self, record: RangeRecord) -> str:
+        """The path of the states of the aggregates of an attempt at a range."""
+        return f"{self.records(record.generation)}/{record.number:05d}-{record.attempt}.arrow"
+
+    def staging(self, generation: int) -> str:
+        """The path of the folder of the shards of a generation that are not in their places yet."""
+        return f"{self.bookkeeping}/staged/{generation:06d}"
+
+    def staged(self, record: RangeRecord, index: int) -> str:
+        """The path of a shard of an attempt at a range until it is in its place.
+
+        Args:
+            record: The record of the attempt.
+            index: Which of the shards it is that the record lists for this output.
+        """
+        return f"{self.staging(record.generation)}/{record.number:05d}-{record.attempt}-{index}"
 
     @property
     def manifest(self) -> str:
@@ -58,15 +99,58 @@ class OutputFolder:
         """The path of the fingerprint, whose presence says that the folder is ours."""
         return f"{self.path}/{BOOKKEEPING}/fingerprint.json"
 
-    def record_numbers(self) -> list[int]:
-        """The ranges of which there is a record."""
-        names = (child.name for child in self.filesystem.children(f"{self.path}/{BOOKKEEPING}/ranges"))
+    def record_numbers(self, generation: int) -> list[int]:
+        """The ranges of which a generation has a record."""
+        names = (child.name for child in self.filesystem.children(self.records(generation)))
         return [int(name.removesuffix(".json")) for name in names if re.fullmatch(r"\d+\.json", name)]
+
+    def record_generations(self) -> list[int]:
+        """The generations that have records."""
+        names = (child.name for child in self.filesystem.children(f"{self.bookkeeping}/ranges"))
+        return [int(name) for name in names if name.isdecimal()]
+
+    def generation_numbers(self) -> list[int]:
+        """The generations that are claimed, and were not released."""
+        names = (child.name for child in self.filesystem.children(self.generations))
+        return [int(name.removesuffix(".json")) for name in names if re.fullmatch(r"\d+\.json", name)]
+
+    def newest_generation(self) -> int:
+        """The largest number of a generation that something here is of; 0 for nothing."""
+        staged = (child.name for child in self.filesystem.children(f"{self.bookkeeping}/staged"))
+        numbers = [*self.generation_numbers(), *self.record_generations()]
+        return max([*numbers, *map(int, filter(str.isdecimal, staged)), self._of_manifest()], default=0)
+
+    def _of_manifest(self) -> int:
+        try:
+            return int(json.loads(self.filesystem.read(self.manifest) or b"{}").get("generation", 0))
+        except ValueError:
+            return 0
 
     # ---------------------------------------------------------------------------------------- ownership
 
-    def holds_output(self) -> bool:
+    def refuse_links(self) -> None:
+        """Refuse a folder that is a link, or that keeps its records behind one.
+
+        Raises:
+            InputError: It is.
+        """
+        if self.filesystem.is_link(self.path):
+            real = self.filesystem.real_path(self.path)
+            raise InputError(
+                f"the output {self.given!r} is a link to {real!r}", hint=f"give the folder itself: {real}"
+            )
+        inner = [child.path for child in self.filesystem.children(self.bookkeeping) if child.is_link]
+        for path in (self.bookkeeping, *inner):
+            if self.filesystem.is_link(path):
+                name = path[len(self.path.rstrip("/")) + 1 :]
+                message = f"{name} in the output {self.given!r} is a link"
+                raise InputError(message, hint="no job makes one: give another folder; nothing was written")
+
+    def holds_output(self, *, is_claimed: bool = False) -> bool:
         """Whether it is the output of a job, finished or not.
+
+        Args:
+            is_claimed: Whether the claim that it may hold is that of the job that asks.
 
         Raises:
             InputError: It is a file, or holds what no job of ours wrote.
@@ -78,6 +162,8 @@ class OutputFolder:
         if not children:
             return False
         ours = self.filesystem.info(self.fingerprint) is not None
+        if not ours and not is_claimed and not self.filesystem.is_local:
+            ours = bool(self.generation_numbers())  # claimed a moment ago, or by a job that died then
         if ours:
             start = len(self.path.rstrip("/")) + 1
             foreign = [file.path[start:] for file in self._files() if not _is_ours(file)]
@@ -90,64 +176,119 @@ class OutputFolder:
         return ours
 
     def _files(self) -> Iterator[FileInfo]:
-        """What lies in it and in the folders of its partitions; other folders are told as they are."""
+        """What lies in it and in the folders of partitions; links and other folders are told as they are."""
         waiting = [self.path]
         while waiting:
             for child in self.filesystem.children(waiting.pop(0)):
-                if not child.is_folder:
+                if child.is_link or not child.is_folder:
                     yield child
                 elif PARTITION.fullmatch(child.name):
                     waiting.append(child.path)
-                elif child.path != f"{self.path}/{BOOKKEEPING}":
+                elif child.path != self.bookkeeping:
                     yield child
 
     def shard_sizes(self) -> dict[str, int]:
         """The bytes of each shard that lies in it, by its path in the folder."""
         start = len(self.path.rstrip("/")) + 1
-        return {file.path[start:]: file.size for file in self._files() if SHARD.fullmatch(file.name)}
+        return {file.path[start:]: file.size for file in self._files() if _is_shard(file)}
 
     # ----------------------------------------------------------------------------------------- removing
 
     def clear(self) -> None:
         """Remove what jobs wrote. A record never outlives its shard, nor anything the mark of ownership."""
         self.filesystem.delete(self.manifest)
-        self.filesystem.delete(f"{self.path}/{BOOKKEEPING}/ranges")
+        for name in ("ranges", "staged"):
+            self.filesystem.delete(f"{self.bookkeeping}/{name}")
         self.keep_only(())
 
-    def keep_only(self, shards: Collection[str]) -> None:
-        """Remove what was begun and never committed, and all shards but some.
-
-        Args:
-            shards: The paths in the folder of those that stay.
-        """
-        for folder in (f"{self.path}/{BOOKKEEPING}", f"{self.path}/{BOOKKEEPING}/ranges"):
+    def remove_temporaries(self) -> None:
+        """Remove what processes have left of our own files that died while they wrote them."""
+        for folder in (self.bookkeeping, self.generations):
             for child in self.filesystem.children(folder):
                 if is_temporary(child.name):
                     self.filesystem.delete(child.path)
-        self._keep_only(self.path, shards)
 
-    def _keep_only(self, folder: str, shards: Collection[str]) -> None:
+    def remove_older(self, generation: int) -> None:
+        """Remove the records, and what was never put into place, of the generations before one.
+
+        What a process has left behind that still writes there is removed by whoever comes next.
+        """
+        for name in ("ranges", "staged"):
+            for child in self.filesystem.children(f"{self.bookkeeping}/{name}"):
+                if not child.name.isdecimal() or int(child.name) < generation:
+                    with contextlib.suppress(OSError):
+                        self.filesystem.delete(child.path)
+
+    def remove_staged(self, generation: int) -> None:
+        """Remove what a generation and those before it have begun to write, and not put into place."""
+        for child in self.filesystem.children(f"{self.bookkeeping}/staged"):
+            if not child.name.isdecimal() or int(child.name) <= generation:
+                with contextlib.suppress(OSError):
+                    self.filesystem.delete(child.path)
+        self.filesystem.remove_if_empty(f"{self.bookkeeping}/staged")
+
+    def remove_bookkeeping(self) -> None:
+        """Remove all that is not data, but what says who owns the folder."""
+        for child in self.filesystem.children(self.bookkeeping):
+            if child.path not in (self.generations, self.owner_lock, self.publishing_lock):
+                self.filesystem.delete(child.path)
+
+    def keep_only(self, shards: Collection[str]) -> dict[str, int]:
+        """Remove all shards but some, and files that were begun beside them; nothing behind a link.
+
+        Args:
+            shards: The paths in the folder of those that stay.
+
+        Returns:
+            The bytes of each of these that is there, by its path.
+        """
+        return dict(self._keep_only(self.path, shards))
+
+    def _keep_only(self, folder: str, shards: Collection[str]) -> Iterator[tuple[str, int]]:
         start = len(self.path.rstrip("/")) + 1
         for child in self.filesystem.children(folder):
+            if child.is_link:
+                continue
             if child.is_folder:
                 if PARTITION.fullmatch(child.name):
-                    self._keep_only(child.path, shards)
-                    if not self.filesystem.children(child.path):
-                        self.filesystem.delete(child.path)
-            elif is_temporary(child.name) or (
-                SHARD.fullmatch(child.name) and child.path[start:] not in shards
-            ):
+                    yield from self._keep_only(child.path, shards)
+                    self.filesystem.remove_if_empty(child.path)
+            elif _is_shard(child) and child.path[start:] in shards:
+                yield child.path[start:], child.size
+            elif _is_ours(child):
                 self.filesystem.delete(child.path)
+
+    def begin(self, generation: int, *, is_synced: bool) -> None:
+        """Make the folders of a generation, on a disk of this machine; a store has none.
+
+        Args:
+            generation: Its number.
+            is_synced: Whether the disk is to keep them also if the machine stops.
+        """
+        if not self.filesystem.is_local:
+            return
+        made = [self.staging(generation), self.records(generation)]
+        for folder in made:
+            self.filesystem.make_folder(folder)
+        if is_synced:
+            self.filesystem.sync([self.fingerprint])
+            outer = [f"{self.bookkeeping}/staged", f"{self.bookkeeping}/ranges", self.bookkeeping, self.path]
+            self.filesystem.sync([*outer, self.path.rpartition("/")[0] or "/"])
 
     # -------------------------------------------------------------------------------------- fingerprint
 
     def write_fingerprint(self, fingerprint: Mapping[str, str]) -> None:
-        """Claim the folder for a job."""
+        """Say which job the folder belongs to, where it does not say so."""
+        if self.read_fingerprint() == fingerprint:
+            return
         self.filesystem.write(self.fingerprint, as_json({"version": 1, **fingerprint}, indent=1).encode())
 
     def read_fingerprint(self) -> dict[str, str]:
-        """The fingerprint of the job whose output it is."""
-        saved: dict[str, Any] = json.loads(self.filesystem.read(self.fingerprint) or b"{}")
+        """The fingerprint of the job whose output it is; nothing where it died before it wrote one."""
+        try:
+            saved: dict[str, Any] = json.loads(self.filesystem.read(self.fingerprint) or b"{}")
+        except ValueError:  # the machine stopped before it was on the disk
+            return {}
         saved.pop("version", None)
         return saved
 
@@ -159,18 +300,10 @@ class OutputFolder:
             path = path.rpartition("/")[0]
         return missing
 
-    def disclaim(self, made: Sequence[str]) -> None:
-        """Take back a claim.
 
-        Args:
-            made: The folders that it made: what `missing_folders` said before.
-        """
-        with contextlib.suppress(OSError):  # what failed before may fail again
-            self.filesystem.delete(f"{self.path}/{BOOKKEEPING}")
-            for folder in made:
-                if not self.filesystem.children(folder):
-                    self.filesystem.delete(folder)
+def _is_shard(file: FileInfo) -> bool:
+    return not file.is_folder and not file.is_link and SHARD.fullmatch(file.name) is not None
 
 
 def _is_ours(file: FileInfo) -> bool:
-    return not file.is_folder and (SHARD.fullmatch(file.name) is not None or is_temporary(file.name))
+    return _is_shard(file) or (not file.is_folder and not file.is_link and is_temporary(file.name))

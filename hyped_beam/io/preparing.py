@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from hyped_beam.errors import CallSite, DefinitionError, FlowError, InputError, nearest_name
+from hyped_beam.errors import CallSite, DefinitionError, InputError, nearest_name
 from hyped_beam.io.destinations import Destination
-from hyped_beam.io.done import done_ranges
+from hyped_beam.io.done import adopt, done_ranges
 from hyped_beam.io.filesystem import locate
 from hyped_beam.io.folders import OutputFolder
+from hyped_beam.io.ownership import Ownership, claim, refuse_owned
 from hyped_beam.io.paths import matched_by
 from hyped_beam.io.writing_errors import failed_writing
 
@@ -19,26 +20,48 @@ OVERWRITES = ("error", "replace", "resume")
 
 @dataclass(frozen=True)
 class Claim:
-    """The folders that a job has claimed, those apart whose earlier ranges it resumes.
+    """The folders that a job owns until it is over.
 
     Attributes:
-        folders: Each with the folders that were made for it.
+        destinations: The outputs, which know their owner: what is committed is committed to these.
+        owned: Their folders.
+        made: For each folder the folders that were made for it, where all that is in it is the job's own;
+            None for one whose earlier ranges it resumes.
     """
 
-    folders: tuple[tuple[OutputFolder, tuple[str, ...]], ...]
+    destinations: tuple[Destination, ...]
+    owned: tuple[Ownership, ...]
+    made: tuple[tuple[str, ...] | None, ...]
+
+    def release(self) -> None:
+        """Let other jobs have the folders; called once the job is over."""
+        for ownership in self.owned:
+            ownership.release()
 
     def withdraw(self) -> None:
-        """Leave nothing of the job."""
-        for folder, made in self.folders:
-            with contextlib.suppress(OSError):  # the job has failed, and says why itself
-                folder.clear()
-            folder.disclaim(made)
+        """Leave nothing of the job, and let other jobs have the folders."""
+        for ownership, made in zip(self.owned, self.made, strict=True):
+            if made is None:
+                ownership.release()
+            else:
+                ownership.withdraw(made)
 
     def withdraw_if_empty(self) -> None:
         """Leave nothing of a job that has not done a single range; what is done is kept to be resumed."""
-        with contextlib.suppress(OSError):
-            if not any(folder.record_numbers() for folder, _ in self.folders):
+        with contextlib.suppress(OSError, InputError):
+            new = [each for each, made in zip(self.owned, self.made, strict=True) if made is not None]
+            if not any(each.folder.record_numbers(each.owner.generation) for each in new):
                 self.withdraw()
+                return
+        self.release()
+
+    def remove_unfinished(self) -> None:
+        """Remove what was being written when processes were ended; what has a record gets its place."""
+        if not all(ownership.is_current for ownership in self.owned):
+            return
+        done_ranges(self.destinations)
+        for ownership in self.owned:
+            ownership.folder.remove_staged(ownership.owner.generation)
 
 
 def check_outputs(
@@ -56,9 +79,10 @@ def check_outputs(
         For each output, whether its folder holds the output of an earlier job.
 
     Raises:
-        InputError: A folder holds other things, is a file, may not be written to, lies within the input or
-            the folder of another output, would be matched by a glob of the input, or holds an output that is
-            not to be overwritten.
+        InputError: A folder holds other things, is a file or a link, may not be written to, lies within the
+            input or the folder of another output, would be matched by a glob of the input, holds an output
+            that is not to be overwritten, or is written to by another job; or its store cannot tell jobs
+            apart.
         DefinitionError: An output cannot be what it is told to be.
     """
     if overwrite not in OVERWRITES:
@@ -73,6 +97,7 @@ def check_outputs(
     for destination in destinations:
         with failed_writing(destination.name, destination.folder.given, InputError):
             held.append(_check_folder(destination.folder, overwrite))
+            refuse_owned(destination.folder)
     return held
 
 
@@ -119,12 +144,28 @@ def _check_outside(destination: Destination, inputs: Sequence[str]) -> None:
         raise InputError(message, hint="write to a folder apart from what is read")
 
 
-def _check_folder(folder: OutputFolder, overwrite: str) -> bool:
+def _check_folder(folder: OutputFolder, overwrite: str, *, owned: bool = False) -> bool:
+    """Refuse a folder that a job cannot have.
+
+    Args:
+        folder: The folder.
+        overwrite: See `check_outputs`.
+        owned: Whether the job has claimed it.
+    """
     reason = folder.filesystem.missing(folder.path)
     if reason is not None:
         raise InputError(f"the output {folder.given!r} cannot be written: {reason}", hint="make it first")
-    holds = folder.holds_output()
+    reason = folder.filesystem.why_not_once()
+    if reason is not None:
+        raise InputError(
+            f"the output {folder.given!r} would not be safe from a second job: {reason}",
+            hint="else write to a local folder, and copy it there",
+        )
+    folder.refuse_links()
+    holds = folder.holds_output(is_claimed=owned)
     if holds and overwrite == "error":
+        if not owned:
+            refuse_owned(folder)
         kind = "output" if folder.filesystem.info(folder.manifest) else "unfinished output"
         message = f"the folder {folder.given!r} holds the {kind} of an earlier job"
         raise InputError(message, hint='overwrite="replace" removes it, overwrite="resume" continues it')
@@ -137,17 +178,33 @@ def prepare(
     fingerprint: str | Mapping[str, str],
     overwrite: str = "error",
     inputs: Sequence[str] = (),
+    *,
+    verify: bool = True,
 ) -> Claim:
-    """Make the folders ready; called once, before any range is begun.
+    """Make the folders of one kind of outputs ready; see `prepare_kinds`."""
+    (claimed,) = prepare_kinds([destinations], fingerprint, overwrite, inputs, verify=verify)
+    return claimed
+
+
+def prepare_kinds(
+    kinds: Sequence[Sequence[Destination]],
+    fingerprint: str | Mapping[str, str],
+    overwrite: str = "error",
+    inputs: Sequence[str] = (),
+    *,
+    verify: bool = True,
+) -> tuple[Claim, ...]:
+    """Make the folders ready; called once, before any range is begun. All are claimed before one is changed.
 
     Args:
-        destinations: The outputs.
+        kinds: The outputs, by what is committed together.
         fingerprint: Of all that decides what is written; a mapping lets a refusal say what has changed.
         overwrite: See `check_outputs`.
         inputs: See `check_outputs`.
+        verify: Whether resuming reads what is there and compares checksums; else it compares sizes alone.
 
     Returns:
-        What lets the job take it all back.
+        For each kind the folders as the job's own, and the destinations to commit to.
 
     Raises:
         InputError: See `check_outputs`; or a folder holds the output of another job than the one resumed, or
@@ -155,31 +212,98 @@ def prepare(
         DefinitionError: An output cannot be what it is told to be; nothing was written.
     """
     told = {"job": fingerprint} if isinstance(fingerprint, str) else dict(fingerprint)
-    held = check_outputs(destinations, overwrite, inputs)
-    wanted = [_fingerprint_of(destination, destinations, told) for destination in destinations]
-    for destination, holds, fingerprints in zip(destinations, held, wanted, strict=True):
-        if holds and overwrite == "resume":
-            with failed_writing(destination.name, destination.folder.given, InputError):
-                _check_same(destination.folder, fingerprints)
-    new = [destination.folder for destination, holds in zip(destinations, held, strict=True) if not holds]
-    made = tuple((folder, tuple(folder.missing_folders())) for folder in new)
+    places = [
+        _Place(destination, _fingerprint_of(destination, kind, told))
+        for kind in kinds
+        for destination in kind
+    ]
+    holding = check_outputs([place.destination for place in places], overwrite, inputs)
+    for place, holds in zip(places, holding, strict=True):
+        place.check(overwrite, holds=holds)
     try:
-        _claim(destinations, held, wanted, overwrite)
-    except FlowError:
-        for folder, folders in made:
-            folder.disclaim(folders)
+        number = max((place.destination.folder.newest_generation() for place in places), default=0) + 1
+        for place in places:
+            place.claim(number)
+        for place in places:  # another job may have come and gone since; from here on there is none
+            place.holds = _check_folder(place.destination.folder, overwrite, owned=True)
+            place.check(overwrite, holds=place.holds)
+        of_output = {place.destination.name: place for place in places}
+        claims = []
+        for kind in kinds:
+            own = [of_output[destination.name] for destination in kind]
+            _begin(own, overwrite, verify=verify)
+            made = (None if place.holds and overwrite == "resume" else place.made for place in own)
+            outputs = tuple(place.claimed for place in own)
+            claims.append(Claim(outputs, tuple(place.ownership for place in own), tuple(made)))
+    except BaseException:
+        for place in places:
+            place.disclaim()
         raise
-    if overwrite == "resume":
-        return Claim(made)
-    return Claim(
-        (*made, *((each.folder, ()) for each, holds in zip(destinations, held, strict=True) if holds))
-    )
+    return tuple(claims)
+
+
+class _Place:
+    """An output whose folder is to be made ready.
+
+    Args:
+        destination: The output.
+        fingerprint: What decides what is written to it.
+    """
+
+    def __init__(self, destination: Destination, fingerprint: Mapping[str, str]) -> None:
+        self.destination = destination
+        self.fingerprint = fingerprint
+        self.made: tuple[str, ...] = ()
+        self.owned: Ownership | None = None
+        self.holds: bool | None = None
+
+    def check(self, overwrite: str, *, holds: bool) -> None:
+        """Refuse to resume the output of another job."""
+        if holds and overwrite == "resume":
+            with failed_writing(self.destination.name, self.destination.folder.given, InputError):
+                _check_same(self.destination.folder, self.fingerprint)
+
+    def claim(self, number: int) -> None:
+        """Become the owner of the folder."""
+        folder = self.destination.folder
+        with failed_writing(self.destination.name, folder.given, InputError):
+            self.made = tuple(folder.missing_folders())
+            self.owned = claim(folder, number)
+
+    @property
+    def ownership(self) -> Ownership:
+        """The folder, which is claimed."""
+        if self.owned is None:
+            raise ValueError("it is not claimed yet")
+        return self.owned
+
+    @property
+    def claimed(self) -> Destination:
+        """The output as that of its owner."""
+        return replace(self.destination, owner=self.ownership.owner)
+
+    def disclaim(self) -> None:
+        """Take back a claim, and the folders that were made for it; the output of an earlier job stays."""
+        folder = self.destination.folder
+        if self.owned is None:
+            with contextlib.suppress(OSError, InputError):
+                for path in (folder.generations, folder.bookkeeping, *self.made):
+                    folder.filesystem.remove_if_empty(path)
+            return
+        if self.holds is None:  # nothing is written yet
+            with contextlib.suppress(OSError, InputError):
+                self.holds = folder.filesystem.info(folder.fingerprint) is not None
+        if self.holds is False:
+            self.owned.withdraw(self.made)
+        else:
+            self.owned.release()
 
 
 def _fingerprint_of(
     destination: Destination, destinations: Sequence[Destination], told: Mapping[str, str]
 ) -> dict[str, str]:
-    options = destination.writer.model_copy(update={"path": "", "overwrite": "error", "num_proc": None})
+    unlike = {"path": "", "overwrite": "error", "num_proc": None, "verify": True}  # nothing depends on them
+    options = destination.writer.model_copy(update=unlike)
     return {
         **told,
         "output": destination.name,
@@ -190,36 +314,28 @@ def _fingerprint_of(
 
 def _check_same(folder: OutputFolder, wanted: Mapping[str, str]) -> None:
     found = folder.read_fingerprint()
+    has_records = any(folder.record_numbers(generation) for generation in folder.record_generations())
+    if not found and not has_records:  # it died before it said so, and has done nothing
+        return
     changed = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
     if changed:
         message = f"the output in {folder.given!r} cannot be resumed: another {' and '.join(changed)} made it"
         raise InputError(message, hint='overwrite="replace" begins anew')
 
 
-def _claim(
-    destinations: Sequence[Destination],
-    held: Sequence[bool],
-    wanted: Sequence[Mapping[str, str]],
-    overwrite: str,
-) -> None:
-    for destination, holds, fingerprint in zip(destinations, held, wanted, strict=True):
+def _begin(places: Sequence[_Place], overwrite: str, *, verify: bool) -> None:
+    """Leave of what the folders hold what is resumed, and say whose they are now."""
+    destinations = [place.claimed for place in places]
+    for place, destination in zip(places, destinations, strict=True):
         folder = destination.folder
         with failed_writing(destination.name, folder.given, InputError):
-            if holds and overwrite == "replace":
+            if place.holds and overwrite == "replace":
                 folder.clear()
             folder.filesystem.delete(folder.manifest)
-            folder.write_fingerprint(fingerprint)
-    if any(held) and overwrite == "resume":
-        remove_unrecorded(destinations)
-
-
-def remove_unrecorded(destinations: Sequence[Destination]) -> None:
-    """Remove what ranges left that were never done: a later attempt may make fewer files, or others."""
-    with failed_writing(destinations[0].name, destinations[0].folder.given, InputError):
-        done = done_ranges(destinations)
-        for number in set(destinations[0].folder.record_numbers()) - set(done):
-            destinations[0].folder.filesystem.delete(destinations[0].folder.record(number))
+            folder.write_fingerprint(place.fingerprint)
+            folder.begin(destination.claimed.generation, is_synced=destination.is_synced)
+    if overwrite == "resume" and any(place.holds for place in places):
+        with failed_writing(destinations[0].name, destinations[0].folder.given, InputError):
+            adopt(destinations, verify=verify)
     for destination in destinations:
-        with failed_writing(destination.name, destination.folder.given, InputError):
-            shards = {shard.file for record in done.values() for shard in record.outputs[destination.name]}
-            destination.folder.keep_only(shards)
+        destination.folder.remove_older(destination.claimed.generation)

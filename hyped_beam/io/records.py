@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
+import xxhash
 from typing_extensions import Self
 
 MANIFEST_VERSION = 1
@@ -47,12 +49,20 @@ class RangeRecord:
         outputs: All shards it made, by the name of the output; none where it made no rows.
         states: The checksum of the states of its aggregates, or None where there are none.
         rows_in: The rows of the source that it holds.
+        generation: Of the job that vouches for it; see `ownership`.
     """
 
     number: int
     outputs: Mapping[str, tuple[Shard, ...]]
     states: str | None = None
     rows_in: int = 0
+    generation: int = 0
+
+    @cached_property
+    def attempt(self) -> str:
+        """The name of the attempt that made it, which follows from what it made: equal ones have one name."""
+        made = replace(self, generation=0).to_json()
+        return xxhash.xxh3_64_hexdigest(made.encode())
 
     def rows(self, output: str) -> int:
         """The rows it made for an output."""
@@ -61,7 +71,13 @@ class RangeRecord:
     def to_json(self) -> str:
         """The record as JSON text; `from_json` takes it."""
         outputs = {name: [shard.to_dict() for shard in shards] for name, shards in self.outputs.items()}
-        told = {"number": self.number, "outputs": outputs, "states": self.states, "rows_in": self.rows_in}
+        told = {
+            "number": self.number,
+            "outputs": outputs,
+            "states": self.states,
+            "rows_in": self.rows_in,
+            "generation": self.generation,
+        }
         return as_json(told)
 
     @classmethod
@@ -71,7 +87,7 @@ class RangeRecord:
         outputs = {
             name: tuple(Shard(**shard) for shard in shards) for name, shards in saved["outputs"].items()
         }
-        return cls(saved["number"], outputs, saved["states"], saved["rows_in"])
+        return cls(saved["number"], outputs, saved["states"], saved["rows_in"], saved.get("generation", 0))
 
 
 @dataclass(frozen=True)
@@ -86,6 +102,7 @@ class Manifest:
          "output": "tokens",                       the name of the output in its job
          "rows": 3, "size": 57,                    of all files
          "ranges": 2,                              how many the source was cut into
+         "generation": 1,                          how many jobs have written to the folder
          "partition_by": ["group"],
          "columns": {"group": "string", "n": "int64"},     Arrow types; partition columns too
          "features": {"n": {"dtype": "int64", "_type": "Value"}, ...},     for Features.from_dict
@@ -108,6 +125,7 @@ class Manifest:
         features: The `datasets.Features` in the form in which `datasets` saves them.
         columns: The Arrow type of each column, as text.
         partition_by: The columns that stand in the names of folders, not in the files.
+        generation: Of the job that wrote it; see `ownership`.
     """
 
     output: str
@@ -120,6 +138,7 @@ class Manifest:
     features: Any
     columns: Mapping[str, str]
     partition_by: Sequence[str] = ()
+    generation: int = 0
 
     @property
     def paths(self) -> list[str]:
@@ -138,6 +157,7 @@ class Manifest:
             "rows": self.rows,
             "size": self.size,
             "ranges": self.ranges,
+            "generation": self.generation,
             "partition_by": list(self.partition_by),
             "columns": dict(self.columns),
             "features": self.features,

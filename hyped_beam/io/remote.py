@@ -114,7 +114,7 @@ class RemoteFileSystem(FileSystem):
     def upload(self, local: str, path: str) -> None:
         """Put a local file in place; it appears whole, and replaces one that is there."""
 
-    def create(self, path: str) -> PendingFile:
+    def create(self, path: str, *, makes_folder: bool = True) -> PendingFile:  # noqa: ARG002 - stores have none
         """Begin a file, which is uploaded when it is published."""
         return SpooledFile(self, path)
 
@@ -142,11 +142,11 @@ class SpooledFile(PendingFile):
         """Close it, so that any number of files can wait to be published."""
         self._file.close()
 
-    def publish(self) -> None:
+    def publish(self, path: str | None = None) -> None:
         """Upload it."""
         if self._local is not None:
             self._file.close()
-            self._filesystem.upload(str(self._local), self._path)
+            self._filesystem.upload(str(self._local), self._path if path is None else path)
             self.discard()
 
     def discard(self) -> None:

@@ -1,13 +1,15 @@
 """The files that one range makes for one output: one, or several by their size, or some for each partition.
 
-A range's rows are written as they come, and none of its files can be seen before all are complete. How rows
+A range's rows are written as they come, into a folder of what is not in its place yet. How rows
 are cut into files follows from the rows and the writer's options alone, so that doing a range again makes the
 same files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from operator import methodcaller
 
 import pyarrow as pa
 
@@ -24,6 +26,9 @@ written in crumbs."""
 OPEN_SHARDS = 64
 """How many partitions of a range have a file that is still being written. Others go on in a file of the next
 number."""
+
+FEW_TO_SYNC = 4
+SYNC_THREADS = 8
 
 PARTS_OF_SHARD = 16
 """How finely batches are cut for a limit on the bytes of a file, which is passed by at most such a part."""
@@ -84,15 +89,37 @@ class RangeOutput:
         for sequence in self._sequences.values():
             sequence.end()
 
-    def publish(self) -> tuple[Shard, ...]:
-        """Make the files appear, and say which they are."""
-        shards = list(self._shards())
-        for shard in shards:
-            shard.file.publish()
-        return tuple(shard.told() for shard in shards)
+    def told(self) -> tuple[Shard, ...]:
+        """What is written down about its files, in the order of their partitions."""
+        return tuple(shard.told() for shard in self._shards())
+
+    def sync(self) -> None:
+        """Have the disk keep the complete files; several at once, for the disk takes them together."""
+        files = [shard.file for shard in self._shards()]
+        if len(files) <= FEW_TO_SYNC:
+            for file in files:
+                file.sync()
+            return
+        with ThreadPoolExecutor(SYNC_THREADS) as threads:
+            list(threads.map(methodcaller("sync"), files))
+
+    def stage(self, paths: Callable[[int], str]) -> list[str]:
+        """Leave the complete files where they are found by the record that lists them.
+
+        Args:
+            paths: Where a file goes, by its index among them.
+
+        Returns:
+            Where they are.
+        """
+        staged = []
+        for index, shard in enumerate(self._shards()):
+            staged.append(paths(index))
+            shard.file.publish(staged[-1])
+        return staged
 
     def discard(self) -> None:
-        """Leave nothing of what was not published."""
+        """Leave nothing of what was not staged."""
         for shard in self._shards():
             shard.file.discard()
 
@@ -165,7 +192,9 @@ class PendingShard:
         self._name = destination.shard_name(number, index, self._partition)
         self.rows = 0
         folder = destination.folder
-        self.file: PendingFile = folder.filesystem.create(f"{folder.path}/{self._name}")
+        staging = folder.staging(destination.claimed.generation)
+        # The folder is there as long as the job owns the output; what is left of another makes none.
+        self.file: PendingFile = folder.filesystem.create(f"{staging}/{number:05d}", makes_folder=False)
         try:
             self._writer: ShardWriter = destination.writer.open_shard(self.file, destination.file_schema)
         except BaseException:

@@ -20,7 +20,6 @@ from hyped_beam.execute.pool import interrupt_pool
 from hyped_beam.execute.timing import Timings, add_timings
 from hyped_beam.io import commit
 from hyped_beam.io.commit import Check, Claim, Destination
-from hyped_beam.io.preparing import remove_unrecorded
 from hyped_beam.io.readers.base import Reader, cuts
 from hyped_beam.io.writers.base import Writer
 from hyped_beam.ir.text import graph_text
@@ -31,6 +30,7 @@ from hyped_beam.launch.progress import DoneInMarks, DoneInOutput, ReportProgress
 from hyped_beam.launch.result import CacheUse, NodeTime
 from hyped_beam.launch.running import check_options, check_program, import_beam, run_pipeline
 from hyped_beam.launch.times import node_times
+from hyped_beam.lowering.kept_files import KeptFolder
 from hyped_beam.lowering.partition_job import PartitionJob
 from hyped_beam.lowering.range_job import RangeJob
 from hyped_beam.lowering.scan_end import Finish
@@ -83,8 +83,7 @@ class BoundedJob:
         profile: Where it runs.
         options: Beam's options.
         work: A folder for what only this job needs.
-        resume: Whether ranges that are done already are left as they are.
-        claims: The folders of its outputs, once they are ready to be written to.
+        claims: The folders of its outputs, of each kind, as its own, from when they are ready to its end.
         caching: What is kept of its aggregates from one job to another; None for nothing.
         keeps_states: Whether its result has the states of its aggregates.
         run_name: A name for this run of it, by which processes share the limits of its nodes.
@@ -100,7 +99,6 @@ class BoundedJob:
     profile: Profile
     options: Mapping[str, Any]
     work: Path
-    resume: bool
     claims: tuple[Claim, ...] = ()
     caching: Caching | None = None
     keeps_states: bool = False
@@ -154,6 +152,21 @@ class BoundedJob:
         kinds = (self.destinations, self.group_destinations, self.partition_destinations)
         return tuple(kind for kind in kinds if kind)
 
+    def with_claims(self, claims: Sequence[Claim]) -> BoundedJob:
+        """The job as the owner of the folders of its outputs."""
+        claimed = {made.name: made for claim in claims for made in claim.destinations}
+
+        def own(kind: tuple[Destination, ...]) -> tuple[Destination, ...]:
+            return tuple(claimed[made.name] for made in kind)
+
+        return replace(
+            self,
+            destinations=own(self.destinations),
+            group_destinations=own(self.group_destinations),
+            partition_destinations=own(self.partition_destinations),
+            claims=tuple(claims),
+        )
+
     def scans(self) -> list[tuple[RangeJob, Finish]]:
         """What is done with each range of each scan, and after it; only the last one writes rows."""
         return [
@@ -168,13 +181,17 @@ class BoundedJob:
             scan.sharing_limits(self.run_name),
             self.destinations if is_last else (),
             _empty_batch(self.plan, scan.columns),
-            resume=self.resume and is_last,
             marks=str(self._marks) if self._marks is not None and is_last else None,
-            kept=str(self.work),
+            kept=KeptFolder(str(self.work), number, self._kept_by),
             under_way=str(self._under_way) if is_last else "",
             read_here=self.reader.reads_here(self.processes),
             cache=None if self.caching is None else self.caching.of_scan(number),
         )
+
+    @property
+    def _kept_by(self) -> dict[int, int]:
+        """The scan that keeps the values of a node for later ones, by the number of the node."""
+        return {node: number for number, one in enumerate(self.plan.passes) for node in one.scan.kept}
 
     def _finish(self, number: int, one: Pass) -> Finish:
         is_last = one.scan is self.plan.scan
@@ -259,14 +276,16 @@ class BoundedJob:
             for claim in self.claims:
                 claim.withdraw_if_empty()
             raise
+        for claim in self.claims:
+            claim.release()
 
     def remove_unfinished(self) -> None:
         """Remove what was being written when processes were ended."""
-        for destinations in self.kinds:
-            remove_unrecorded(destinations)
+        for claim in self.claims:
+            claim.remove_unfinished()
 
 
-def prepare_bounded(
+def prepare_bounded(  # noqa: PLR0913 - what a job is made of
     plan: Plan,
     reader: Reader,
     writers: Mapping[str, Writer],
@@ -276,6 +295,7 @@ def prepare_bounded(
     work: Path,
     options: Mapping[str, Any] | None = None,
     cache: str | None = None,
+    is_synced: bool = True,
 ) -> BoundedJob:
     """Check all that can be checked before a job runs, and make its output folders ready.
 
@@ -288,6 +308,7 @@ def prepare_bounded(
         work: A folder for what only this job needs.
         options: Beam's options.
         cache: The folder that states of aggregates are kept in from one job to another; None for none.
+        is_synced: Whether what it writes survives a machine that stops.
 
     Raises:
         DefinitionError: An option or the runner is not known, or outputs contradict each other.
@@ -302,8 +323,10 @@ def prepare_bounded(
     outputs = [made for kind in job.kinds for made in kind]
     commit.check_outputs(outputs, _overwrite(writers), reader.inputs())
     caching = prepare_caching(cache, plan, reader, writers)
-    claims = tuple(commit.prepare(kind, fingerprint, _overwrite(writers)) for kind in job.kinds)
-    return replace(job, claims=claims, caching=caching, run_name=uuid.uuid4().hex, tables=tables)
+    kinds = [[replace(made, is_synced=is_synced) for made in kind] for kind in job.kinds]
+    claims = commit.prepare_kinds(kinds, fingerprint, _overwrite(writers), verify=_verify(writers))
+    job = replace(job.with_claims(claims), caching=caching, run_name=uuid.uuid4().hex)
+    return replace(job, tables=tables)
 
 
 def bounded_job(
@@ -328,21 +351,27 @@ def bounded_job(
         )
         for outputs in (plan.scan.outputs, plan.group_outputs, plan.partition_outputs)
     )
-    resume = _overwrite(writers) == "resume"
-    return BoundedJob(
-        plan, reader, rows, groups, partitions, processes, profile, dict(options or {}), work, resume
-    )
+    return BoundedJob(plan, reader, rows, groups, partitions, processes, profile, dict(options or {}), work)
 
 
 def _overwrite(writers: Mapping[str, Writer]) -> str:
     """What is done with earlier output; all outputs of a job are done together, so they must agree."""
-    wanted = {writer.overwrite for writer in writers.values()} or {"error"}
-    if len(wanted) > 1:
+    return str(_same("overwrite", [writer.overwrite for writer in writers.values()] or ["error"]))
+
+
+def _verify(writers: Mapping[str, Writer]) -> bool:
+    """Whether checksums are compared; outputs must agree, as their records are the same."""
+    return bool(_same("verify", [writer.verify for writer in writers.values()] or [True]))
+
+
+def _same(option: str, said: Sequence[object]) -> object:
+    """What all writers say of an option."""
+    if len(set(said)) > 1:
         raise DefinitionError(
-            f"the outputs of a job say different things as overwrite=: {', '.join(sorted(wanted))}",
+            f"the outputs of a job say different things as {option}=: {', '.join(sorted({*map(str, said)}))}",
             hint="give all writers of a job the same",
         )
-    return wanted.pop()
+    return said[0]
 
 
 def _check_unchanged(reader: Any) -> None:

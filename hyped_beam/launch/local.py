@@ -105,16 +105,14 @@ class _Scans:
         cuts = tables.tasks()
         read_here = any(one.reader.reads_here(2) for one in job.program.tables.values())
         self._run(tables, cuts, None if read_here else self._pool)
-        self._run(PartitionsByFiles(job, files, ranges, cuts, self._known), range(PARTITIONS), self._pool)
+        work = PartitionsByFiles(job, files, ranges, cuts, self._known)
+        runs = self._run(work, range(PARTITIONS), self._pool)
         files.remove_states()
-        job.finish()
+        job.finish([name for names in runs for name in names])
 
-    def _run(self, job: Job, tasks: Sequence[Any], pool: ProcessPool | None) -> None:
-        """Do tasks, in a pool where there is one."""
+    def _run(self, job: Job, tasks: Sequence[Any], pool: ProcessPool | None) -> list[Any]:
+        """The results of tasks, which are done in a pool where there is one."""
         if pool is not None:
-            for _ in pool.run(job, tasks):
-                pass
-            return
+            return list(pool.run(job, tasks))
         with contextlib.closing(job.open()) as opened:
-            for task in tasks:
-                opened.run(task)
+            return [opened.run(task) for task in tasks]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyped_beam.execute.under_way import NotedRows, rows_under_way
-from hyped_beam.io.commit import Destination, RangeRecord, read_record
+from hyped_beam.io.commit import Destination, RangeRecord
+from hyped_beam.io.done import read_rows_in
 
 LOOK_SECONDS = 0.25
 
@@ -50,16 +51,16 @@ class Done(ABC):
     def look(self) -> Mapping[int, int]:
         """The rows of the ranges that are done by now, by their numbers."""
         for number in self._numbers():
-            record = None if number in self._rows else self._read(number)
-            if record is not None:
-                self._rows[number] = record.rows_in
+            rows = None if number in self._rows else self._read(number)
+            if rows is not None:
+                self._rows[number] = rows
         return self._rows
 
     @abstractmethod
     def _numbers(self) -> list[int]: ...
 
     @abstractmethod
-    def _read(self, number: int) -> RangeRecord | None: ...
+    def _read(self, number: int) -> int | None: ...
 
 
 class DoneInOutput(Done):
@@ -70,10 +71,11 @@ class DoneInOutput(Done):
         self._destinations = destinations
 
     def _numbers(self) -> list[int]:
-        return self._destinations[0].folder.record_numbers()
+        home = self._destinations[0]
+        return home.folder.record_numbers(home.claimed.generation)
 
-    def _read(self, number: int) -> RangeRecord | None:
-        return read_record(self._destinations, number)
+    def _read(self, number: int) -> int | None:
+        return read_rows_in(self._destinations, number)
 
 
 class DoneInMarks(Done):
@@ -86,9 +88,10 @@ class DoneInMarks(Done):
     def _numbers(self) -> list[int]:
         return [int(mark.stem) for mark in self._folder.glob("*.json")]
 
-    def _read(self, number: int) -> RangeRecord | None:
+    def _read(self, number: int) -> int | None:
+        mark = self._folder / f"{number:05d}.json"
         try:
-            return RangeRecord.from_json((self._folder / f"{number:05d}.json").read_text(encoding="utf-8"))
+            return RangeRecord.from_json(mark.read_text(encoding="utf-8")).rows_in
         except ValueError:  # still being written
             return None
 

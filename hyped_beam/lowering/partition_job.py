@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,8 @@ class PartitionJob:
     Attributes:
         program: What is computed.
         destinations: Where the program's rows go, by the name of the output.
-        runs: A folder for the rows of each partition, until all are there.
+        runs: A folder for the rows of each partition, until all are there. A partition may be tried several
+            times: the files of an attempt have names of their own, and those count that are told.
         checks: As those of `Finish`.
     """
 
@@ -51,8 +53,11 @@ class PartitionJob:
         """Make it ready to run."""
         return OpenPartitionJob(self)
 
-    def finish(self) -> None:
+    def finish(self, runs: Iterable[str]) -> None:
         """Write the outputs, once all partitions are done: their rows in the order of the keys.
+
+        Args:
+            runs: The names of the files that the partitions have told, in any order.
 
         Raises:
             JobError: They cannot be written.
@@ -61,8 +66,8 @@ class PartitionJob:
             return
         with writing_groups(self.destinations, self.checks) as groups:
             for at, made in enumerate(self.destinations):
-                runs = sorted(Path(self.runs).glob(f"{at}-*{_SUFFIX}"))
-                for rows in merged(runs, made.schema, BATCH_ROWS):
+                own = sorted(Path(self.runs, name) for name in runs if name.startswith(f"{at}-"))
+                for rows in merged(own, made.schema, BATCH_ROWS):
                     groups.write(made.name, rows)
 
 
@@ -81,8 +86,10 @@ class OpenPartitionJob:
         """Tear the nodes down."""
         self._open.close()
 
-    def run(self, partition: int, told: Iterable[ToPartition], known: Late) -> PartitionResult:
-        """What has come of the groups of a partition, whose rows are put aside for `PartitionJob.finish`.
+    def run(
+        self, partition: int, told: Iterable[ToPartition], known: Late
+    ) -> tuple[PartitionResult, tuple[str, ...]]:
+        """What has come of the groups of a partition, and the files of their rows for `PartitionJob.finish`.
 
         Args:
             partition: The number of the partition.
@@ -95,13 +102,16 @@ class OpenPartitionJob:
         """
         made = self._open.run(_gathered(told), known)
         runs = Path(self._job.runs)
+        attempt = uuid.uuid4().hex
+        names = []
         for at, output in enumerate(self._job.destinations):
             rows = made.outputs[output.name]
             if rows.num_rows:
                 with failed_writing(output.name, self._job.runs, JobError):
                     runs.mkdir(exist_ok=True)
-                    write_run(runs / f"{at}-{partition:05d}{_SUFFIX}", rows, made.keys[output.name])
-        return made
+                    names.append(f"{at}-{partition:05d}-{attempt}{_SUFFIX}")
+                    write_run(runs / names[-1], rows, made.keys[output.name])
+        return made, tuple(names)
 
 
 def rows_of_table(node: int, scan: Scan, key: str, cut: Range) -> Iterator[tuple[int, ToPartition]]:

@@ -23,7 +23,7 @@ TO_RANGES = "to_ranges"
 class FinishPartition(beam.DoFn):
     """What comes after a scan for one partition of groups: its rows, and values for ranges of later scans.
 
-    The values come as `TO_RANGES` and `ONWARD`, the number of the partition as the main output.
+    The values come as `TO_RANGES` and `ONWARD`, the names of the files of its rows as the main output.
 
     Args:
         level: The number of the scan.
@@ -44,8 +44,8 @@ class FinishPartition(beam.DoFn):
     def process(self, element: tuple[int, Iterable[ToPartition]], late: bytes = b"") -> Iterator[Any]:
         partition, told = element
         with raising_text():
-            made = self._open.run(partition, told, Late.from_bytes(late))
-        yield 0, partition
+            made, runs = self._open.run(partition, told, Late.from_bytes(late))
+        yield 0, runs
         for number, values in made.to_ranges.items():
             yield TaggedOutput(TO_RANGES, (number, (self.level, partition, values)))
         if made.onward:
@@ -83,11 +83,10 @@ class FinishGroups(beam.DoFn):
     def __init__(self, job: bytes) -> None:
         self.job = job
 
-    def process(self, element: tuple[int, Iterable[int]]) -> None:
-        del element  # the partitions, all of which are done
+    def process(self, element: tuple[int, Iterable[tuple[str, ...]]]) -> None:
         job: PartitionJob = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
         with raising_text():
-            job.finish()
+            job.finish([name for runs in element[1] for name in runs])
 
 
 def finish_partitions(

@@ -13,12 +13,13 @@ import pyarrow as pa
 from hyped_beam.errors import InputError
 from hyped_beam.execute.batch_result import BatchResult
 from hyped_beam.execute.joined_states import JoinedStates
-from hyped_beam.execute.keeping import KeptFiles
 from hyped_beam.execute.states import StateMerger, StateTrees
 from hyped_beam.execute.timing import COMPUTED, READ, REUSED, Timings, add_timing, add_timings, write_key
 from hyped_beam.execute.under_way import RowsUnderWay
 from hyped_beam.io.commit import RangeCommit
+from hyped_beam.io.filesystem import checksum_of
 from hyped_beam.io.readers.base import Range, Scan
+from hyped_beam.lowering.kept_files import KeptFiles, KeptFolder
 from hyped_beam.lowering.state_cache import OpenStateCache, SegmentStates
 from hyped_beam.types.arrays import conform
 from hyped_beam.types.spans import Span
@@ -82,7 +83,7 @@ class RangeInFlight:
     Args:
         task: The range.
         commit: Where its rows are written.
-        folder: Where the values of nodes are that run only once.
+        kept: Where the values of nodes are that run only once.
         noted: Where it is noted how far it is.
         cache: What is kept of its segments; None for nothing.
 
@@ -99,13 +100,13 @@ class RangeInFlight:
         self,
         task: Range,
         commit: RangeCommit,
-        folder: str,
+        kept: KeptFolder,
         noted: RowsUnderWay,
         cache: OpenStateCache | None,
     ) -> None:
         self.task = task
         self.commit = commit
-        self.kept = KeptFiles(folder, task.number)
+        self.kept = KeptFiles(kept, task.number)
         self.batches = 0
         self.is_read = False
         self.timings: Timings = {}
@@ -197,12 +198,14 @@ class RangeInFlight:
         """Commit the range."""
         found = [self._finished(segment, mergers) for segment in self._segments]
         packed = self._pack(mergers, [one.states for one in found if one.states])
-        self.kept.publish()
         self._noted.end()
         record = self.commit.commit(packed or None, sum(one.rows_in for one in found))
+        if packed and record.states != checksum_of(packed):  # another attempt counts, with its states
+            packed = self.commit.read_states(record)
         for name, seconds in self.commit.seconds.items():
             add_timing(self.timings, write_key(name), seconds, record.rows(name))
-        return RangeResult(self.task.number, record.to_json(), packed, self.timings)
+        told, packed = self.kept.commit(record.to_json(), packed)
+        return RangeResult(self.task.number, told, packed, self.timings)
 
     def _finished(self, segment: _Segment, mergers: Sequence[StateMerger]) -> SegmentStates:
         found = segment.merged(mergers)

@@ -21,6 +21,7 @@ from hyped_beam.execute.timing import START, Timings, add_timing, add_timings
 from hyped_beam.execute.under_way import RowsUnderWay
 from hyped_beam.io.commit import Destination, RangeCommit, read_record, read_states
 from hyped_beam.io.readers.base import Range, Scan
+from hyped_beam.lowering.kept_files import KeptFolder
 from hyped_beam.lowering.range_in_flight import RangeInFlight, RangeResult
 from hyped_beam.lowering.shuffle_files import ShuffleFiles
 from hyped_beam.lowering.state_cache import OpenStateCache, StateCache
@@ -50,10 +51,9 @@ class RangeJob:
         program: The stage on them.
         destinations: Where the program's outputs go, by the name of the output.
         empty: A batch of no rows of the source, for a range that holds none.
-        resume: Whether ranges that are done already are left as they are.
         marks: A local folder that each range that is done leaves its record in, for a job that commits none.
         late: What earlier scans have made known.
-        kept: A folder for the values of nodes that may run only once.
+        kept: Where the values are of nodes that may run only once.
         under_way: A local folder for notes on how far ranges are, which are made where it is there.
         read_here: Whether rows are read and written by one process, also where several compute.
         cache: Where states of segments are kept from one job to another; None where they are not.
@@ -65,11 +65,10 @@ class RangeJob:
     program: Program
     destinations: tuple[Destination, ...]
     empty: pa.RecordBatch
-    resume: bool = False
     marks: str | None = None
     read_here: bool = False
     late: Late = field(default_factory=Late)
-    kept: str = ""
+    kept: KeptFolder = field(default_factory=KeptFolder)
     under_way: str = ""
     cache: StateCache | None = None
     files: ShuffleFiles | None = None
@@ -132,7 +131,7 @@ class OpenRangeJob:
         """
         waiting = []
         for task in tasks:
-            done = self._done(task.cut) if self.job.resume else None
+            done = self._done(task.cut)
             if done is None:
                 waiting.append(task)
             else:
@@ -172,7 +171,7 @@ class OpenRangeJob:
             Path(self.job.marks, f"{done.number:05d}.json").write_text(done.record, encoding="utf-8")
 
     def _done(self, task: Range) -> RangeResult | None:
-        """What a range reported that was done before."""
+        """What a range has reported that is done: by an earlier job, or by an attempt before this one."""
         record = read_record(self.job.destinations, task.number) if self.job.destinations else None
         if record is None:
             return None

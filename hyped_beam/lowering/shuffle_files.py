@@ -154,8 +154,8 @@ class OpenPartitionsByFiles:
         """Tear the nodes down."""
         self._open.close()
 
-    def run(self, partition: int) -> int:
-        """Do a partition, and tell its number.
+    def run(self, partition: int) -> tuple[str, ...]:
+        """Do a partition, and tell the files of its rows.
 
         Raises:
             NodeError: An aggregator, or a node behind it, raised.
@@ -163,9 +163,9 @@ class OpenPartitionsByFiles:
         """
         job = self._job
         told = job.files.for_partition(partition, job.ranges, job.tables)
-        made = self._open.run(partition, told, job.known)
+        made, runs = self._open.run(partition, told, job.known)
         job.files.put_result(partition, made)
-        return partition
+        return runs
 
 
 @dataclass(frozen=True)

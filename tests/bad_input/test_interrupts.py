@@ -87,7 +87,7 @@ def test_an_interrupted_job_leaves_whole_ranges_and_is_resumed(
 ):
     out = folder / "out"
     with start(folder, environment, "target.py", "--run", "--num-proc", str(processes)) as process:
-        wait_for((out / "__hyped_beam__" / "ranges" / "00004.json").exists, process)
+        wait_for((out / "__hyped_beam__" / "ranges" / "000001" / "00004.json").exists, process)
         if sent is signal.SIGINT:
             os.killpg(process.pid, sent)  # as a terminal does
         else:
@@ -98,7 +98,7 @@ def test_an_interrupted_job_leaves_whole_ranges_and_is_resumed(
     assert "Traceback" not in complaint
     assert printed == ""
     assert session_members(process.pid) == []
-    records = [json.loads(path.read_text()) for path in (out / "__hyped_beam__" / "ranges").glob("*.json")]
+    records = [json.loads(path.read_text()) for path in (out / "__hyped_beam__" / "ranges").glob("*/*.json")]
     shards = {shard["file"] for record in records for shard in record["outputs"]["numbers"]}
     assert {path.name for path in out.iterdir() if path.is_file()} == shards
     assert 0 < len(shards) < RANGES

@@ -243,7 +243,7 @@ def writers(folder: Path, rows: int) -> Iterator[Row]:
 def write(writer: Writer, batches: Sequence[pa.RecordBatch]) -> None:
     """All batches, as one range of a job."""
     destinations = [Destination("rows", writer, batches[0].schema)]
-    prepare(destinations, "benchmark", "replace")
+    destinations = prepare(destinations, "benchmark", "replace").destinations
     commit = RangeCommit(destinations, 0)
     for batch in batches:
         commit.write("rows", batch)

@@ -32,13 +32,15 @@ def write_table():
 
     def write(writer, table, **options):
         destination = Destination("rows", writer, table.schema)
-        prepare([destination], "test", **options)
+        claim = prepare([destination], "test", **options)
         records = []
         for number, batch in enumerate(table.to_batches()):
-            commit = RangeCommit([destination], number)
+            commit = RangeCommit(claim.destinations, number)
             commit.write("rows", batch)
             records.append(commit.commit())
-        return finish([destination], records)[0]
+        (manifest,) = finish(claim.destinations, records)
+        claim.release()
+        return manifest
 
     return write
 

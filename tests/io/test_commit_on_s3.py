@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 import pytest
 
@@ -44,7 +46,14 @@ def held(s3):
 
 
 def contents(s3):
-    return {key: s3.client.get_object(Bucket=s3.bucket, Key=key)["Body"].read() for key in held(s3)}
+    """The files, without what says how many jobs it took."""
+    generation = re.compile(rb'"generation": \d+')
+    return {
+        re.sub(r"/ranges/\d+/", "/ranges/", key): generation.sub(
+            b"", s3.client.get_object(Bucket=s3.bucket, Key=key)["Body"].read()
+        )
+        for key in held(s3)
+    }
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -52,17 +61,24 @@ def contents(s3):
 def test_the_same_bytes_as_on_a_local_disk(writer, options, s3, tmp_path):
     made = outputs(s3, "out", writer=writer, **options)
     local = [Destination("out", writer(tmp_path / "out", **options), SCHEMA)]
-    for destinations in (made, local):
-        prepare(destinations, "f")
-        finish(destinations, [do(destinations, 0, 1, 2, 3, states=b"s"), do(destinations, 1, 4, 6)])
+    for claim in (prepare(made, "f"), prepare(local, "f")):
+        own = claim.destinations
+        finish(own, [do(own, 0, 1, 2, 3, states=b"s"), do(own, 1, 4, 6)])
+        claim.release()
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert contents(s3) == {str(path.relative_to(tmp_path)): path.read_bytes() for path in files}
+    generation = b'"generation": 1'
+    assert contents(s3) == {
+        str(path.relative_to(tmp_path)).replace("/ranges/000001/", "/ranges/"): path.read_bytes().replace(
+            generation, b""
+        )
+        for path in files
+    }
     assert read_manifest(made[0]).paths[0].startswith(s3.uri("out/"))
 
 
 def test_partitions_have_escaped_keys(s3):
     made = outputs(s3, "out", partition_by="group")
-    prepare(made, "f")
+    made = prepare(made, "f").destinations
     finish(made, [do(made, 0, 1, 2)])
     assert [key for key in held(s3) if "part-" in key] == [
         "out/group=__HIVE_DEFAULT_PARTITION__/part-00000-00000.jsonl",
@@ -72,7 +88,7 @@ def test_partitions_have_escaped_keys(s3):
 
 def test_what_was_written_is_read(s3):
     made = outputs(s3, "out", writer=ParquetDatasetWriter)
-    prepare(made, "f")
+    made = prepare(made, "f").destinations
     manifest = finish(made, [do(made, 0, 1, 2), do(made, 1, 3)])[0]
     source = ParquetReader(s3.uri("out"))
     batches = [batch for part in source.ranges() for batch in source.read(part, ["n"])]
@@ -82,7 +98,7 @@ def test_what_was_written_is_read(s3):
 
 def test_nothing_is_seen_before_the_commit(s3):
     made = outputs(s3, "out")
-    prepare(made, "f")
+    made = prepare(made, "f").destinations
     before = s3.held()
     commit = RangeCommit(made, 0)
     commit.write("out", pa.record_batch([pa.array([1]), pa.array(["x"])], schema=SCHEMA))
@@ -94,8 +110,10 @@ def test_nothing_is_seen_before_the_commit(s3):
 
 def test_resuming_does_what_is_missing_and_removes_what_is_left(s3):
     undisturbed = outputs(s3, "x/a", "x/b", partition_by="group")
-    prepare(undisturbed, "f")
+    claim = prepare(undisturbed, "f")
+    undisturbed = claim.destinations
     finish(undisturbed, [do(undisturbed, number, number, number + 1, states=b"s") for number in range(3)])
+    claim.release()
     disturbed = [
         Destination(
             destination.name,
@@ -104,18 +122,20 @@ def test_resuming_does_what_is_missing_and_removes_what_is_left(s3):
         )
         for destination in undisturbed
     ]
-    prepare(disturbed, "f")
+    disturbed = prepare(disturbed, "f").destinations
     do(disturbed, 1, 1, 2, states=b"s")
     do(disturbed, 0, 1, 2, 3, 4)  # died before its record, with other rows than it has now
-    s3.client.delete_object(Bucket=s3.bucket, Key="y/a/__hyped_beam__/ranges/00000.json")
+    s3.client.delete_object(Bucket=s3.bucket, Key="y/a/__hyped_beam__/ranges/000001/00000.json")
     with pytest.raises(InputError, match=r"'s3://.*/y/a' holds the unfinished output"):
         prepare(disturbed, "f")
-    prepare(disturbed, "f", "resume")
+    claim = prepare(disturbed, "f", "resume")
+    disturbed = claim.destinations
     assert not [key for key in held(s3) if key.startswith("y/") and "part-00000" in key]
     done = done_ranges(disturbed)
     assert list(done) == [1]
     made = [do(disturbed, number, number, number + 1, states=b"s") for number in (0, 2)]
     finish(disturbed, [*done.values(), *made])
+    claim.release()
     made = contents(s3)
     assert {key[1:]: data for key, data in made.items() if key[0] == "x"} == {
         key[1:]: data for key, data in made.items() if key[0] == "y"
@@ -124,10 +144,10 @@ def test_resuming_does_what_is_missing_and_removes_what_is_left(s3):
 
 def test_replacing_removes_what_jobs_wrote(s3):
     made = outputs(s3, "out", partition_by="group")
-    prepare(made, "f")
+    made = prepare(made, "f").destinations
     finish(made, [do(made, 0, 1, 2)])
-    prepare(made, "g", "replace")
-    assert held(s3) == ["out/__hyped_beam__/fingerprint.json"]
+    made = prepare(made, "g", "replace").destinations
+    assert held(s3) == ["out/__hyped_beam__/fingerprint.json", "out/__hyped_beam__/generations/000002.json"]
     finish(made, [do(made, 0, 1)])
     assert len([key for key in held(s3) if "part-" in key]) == 1
 

@@ -157,7 +157,7 @@ def test_a_disk_that_may_only_be_read(mounted):
 def test_a_full_disk_leaves_no_half_file_and_is_resumed_elsewhere(writer, options, mounted):
     disk = mounted("size=300k")
     made = outputs(disk / "out", writer=writer, **options)
-    prepare(made, "f")
+    made = prepare(made, "f").destinations
     rows = 20 if "partition_by" in options else 700
     done = RangeCommit(made, 0)
     done.write("out", batch_of(rows))
@@ -175,7 +175,7 @@ def test_a_full_disk_leaves_no_half_file_and_is_resumed_elsewhere(writer, option
     assert left == [name for name in before if not (disk / name).is_dir()]
     assert done_ranges(made) == {0: first}
     subprocess.run([MOUNT, "-o", "remount,size=20m", str(disk)], check=True)
-    prepare(made, "f", "resume")
+    made = prepare(made, "f", "resume").destinations
     again = RangeCommit(made, 1)
     again.write("out", batch_of(20, rows))
     assert finish(made, [*done_ranges(made).values(), again.commit(b"states")])[0].rows == rows + 20
@@ -186,7 +186,7 @@ def test_a_file_that_grows_too_large(tmp_path):
     import resource
 
     made = outputs(tmp_path / "out")
-    prepare(made, "f")
+    made = prepare(made, "f").destinations
     commit = RangeCommit(made, 0)
     before = everything(tmp_path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -203,7 +203,7 @@ def test_a_file_that_grows_too_large(tmp_path):
 def test_a_manifest_that_cannot_be_written(mounted):
     disk = mounted("size=200k")
     made = outputs(disk / "out")
-    prepare(made, "f")
+    made = prepare(made, "f").destinations
     commit = RangeCommit(made, 0)
     commit.write("out", batch_of(100))
     record = commit.commit()
@@ -218,7 +218,7 @@ def test_a_manifest_that_cannot_be_written(mounted):
 
 def test_a_value_too_long_for_the_name_of_a_folder(tmp_path):
     made = outputs(tmp_path / "out", partition_by="text")
-    prepare(made, "f")
+    made = prepare(made, "f").destinations
     commit = RangeCommit(made, 0)
     commit.write("out", pa.record_batch([pa.array([1]), pa.array(["x" * 300])], schema=SCHEMA))
     with pytest.raises(JobError, match=r"File name too long\n  hint: a value of a partition column"):

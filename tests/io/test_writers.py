@@ -75,11 +75,11 @@ def test_small_batches_share_a_row_group(tmp_path, write_table, words):
     from hyped_beam.io.commit import Destination, RangeCommit, finish, prepare
 
     destination = Destination("rows", writer, words.schema)
-    prepare([destination], "test")
-    commit = RangeCommit([destination], 0)
+    destinations = prepare([destination], "test").destinations
+    commit = RangeCommit(destinations, 0)
     for batch in words.to_batches(max_chunksize=100):
         commit.write("rows", batch)
-    (manifest,) = finish([destination], [commit.commit()])
+    (manifest,) = finish(destinations, [commit.commit()])
     assert pq.read_metadata(manifest.paths[0]).num_row_groups == 1
     assert pq.read_table(manifest.paths[0]).equals(words)
 

@@ -46,6 +46,8 @@ class Writer(Endpoint):
         path: The folder. It must be missing, empty, or the output of an earlier job.
         overwrite: What is done with the output of an earlier job: "error" refuses it, "replace" removes it,
             "resume" keeps the ranges that are done.
+        verify: Whether resuming reads the files that are there, and does again what has changed in them; else
+            it looks at their sizes alone, which is quicker and takes a damaged file for a sound one.
         partition_by: Columns whose values name folders, as in `group=spam/year=2024/part-00003-00000.jsonl`.
             Hive, Arrow, polars and duckdb read them back from there; the files do not hold them.
         max_shard_rows: How many rows a file holds at most.
@@ -59,6 +61,7 @@ class Writer(Endpoint):
 
     path: str
     overwrite: Literal["error", "replace", "resume"] = "error"
+    verify: bool = Field(default=True, strict=True)
     partition_by: tuple[str, ...] = ()
     max_shard_rows: int | None = Field(default=None, gt=0)
     shard_bytes: int | None = Field(default=None, gt=0)
