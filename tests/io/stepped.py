@@ -123,8 +123,7 @@ class SteppedFileSystem(LocalFileSystem):
         return True
 
     def sync(self, paths):
-        self.step()
-        super().sync(paths)
+        self.step()  # a disk that is really forced takes long when others use it, and shows nothing
         self.unsynced -= set(paths)
 
     def delete(self, path):
@@ -163,7 +162,6 @@ class SteppedFile(LocalPendingFile):
 
     def sync(self):
         self._filesystem.step()
-        super().sync()
         self._is_synced = True
 
     def publish(self, path=None):

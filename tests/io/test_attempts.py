@@ -193,5 +193,5 @@ def test_a_job_that_dies_between_any_two_operations_is_resumed(stops, earlier, t
         filesystem.dies_at = None
         job(folder, "resume", verify=dies_at % 2 == 0)
         assert contents(folder) == wanted
-        dies_at += 1 if earlier is None else 3
+        dies_at += 2 if earlier is None else 5
     assert dies_at > 60
