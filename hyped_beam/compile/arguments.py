@@ -52,6 +52,7 @@ class Request:
         outputs: The folders of outputs by their names; the name of a folder given alone is empty.
         limit: How many of the first rows are read.
         overwrite: What is done with earlier output, instead of what the writers say.
+        verify: Whether resuming compares the checksums of files; None for what the writers say.
         runner: The name of a runner profile.
         num_proc: How many processes compute; None for what the writers say.
         cache: The folder that states of aggregates are kept in; None for none.
@@ -69,6 +70,7 @@ class Request:
     outputs: Mapping[str, str]
     limit: int | None
     overwrite: Literal["error", "replace", "resume"] | None
+    verify: bool | None
     runner: str
     num_proc: int | None
     cache: str | None
@@ -166,6 +168,13 @@ def _add_running(group: Any) -> None:
         metavar="HOW",
         help="what is done with the output of an earlier run: error refuses it, replace removes it, resume "
         "does only what is missing (by default what the job says)",
+    )
+    group.add_argument(
+        "--no-verify",
+        dest="verify",
+        action="store_false",
+        default=None,
+        help="with --overwrite resume: compare the sizes of files that are there, not their checksums",
     )
     group.add_argument(
         "--num-proc",

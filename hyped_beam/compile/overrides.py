@@ -82,11 +82,13 @@ def _writers(own: Mapping[str, Any], job: Job, request: Request) -> dict[str, An
         name: writer_like(folders[name], writer) if name in folders else writer
         for name, writer in own.items()
     }
-    if request.overwrite is None:
-        return writers
-    return {
-        name: writer.model_copy(update={"overwrite": request.overwrite}) for name, writer in writers.items()
-    }
+    return {name: writer.model_copy(update=_options_of(request)) for name, writer in writers.items()}
+
+
+def _options_of(request: Request) -> dict[str, Any]:
+    """What is asked for of all writers."""
+    asked = {"overwrite": request.overwrite, "verify": request.verify}
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _named(folders: Mapping[str, str], names: list[str], *, has_aggregates: bool) -> dict[str, str]:
@@ -127,9 +129,7 @@ def _job_of_flow(flow: DataFlow, request: Request) -> Job:
             hint="add --output FOLDER" if len(rows) == 1 else f"add --output {missing}=FOLDER",
         )
     for name, folder in folders.items():
-        writer = writer_like(folder, None, default=FLOW_FORMAT)
-        if request.overwrite is not None:
-            writer = writer.model_copy(update={"overwrite": request.overwrite})
+        writer = writer_like(folder, None, default=FLOW_FORMAT).model_copy(update=_options_of(request))
         job = job.write(name, collect=rows[name], to=writer)
     if AGGREGATES in outputs:
         job = job.aggregate(outputs[AGGREGATES], to=request.outputs.get(AGGREGATES))

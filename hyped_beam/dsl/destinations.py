@@ -75,7 +75,7 @@ def writer_like(folder: str, like: Writer | None, default: str | None = None) ->
             raise InputError(f"{folder!r} does not tell its format", hint=f"known endings are {KNOWN}")
         return told.kind(folder, **told.options)
     if told is not None and told.kind is not type(like):
-        return told.kind(folder, **told.options, overwrite=like.overwrite)
+        return told.kind(folder, **told.options, overwrite=like.overwrite, verify=like.verify)
     return _same_kind(folder, like, {} if told is None else told.options)
 
 

@@ -79,7 +79,7 @@ class Ownership:
 
     @property
     def is_current(self) -> bool:
-        """Whether the folder is still the job's own: it was not released, and no other job has taken it over."""
+        """Whether the folder is the job's own still: not released, nor taken over by another job."""
         return _is_owner(self.folder, self.owner)
 
     def release(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.benchmarks.measure import HEADER
 
-NAMES = ("light_flow", "files", "tokenizing", "processes", "memory", "consume", "aggregates")
+NAMES = ("light_flow", "files", "tokenizing", "processes", "memory", "consume", "aggregates", "syncing")
 PAGE = Path("docs/performance.md")
 
 
