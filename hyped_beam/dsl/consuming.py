@@ -117,6 +117,7 @@ def _run(
                 runner="local",
                 work=work,
             )
+            held.callback(job.give_up)
             jobs[name] = replace(job, keeps_states=part.state is not None)
         made = {}
         for name, job in jobs.items():

@@ -46,6 +46,7 @@ def start(
     with ended_cleanly(), contextlib.ExitStack() as held:
         work = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="hyped-beam-")))
         prepared = _prepare(job, runner, options, processes, work, cache)
+        held.callback(prepared.give_up)
         _warn_of_others(prepared)
 
         def run(pool: str | None = None) -> JobReport:

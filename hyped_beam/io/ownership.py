@@ -95,6 +95,7 @@ class Ownership:
                     self._lock.release(removed=True)
         if self._lock is not None:
             self._lock.release()
+            self._lock = None
 
     def withdraw(self, made: Sequence[str]) -> None:
         """Leave nothing of the job, and release the folder. Where another job owns it, nothing is touched.

@@ -279,6 +279,11 @@ class BoundedJob:
         for claim in self.claims:
             claim.release()
 
+    def give_up(self) -> None:
+        """Let other jobs have its folders, and leave nothing there where it has done nothing."""
+        for claim in self.claims:
+            claim.withdraw_if_empty()
+
     def remove_unfinished(self) -> None:
         """Remove what was being written when processes were ended."""
         for claim in self.claims:

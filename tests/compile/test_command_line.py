@@ -251,6 +251,17 @@ def test_earlier_output_is_replaced_or_resumed(target: Path, capsys: pytest.Capt
     assert len(shard.read_text().splitlines()) == 10
 
 
+def test_resuming_compares_checksums_unless_told_otherwise(target: Path):
+    assert main([str(target), "--run"]) == 0
+    (shard,) = (target.parent / "out").glob("*.jsonl")
+    sound = shard.read_bytes()
+    shard.write_bytes(bytes(len(sound)))
+    assert main([str(target), "--run", "--overwrite", "resume", "--no-verify"]) == 0
+    assert shard.read_bytes() == bytes(len(sound))
+    assert main([str(target), "--run", "--overwrite", "resume"]) == 0
+    assert shard.read_bytes() == sound
+
+
 def test_options_of_beam_are_passed_on(target: Path):
     assert main([str(target), "--run", "--direct_num_workers", "1", "--direct_running_mode=in_memory"]) == 0
 

@@ -11,6 +11,7 @@ import time
 import uuid
 from pathlib import Path
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -309,3 +310,14 @@ def test_a_process_that_is_forked_does_not_keep_the_folder(tmp_path):
         os.close(ready)
         os.close(done)
         os.waitpid(process, 0)
+
+
+def test_a_job_that_is_not_run_lets_go_of_its_folder(tmp_path):
+    splits = datasets.DatasetDict({name: datasets.Dataset.from_dict({"n": [1]}) for name in ("a", "b")})
+    (tmp_path / "out" / "b").mkdir(parents=True)
+    (tmp_path / "out" / "b" / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"thesis\.txt"):
+        JsonDatasetWriter(tmp_path / "out").consume(splits)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b"]
+    with pytest.raises(InputError, match=r"thesis\.txt"):  # and not that another job writes there
+        JsonDatasetWriter(tmp_path / "out").consume(splits)
