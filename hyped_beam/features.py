@@ -94,9 +94,10 @@ def bucketize(ref: Any, buckets: int | None = None, boundaries: Any = None, by: 
     """The number of the bucket that a number lies in, from 0.
 
     With `buckets=n` the boundaries are the `n`-quantiles of the numbers, so that each bucket holds about as
-    many of them (as KBinsDiscretizer of scikit-learn with `strategy="quantile"`); `Quantiles` says how exact
-    they are. A boundary belongs to the bucket above it. Where a number occurs so often that quantiles are
-    equal, buckets between them hold nothing. Null and NaN give null.
+    many of them (as KBinsDiscretizer of scikit-learn with `strategy="quantile"`). They are exact; where
+    there are more different numbers than `Quantiles` keeps, give boundaries by `ApproxQuantiles`. A boundary
+    belongs to the bucket above it. Where a number occurs so often that quantiles are equal, buckets between
+    them hold nothing. Null and NaN give null.
 
     Args:
         ref: The number.

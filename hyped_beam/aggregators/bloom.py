@@ -50,6 +50,10 @@ class BloomFilter(Aggregator):
     class State(NamedTuple):  # noqa: D106 - one state per group
         bits: BinaryColumn
 
+    def approximation(self) -> str:
+        """How often a value is found that is not there."""
+        return f"finds {100 * self.error:.2g} % of other values, up to {self.capacity} values"
+
     def _shape(self) -> bloom.Shape:
         return bloom.Shape.of(self.capacity, self.error)
 

@@ -1,4 +1,4 @@
-"""A quantile sketch of each group: numbers with weights, halved where there are too many.
+"""Numbers with weights of each group: counted, or as a quantile sketch, halved where there are too many.
 
 Numbers of weight 1 are on level 0. A level that holds `k` numbers is sorted, and every second one goes to the
 next level with twice the weight, from the first or from the second on. That changes the rank of any number by
@@ -100,6 +100,19 @@ def _coins(values: Vector, groups: Vector, n: int) -> Vector:
     words = mixed(values.view(np.uint64).copy())
     heaps = words.sum(keepdims=True) if n == 1 else sums(words, groups, n)
     return (mixed(heaps) & np.uint64(1)).astype(np.int64)
+
+
+def counted(items: Weighted) -> Weighted:
+    """The different numbers of each group, ascending, with the sums of their weights."""
+    groups, n = items.groups, items.n
+    # what is merged consists of ascending runs, which a stable sort merges in one pass
+    order = np.argsort(items.values, kind="stable") if n == 1 else np.lexsort((items.values, groups))
+    groups, values, weights = groups[order], items.values[order], items.weights[order]
+    new = np.ones(len(values), np.bool_)
+    new[1:] = (values[1:] != values[:-1]) | (groups[1:] != groups[:-1])
+    starts = np.flatnonzero(new)
+    totals = np.add.reduceat(weights, starts) if len(starts) else weights
+    return Weighted(n, groups[starts], values[starts], totals)
 
 
 def quantile(items: Weighted, fraction: float, *, discrete: bool) -> Vector:

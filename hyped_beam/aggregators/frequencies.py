@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from hyped_beam.aggregators.bounds import MAX_BYTES, MaxBytes, bounded_state, wide_feature, wide_values
 from hyped_beam.aggregators.tallies import Tally, lengths_of, listed, places_in
 from hyped_beam.nodes.aggregator import Aggregator
 from hyped_beam.nodes.groups import Groups
@@ -74,7 +75,7 @@ class ValueCounts(Aggregator):
 
     max_values: int = Field(default=100_000, gt=0)
     State = _Counts
-    _HINT: ClassVar[str] = "allow more, or take the most frequent with TopK"
+    _HINT: ClassVar[str] = "allow more, or take the most frequent with TopK or ApproxTopK"
 
     def state_features(self, value: Feature) -> Mapping[str, Feature]:
         return counts_features(value)
@@ -100,6 +101,58 @@ def _each(states: pa.Array) -> Groups:
     return Groups(len(states), pa.array(np.arange(len(states))))
 
 
+@register
+class TopK(Aggregator):
+    """The most frequent values, exactly: at most `k`, each with how often it occurs, most frequent first.
+
+    Values that occur equally often come in their order, lists and structs in that of their first rows. Nulls
+    are passed over, NaNs equal each other, and -0.0 is 0.0.
+
+    All different values are counted. Where those of all groups that one process puts together take more
+    than `max_bytes`, it stops with an error: take `ApproxTopK`, whose state has a fixed size.
+
+    Attributes:
+        k: How many values.
+        max_bytes: The most bytes of different values and counts, of all groups together: 256 MiB.
+
+    Raises:
+        NodeError: They take more.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> from hyped_beam.aggregators import TopK
+        >>> from hyped_beam.testing import aggregate, flow_of
+        >>> table = pa.table({"n": [3, 1, 3, 2, None]})
+        >>> aggregate(TopK(k=2).call(flow_of(table.schema).n), table)
+        [{'value': 3, 'count': 2}, {'value': 1, 'count': 1}]
+    """
+
+    k: int = Field(gt=0)
+    max_bytes: MaxBytes = MAX_BYTES
+    State = _Counts
+    _HINT: ClassVar[str] = "use ApproxTopK"
+
+    def state_features(self, value: Feature) -> Mapping[str, Feature]:
+        return counts_features(wide_feature(value))
+
+    def output(self, value: Feature) -> Feature:
+        return features.list_of({"value": value, "count": features.value("int64")})
+
+    def update(self, value: AnyColumn, by: Groups) -> _Counts:
+        return self._counted(Tally.of_rows(value, by))
+
+    def merge(self, state: _Counts, by: Groups) -> _Counts:
+        return self._counted(Tally.of_states(state.values, state.counts, by))
+
+    def _counted(self, tally: Tally) -> _Counts:
+        values, counts = tally.lists(wide_values(tally.values))
+        return bounded_state(self.State(values, counts), self.max_bytes, self._HINT)
+
+    def finish(self, state: _Counts) -> ListColumn:
+        top = Tally.of_states(state.values, state.counts, _each(state.values)).ranked().top(self.k)
+        return _records({"value": top.values, "count": pa.array(top.counts)}, top.groups, top.n)
+
+
 class _Frequent(NamedTuple):
     values: pa.Array
     counts: pa.Array
@@ -107,8 +160,8 @@ class _Frequent(NamedTuple):
 
 
 @register
-class TopK(Aggregator):
-    """The most frequent values: a list of at most `k`, each with how often it occurs, most frequent first.
+class ApproxTopK(Aggregator):
+    """Frequent values: a list of at most `k`, each with how often it occurs at least, most frequent first.
 
     A value occurs at least `count` and at most `count + error` times. The error is 0 where a group has no
     more than `capacity` different values, and never more than the number of values divided by `capacity + 1`;
@@ -122,26 +175,27 @@ class TopK(Aggregator):
         k: How many values.
         capacity: How many different values are counted at a time in each group: 10 times `k`, at least 1000,
             if None.
-        exact: Whether to count all values. The error is then 0.
-        max_values: With `exact`, the most different values that there may be, in a group.
-
-    Raises:
-        NodeError: With `exact`, there are more different values than `max_values`.
 
     Example:
         >>> import pyarrow as pa
-        >>> from hyped_beam.aggregators import TopK
+        >>> from hyped_beam.aggregators import ApproxTopK
         >>> from hyped_beam.testing import aggregate, flow_of
         >>> table = pa.table({"n": [3, 1, 3, 2, None]})
-        >>> aggregate(TopK(k=2).call(flow_of(table.schema).n), table)
+        >>> aggregate(ApproxTopK(k=2).call(flow_of(table.schema).n), table)
         [{'value': 3, 'count': 2, 'error': 0}, {'value': 1, 'count': 1, 'error': 0}]
     """
 
     k: int = Field(gt=0)
     capacity: int | None = Field(default=None, gt=0)
-    exact: bool = False
-    max_values: int = Field(default=1_000_000, gt=0)
     State = _Frequent
+
+    @property
+    def _held(self) -> int:
+        return max(self.k, self.capacity or max(1000, 10 * self.k))
+
+    def approximation(self) -> str:
+        """By how much counts are too low at most."""
+        return f"counts -{100 / (self._held + 1):.2g} % of the rows at most, above {self._held} values"
 
     def state_features(self, value: Feature) -> Mapping[str, Feature]:
         return {**counts_features(value), "error": features.value("int64")}
@@ -158,12 +212,8 @@ class TopK(Aggregator):
         return self._frequent(tally, values_of(by.sum(state.error)))
 
     def _frequent(self, tally: Tally, error: Vector) -> _Frequent:
-        if self.exact:
-            tally = bounded(tally, self.max_values, "allow more, or count them with exact=False")
-        else:
-            tally, taken = _reduced(tally, max(self.k, self.capacity or max(1000, 10 * self.k)))
-            error = error + taken
-        return self.State(*tally.lists(), pa.array(error))
+        tally, taken = _reduced(tally, self._held)
+        return self.State(*tally.lists(), pa.array(error + taken))
 
     def finish(self, state: _Frequent) -> ListColumn:
         top = Tally.of_states(state.values, state.counts, _each(state.values)).ranked().top(self.k)

@@ -63,10 +63,14 @@ class Tally:
         """How many different values each group has."""
         return np.bincount(self.groups, minlength=self.n)
 
-    def lists(self) -> tuple[pa.Array, pa.Array]:
-        """The values and the counts of each group as lists."""
+    def lists(self, values: pa.Array | None = None) -> tuple[pa.Array, pa.Array]:
+        """The values and the counts of each group as lists.
+
+        Args:
+            values: The values as they are to be kept; as they are, if None.
+        """
         return (
-            listed(self.values, self.groups, self.n),
+            listed(self.values if values is None else values, self.groups, self.n),
             listed(pa.array(self.counts), self.groups, self.n),
         )
 

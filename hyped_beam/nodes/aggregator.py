@@ -82,6 +82,13 @@ class Aggregator(Configured):
         """
         return grouping.aggregate(self, calls.bind_positional(self, args, inputs), by, where)
 
+    def approximation(self) -> str | None:
+        """Its error in a few words, for an aggregator whose value is an estimate; the plan shows it.
+
+        Override it where the value is approximate, as in `+-1.6 %`. What is exact has none.
+        """
+        return None
+
     def state_type(self, given: Mapping[str, Feature]) -> pa.StructType:
         """The Arrow type of a state, from the features of the inputs."""
         compute = getattr(self, "state_features", None)

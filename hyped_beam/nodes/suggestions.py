@@ -19,6 +19,8 @@ AGGREGATORS = "hyped_beam.aggregators"
 ELSEWHERE: Mapping[str, str] = {
     "agg": "aggregate, as in Mean().call(ref, by=ref)",
     "alias": 'names are given where values are asked for: collect={"name": ref}',
+    "approx_n_unique": "approx_count_distinct",
+    "approx_quantile": "approx_quantiles",
     "apply": "write a @processor, and call it on the ref",
     "astype": 'write .cast("float64")',
     "avg": "mean",

@@ -179,7 +179,9 @@ def _aggregate(graph: Graph, step: AggregateStep) -> _Line:
     state = ", ".join(f"{field.name}: {field.type}" for field in step.state_type)
     order = "in any order" if step.operation.commutative else "in source order"
     value = features.describe(graph.nodes[step.node].feature)
-    return _Line(_call(graph, step), f"{value}  state {{{state}}}, {order}", step.site)
+    error = step.operation.approximation()
+    estimated = "" if error is None else f", approximate, {error}"
+    return _Line(_call(graph, step), f"{value}  state {{{state}}}, {order}{estimated}", step.site)
 
 
 def _call(graph: Graph, step: Step | AggregateStep) -> str:

@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from hyped_beam import aggregators
 from hyped_beam.aggregators import (
     All,
+    ApproxCountDistinct,
+    ApproxQuantiles,
+    ApproxTopK,
     ArgMax,
     ArgMin,
     BloomFilter,
@@ -86,9 +89,9 @@ CASES: list[tuple[Any, dict[str, str]]] = [
         for node in (
             ValueCounts(),
             TopK(k=2),
-            TopK(k=2, exact=True),
+            ApproxTopK(k=2),
             CountDistinct(),
-            CountDistinct(exact=True),
+            ApproxCountDistinct(),
             CollectList(limit=3),
             CollectList(limit=2, skip_nulls=False),
             Sample(k=2),
@@ -107,9 +110,8 @@ CASES: list[tuple[Any, dict[str, str]]] = [
             Histogram(bins=3, low=-3, high=3),
             Quantiles(q=[0, 0.3, 1]),
             Quantiles(q=[0.5], interpolation="lower"),
-            Quantiles(q=[0.5], exact=True),
+            ApproxQuantiles(q=[0, 0.3, 1]),
             Median(),
-            Median(exact=True),
         )
         for kind in ("integers", "floats")
     ),

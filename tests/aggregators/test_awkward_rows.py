@@ -12,6 +12,9 @@ import pytest
 
 from hyped_beam import ops
 from hyped_beam.aggregators import (
+    ApproxCountDistinct,
+    ApproxQuantiles,
+    ApproxTopK,
     ArgMax,
     ArgMin,
     CollectList,
@@ -189,12 +192,14 @@ OF_NUMBERS: list[tuple[Any, list[Any]]] = [
     (First(), [INF, INF, NAN, NAN]),
     (Last(), [1.0, -INF, 1.0, NAN]),
     (Quantiles(q=[0, 1]), [[1.0, INF], [-INF, INF], [1.0, 1.0], None]),
+    (ApproxQuantiles(q=[0, 1]), [[1.0, INF], [-INF, INF], [1.0, 1.0], None]),
     (Median(), [INF, NAN, 1.0, None]),
-    (Median(exact=True), [INF, NAN, 1.0, None]),
     (Histogram(edges=[0, 2]), [(0, [1], 1), (1, [0], 1), (0, [1], 0), (0, [0], 0)]),
     (CountDistinct(), [2, 2, 2, 1]),
+    (ApproxCountDistinct(), [2, 2, 2, 1]),
     (ValueCounts(), [[1.0, INF], [-INF, INF], [1.0, NAN], [NAN]]),
-    (TopK(k=9, exact=True), [[1.0, INF], [-INF, INF], [1.0, NAN], [NAN]]),
+    (TopK(k=9), [[1.0, INF], [-INF, INF], [1.0, NAN], [NAN]]),
+    (ApproxTopK(k=9), [[1.0, INF], [-INF, INF], [1.0, NAN], [NAN]]),
     (CollectList(limit=9), [[INF, 1.0], [INF, -INF], [NAN, 1.0], [NAN]]),
     (Sample(k=9), [[INF, 1.0], [INF, -INF], [NAN, 1.0], [NAN]]),
 ]

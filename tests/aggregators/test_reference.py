@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from hyped_beam.aggregators import (
+    ApproxCountDistinct,
+    ApproxQuantiles,
+    ApproxTopK,
     ArgMax,
     ArgMin,
     Correlation,
@@ -65,14 +68,14 @@ ONE = [
     (Kurtosis(), pl.col("score").kurtosis(), "score"),
     (Kurtosis(bias=False), pl.col("score").kurtosis(bias=False), "score"),
     (Median(), pl.col("length").median(), "length"),
-    (CountDistinct(), pl.col("words").n_unique(), "words"),
-    (CountDistinct(exact=True), pl.col("text").n_unique(), "text"),
+    (ApproxCountDistinct(), pl.col("words").n_unique(), "words"),
+    (CountDistinct(), pl.col("text").n_unique(), "text"),
     (First(), pl.col("sent").drop_nulls().first(), "sent"),
     (Last(skip_nulls=False), pl.col("sent").last(), "sent"),
     *(
-        (Quantiles(q=[q], exact=exact), pl.col("length").quantile(q, "linear"), "length")
+        (kind(q=[q]), pl.col("length").quantile(q, "linear"), "length")
         for q in (0, 0.01, 0.5, 0.99, 1)
-        for exact in (False, True)
+        for kind in (Quantiles, ApproxQuantiles)
     ),
 ]
 
@@ -86,7 +89,10 @@ def test_polars_says_the_same(node, expression, name, seed, run):
         (run(node, {"value": column(name)}, IDS, len(GROUPS), seed), expected),
         (run(node, {"value": column(name)}, seed=seed), whole),
     ):
-        values = [value[0] if isinstance(node, Quantiles) else value for value in found.to_pylist()]
+        values = [
+            value[0] if isinstance(node, (Quantiles, ApproxQuantiles)) else value
+            for value in found.to_pylist()
+        ]
         assert values == pytest.approx(wanted, rel=1e-9) if isinstance(wanted[0], float) else values == wanted
 
 
@@ -128,7 +134,7 @@ def test_polars_counts_words_alike(seed, run):
     assert vocabularies == [[word for word, _ in group[:50]] for group in expected]
     flat = {"value": pa.array(frame["word"].to_list())}
     ids = [GROUPS.index(group) for group in frame["group"]]
-    for node in (TopK(k=20, exact=True), TopK(k=20, capacity=10**6)):
+    for node in (TopK(k=20), ApproxTopK(k=20, capacity=10**6)):
         tops = run(node, flat, ids, len(GROUPS), seed).to_pylist()
         assert [[(item["value"], item["count"]) for item in top] for top in tops] == [
             group[:20] for group in expected

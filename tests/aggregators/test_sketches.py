@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from hyped_beam.aggregators import BloomFilter, CountDistinct, Median, Quantiles, Sample, TopK
+from hyped_beam.aggregators import ApproxCountDistinct, ApproxQuantiles, ApproxTopK, BloomFilter, Sample
 from hyped_beam.testing import evaluate, flow_of
 
 ROWS = 60_000
@@ -34,7 +34,7 @@ def numbers(order: str, rows: int = ROWS) -> np.ndarray:
 def test_quantiles_are_within_the_bound_in_any_order(order, seed, run):
     q = tuple(np.linspace(0, 1, 41))
     for k in (64, 256):
-        found = run(Quantiles(q=q, k=k), {"value": pa.array(numbers(order))}, seed=seed)[0].as_py()
+        found = run(ApproxQuantiles(q=q, k=k), {"value": pa.array(numbers(order))}, seed=seed)[0].as_py()
         ranks = np.array(found) / (ROWS - 1)
         errors = np.abs(ranks - np.array(q))
         assert errors.max() <= np.log2(ROWS / k) / k
@@ -47,7 +47,7 @@ def test_quantiles_are_no_worse_than_those_of_the_library_of_sketches(run):
     values = numbers("shuffled")
     peer = datasketches.kll_doubles_sketch(256)
     peer.update(values)
-    ours = run(Quantiles(q=q, k=256), {"value": pa.array(values)})[0].as_py()
+    ours = run(ApproxQuantiles(q=q, k=256), {"value": pa.array(values)})[0].as_py()
     theirs = np.array(peer.get_quantiles(list(q)))
 
     def error(found):
@@ -59,8 +59,8 @@ def test_quantiles_are_no_worse_than_those_of_the_library_of_sketches(run):
 def test_medians_of_groups_are_within_the_bound(run):
     ids = [row % 3 for row in range(9000)]
     values = numbers("shuffled", 9000)
-    found = run(Median(k=64), {"value": pa.array(values)}, ids, 3, seed=4).to_pylist()
-    for group, median in enumerate(found):
+    found = run(ApproxQuantiles(q=[0.5], k=64), {"value": pa.array(values)}, ids, 3, seed=4).to_pylist()
+    for group, (median,) in enumerate(found):
         of_group = np.sort(values[group::3])
         assert abs(np.searchsorted(of_group, median) / len(of_group) - 0.5) <= np.log2(3000 / 64) / 64
 
@@ -70,16 +70,16 @@ def test_distinct_counts_are_within_their_error_and_the_same_for_any_batches(see
     values = pa.array(np.random.default_rng(1).integers(0, 20_000, ROWS))
     exact = len(values.unique())
     for k in (64, 1024, 4096):
-        node = CountDistinct(k=k)
+        node = ApproxCountDistinct(k=k)
         found = run(node, {"value": values}, seed=seed)[0].as_py()
         assert abs(found / exact - 1) <= 3 / np.sqrt(k - 2)
         assert found == run(node, {"value": values})[0].as_py()
-    assert run(CountDistinct(k=20_000), {"value": values}, seed=seed)[0].as_py() == exact
+    assert run(ApproxCountDistinct(k=20_000), {"value": values}, seed=seed)[0].as_py() == exact
 
 
 def test_estimates_of_distinct_counts_have_no_bias(run):
     found = [
-        run(CountDistinct(k=64), {"value": pa.array(range(start, start + 5000))})[0].as_py()
+        run(ApproxCountDistinct(k=64), {"value": pa.array(range(start, start + 5000))})[0].as_py()
         for start in range(0, 200 * 5000, 5000)
     ]
     errors = np.array(found) / 5000 - 1
@@ -94,7 +94,7 @@ def test_frequent_values_are_found_and_counted_within_their_error(seed, run):
     chance.shuffle(values)
     counts = Counter(values.tolist())
     capacity = 200
-    top = run(TopK(k=10, capacity=capacity), {"value": pa.array(values)}, seed=seed)[0].as_py()
+    top = run(ApproxTopK(k=10, capacity=capacity), {"value": pa.array(values)}, seed=seed)[0].as_py()
     assert {item["value"] for item in top[:5]} == {value for value, _ in counts.most_common(5)}
     for item in top:
         assert item["count"] <= counts[item["value"]] <= item["count"] + item["error"]
@@ -132,8 +132,9 @@ from hyped_beam import aggregators as a
 from hyped_beam.testing import aggregate, flow_of
 table = pa.table({"n": [(row * 7919) % 10007 / 3 for row in range(20000)]})
 src = flow_of(table.schema)
-nodes = [a.Median(k=32), a.Quantiles(q=[.1, .9], k=16), a.CountDistinct(k=64), a.TopK(k=3, capacity=20),
-         a.Sample(k=3), a.BloomFilter(capacity=50), a.Kurtosis(), a.ValueCounts()]
+nodes = [a.Median(), a.ApproxQuantiles(q=[.1, .9], k=16), a.ApproxCountDistinct(k=64), a.Kurtosis(),
+         a.ApproxTopK(k=3, capacity=20), a.TopK(k=3), a.CountDistinct(), a.Sample(k=3),
+         a.BloomFilter(capacity=50), a.ValueCounts()]
 print([aggregate(node.call(src.n), table) for node in nodes])
 """
 

@@ -14,6 +14,7 @@ import pytest
 from hyped_beam import NodeError
 from hyped_beam.aggregators import (
     All,
+    ApproxCountDistinct,
     ArgMax,
     ArgMin,
     BloomFilter,
@@ -60,7 +61,7 @@ def test_nan_and_zero_are_one_value_each(run):
     assert str(one(ValueCounts(), run, value=values)) == str(
         [{"value": math.nan, "count": 3}, {"value": 0.0, "count": 2}]
     )
-    assert one(CountDistinct(), run, value=values) == one(CountDistinct(exact=True), run, value=values) == 2
+    assert one(CountDistinct(), run, value=values) == one(ApproxCountDistinct(), run, value=values) == 2
     assert str(one(Sample(k=9), run, value=pa.array([-0.0]))) == "[0.0]"
     nested = pa.array([[0.0, math.nan], [-0.0, math.nan], [0.0, None], None, []])
     assert [item["count"] for item in one(ValueCounts(), run, value=nested)] == [2, 1, 1]
@@ -121,7 +122,7 @@ def test_more_values_than_allowed_are_an_error(run):
     for node in (
         ValueCounts(max_values=9),
         TopK(k=1, exact=True, max_values=9),
-        CountDistinct(exact=True, max_values=9),
+        CountDistinct(max_bytes=9),
         Quantiles(q=[0.5], exact=True, max_values=9),
         Median(exact=True, max_values=9),
     ):
@@ -212,7 +213,7 @@ def test_types_of_values():
         return features.describe(feature_of(ref))
 
     assert shown(ValueCounts().call(SRC.text)) == "list<{value: string, count: int64}>"
-    assert shown(TopK(k=1).call(SRC.label)) == "list<{value: ClassLabel(a, b), count: int64, error: int64}>"
+    assert shown(TopK(k=1).call(SRC.label)) == "list<{value: ClassLabel(a, b), count: int64}>"
     assert shown(ArgMin().call(value=SRC.n, payload=SRC.s)) == "{x: string}"
     assert shown(Quantiles(q=[0.5]).call(SRC.n)) == "list<float64>"
     assert shown(CollectList(limit=1).call(SRC.label)) == "list<ClassLabel(a, b)>"

@@ -45,6 +45,7 @@ OPTIONS = {"to": "string", "template": "{}", "format": "%Y", "width": 9, "index"
 OPTIONS |= {"k": 3, "capacity": 10, "limit": 2}
 
 OPTIONS_OF_ONE = {
+    "ApproxQuantiles": {"q": [0.5]},
     "Histogram": {"edges": [0, 1, 2]},
     "Quantiles": {"q": [0.5]},
     "Extract": {"pattern": "(?P<first>a)"},
