@@ -36,6 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "HF_DATASETS_CACHE": config.stash[CACHE].name,
         "MPLBACKEND": "agg",
     }
+    import datasets  # not before its cache is where it belongs
+
+    datasets.disable_caching()  # what is applied twice is computed twice
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -30,6 +30,7 @@ def apply_to(
     cache_dir: str | os.PathLike[str] | None = None,
     fit_on: str | None = None,
     cache: str | None = None,
+    load_from_cache_file: bool | None = None,
 ) -> tuple[Any, Any]:
     """The result of a plan on a dataset, and its aggregates.
 
@@ -41,7 +42,13 @@ def apply_to(
     import datasets
 
     check_positive(batch_size=batch_size, num_proc=num_proc)
-    how = {"batch_size": batch_size, "num_proc": num_proc, "cache_dir": cache_dir, "cache": cache}
+    how: dict[str, Any] = {
+        "batch_size": batch_size,
+        "num_proc": num_proc,
+        "cache_dir": cache_dir,
+        "cache": cache,
+        "load_from_cache_file": load_from_cache_file,
+    }
     if isinstance(data, (datasets.DatasetDict, datasets.IterableDatasetDict)):
         results = _apply_to_splits(data, plan, fit_on, how)
         splits = {name: made for name, (made, _) in results.items()}
@@ -56,9 +63,9 @@ def apply_to(
         from hyped_beam.dsl.dataset import apply_now
 
         check_columns(data.features, plan)
-        return apply_now(data, plan.with_batch_size(batch_size), num_proc or 1, cache_dir, cache)
+        return apply_now(data, plan, **how)
     if isinstance(data, datasets.IterableDataset):
-        _refuse_of_iterables(num_proc, cache_dir)
+        _refuse_of_iterables(num_proc, cache_dir=cache_dir, load_from_cache_file=load_from_cache_file)
         refuse_iterable(data, cache)
         return _apply_lazily(data, plan, batch_size)
     made = made_a_dataset(data)
@@ -99,7 +106,7 @@ def _apply_to_splits(
     return {name: apply_to(split, plan, **how) for name, split in data.items()}
 
 
-def _refuse_of_iterables(num_proc: int | None, cache_dir: str | os.PathLike[str] | None) -> None:
+def _refuse_of_iterables(num_proc: int | None, **files: Any) -> None:
     """Raise for what is said of how to compute a dataset that is only computed as it is read."""
     if num_proc is not None and num_proc > 1:
         raise DefinitionError(
@@ -108,9 +115,10 @@ def _refuse_of_iterables(num_proc: int | None, cache_dir: str | os.PathLike[str]
             hint=f"read it by a loader with num_workers={num_proc}, or write it: "
             f'JsonDatasetWriter("folder/", num_proc={num_proc}).consume(flow.apply(...))',
         )
-    if cache_dir is not None:
+    name = next((name for name, value in files.items() if value is not None), None)
+    if name is not None:
         raise DefinitionError(
-            "cache_dir= does nothing for an iterable dataset, which is computed as it is read",
+            f"{name}= does nothing for an iterable dataset, which is computed as it is read",
             site=CallSite.nearest(),
             hint='to keep what it gives, write it: JsonDatasetWriter("folder/").consume(flow.apply(...))',
         )

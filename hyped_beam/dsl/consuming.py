@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
@@ -27,6 +25,7 @@ from hyped_beam.launch.result import JobReport, JobResult, NodeTime
 from hyped_beam.launch.signals import ended_cleanly
 from hyped_beam.nodes.refs import builder_of
 from hyped_beam.plan.planner import AGGREGATES, Plan
+from hyped_beam.types.scratch import ScratchFolder
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def _run(
     with ended_cleanly(), contextlib.ExitStack() as held:
         jobs: dict[str, BoundedJob] = {}
         for name, part in parts.items():
-            work = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="hyped-beam-")))
+            work = held.enter_context(ScratchFolder()).path
             job = prepare_bounded(
                 part.plan,
                 part.reader,

@@ -2,56 +2,80 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
-import shutil
-import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from datasets import Dataset, DatasetDict, DatasetInfo
+from datasets import Dataset, DatasetDict, DatasetInfo, is_caching_enabled
 from datasets.table import MemoryMappedTable, concat_tables
 
-from hyped_beam.dsl.caching import results_folder, tell
+from hyped_beam.dsl.caching import tell
 from hyped_beam.dsl.outputs import ROWS
+from hyped_beam.dsl.results import Results, results_of
 from hyped_beam.dsl.sources import plan_for_source
 from hyped_beam.io.readers.dataset import DatasetReader
 from hyped_beam.io.writers.arrow import ArrowDatasetWriter
-from hyped_beam.launch.bounded import prepare_bounded
+from hyped_beam.launch.bounded import BoundedResult, prepare_bounded
 from hyped_beam.launch.signals import ended_cleanly
 from hyped_beam.plan.planner import AGGREGATES, Plan
 from hyped_beam.types import features
+from hyped_beam.types.scratch import ScratchFolder
 
 
 def apply_now(
     data: Dataset,
     plan: Plan,
-    processes: int,
-    cache_dir: str | os.PathLike[str] | None,
+    *,
+    batch_size: int | None = None,
+    num_proc: int | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
     cache: str | None = None,
+    load_from_cache_file: bool | None = None,
 ) -> tuple[Dataset | DatasetDict | None, dict[str, Any] | None]:
     """The result of a plan on a dataset, and its aggregates.
 
     Args:
         data: The dataset.
         plan: The plan.
-        processes: How many processes compute.
+        batch_size: The most rows that a node is given at once.
+        num_proc: How many processes compute.
         cache_dir: Where the Arrow files of the result are.
         cache: The folder that states of aggregates are kept in; None for none.
+        load_from_cache_file: Whether files of an earlier call are used; where `datasets` caches by default.
     """
-    folder = _result_folder(data, cache_dir) if plan.row_outputs else None
-    writers = {one.name: ArrowDatasetWriter(f"{folder}/{one.name}") for one in plan.row_outputs}
-    with (
-        ended_cleanly(),
-        tempfile.TemporaryDirectory(prefix="hyped-beam-") as scratch,
-        _removed_on_failure(folder),
-    ):
-        work = Path(scratch)
-        reader = DatasetReader(data).selecting(list(plan.graph.source.feature))
+    if not plan.row_outputs:
+        with ended_cleanly(), ScratchFolder() as scratch:
+            result = _run(data, plan.with_batch_size(batch_size), num_proc or 1, scratch.path, {}, cache)
+        return None, _aggregates(plan, result)
+    results = results_of(data, plan, batch_size, cache_dir)
+    reuses = is_caching_enabled() if load_from_cache_file is None else load_from_cache_file
+    outputs = [one.name for one in plan.row_outputs]
+    found = results.found(outputs, aggregates=plan.has_aggregates) if reuses else None
+    if found is not None:
+        made = _datasets_of(found.shards, plan, data, results)
+        if made is not None:
+            return made, found.aggregates
+    with ended_cleanly(), ScratchFolder(results.folder) as staging, ScratchFolder() as scratch:
+        folders = {name: f"{staging.path}/{name}" for name in outputs}
+        result = _run(data, plan.with_batch_size(batch_size), num_proc or 1, scratch.path, folders, cache)
+        shards = {
+            one.name: result.shards[one.name] or [_without_rows(staging.path, one.schema)]
+            for one in plan.row_outputs
+        }
+        placed = results.put(shards, result.values.get(AGGREGATES), staging.path)
+    made = _datasets_of(placed, plan, data, results)
+    assert made is not None  # noqa: S101 - its files were just written
+    return made, _aggregates(plan, result)
+
+
+def _run(
+    data: Dataset, plan: Plan, processes: int, work: Path, folders: Mapping[str, str], cache: str | None
+) -> BoundedResult:
+    writers = {name: ArrowDatasetWriter(folder) for name, folder in folders.items()}
+    with DatasetReader(data).selecting(list(plan.graph.source.feature)) as reader:
         plan = plan_for_source(plan, reader)
         job = prepare_bounded(
             plan,
@@ -65,39 +89,37 @@ def apply_now(
         )
         result = job.run()
     tell(result.cache)
-    aggregates = result.values[AGGREGATES].to_pylist()[0] if plan.has_aggregates else None
-    made = {one.name: _dataset_of(result.shards[one.name], one.schema, data) for one in plan.row_outputs}
-    if not made:
-        return None, aggregates
-    return made[ROWS] if list(made) == [ROWS] else DatasetDict(made), aggregates
+    return result
 
 
-@contextlib.contextmanager
-def _removed_on_failure(folder: str | None) -> Iterator[None]:
-    """A context after whose failure, or interruption, nothing is left of a result that nobody can find."""
+def _aggregates(plan: Plan, result: BoundedResult) -> dict[str, Any] | None:
+    return result.values[AGGREGATES].to_pylist()[0] if plan.has_aggregates else None
+
+
+def _without_rows(folder: Path, schema: pa.Schema) -> str:
+    """A file of no rows, which is found again as any other."""
+    path = folder / f"{uuid.uuid4().hex}.arrow"
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema):
+        pass
+    return str(path)
+
+
+def _datasets_of(
+    shards: Mapping[str, Sequence[str]], plan: Plan, origin: Dataset, results: Results
+) -> Dataset | DatasetDict | None:
+    """The datasets in files; None where a file is no longer there, or not what it was."""
     try:
-        yield
-    except BaseException:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+        made = {
+            one.name: _dataset_of(shards[one.name], one.schema, origin, results.of(one.name))
+            for one in plan.row_outputs
+        }
+    except (OSError, pa.ArrowException):
+        return None
+    return made[ROWS] if list(made) == [ROWS] else DatasetDict(made)
 
 
-def _result_folder(data: Dataset, cache_dir: str | os.PathLike[str] | None) -> str:
-    return str(results_folder(cache_dir) / f"{data._fingerprint}-{uuid.uuid4().hex[:12]}")
-
-
-def _dataset_of(shards: list[str], schema: pa.Schema, origin: Dataset) -> Dataset:
+def _dataset_of(shards: Sequence[str], schema: pa.Schema, origin: Dataset, fingerprint: str) -> Dataset:
     info = DatasetInfo(features=features.as_features(schema))
-    if not shards:
-        return Dataset(_in_memory(schema), info=info, split=origin.split)
     tables = [MemoryMappedTable.from_file(path) for path in shards]
     table = tables[0] if len(tables) == 1 else concat_tables(tables)
-    fingerprint = hashlib.blake2b("".join(shards).encode(), digest_size=8).hexdigest()
     return Dataset(table, info=info, split=origin.split, fingerprint=fingerprint)
-
-
-def _in_memory(schema: pa.Schema) -> Any:
-    from datasets.table import InMemoryTable
-
-    return InMemoryTable(schema.empty_table())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import pyarrow as pa
@@ -25,6 +24,7 @@ from hyped_beam.plan.planner import AGGREGATES, Plan, make_plan
 from hyped_beam.types import arrays, features
 from hyped_beam.types.features import Feature
 from hyped_beam.types.mapped import mapped
+from hyped_beam.types.scratch import ScratchFolder
 
 Unseen = Literal["null", "error"]
 """What a fitted flow does with keys that it has not seen."""
@@ -128,17 +128,18 @@ def _found(data: Any, plan: Plan, processes: int, cache: str | None) -> dict[int
     from hyped_beam.dsl.sources import as_source
     from hyped_beam.io.writers.arrow import ArrowDatasetWriter
     from hyped_beam.launch.bounded import prepare_bounded
+    from hyped_beam.launch.signals import ended_cleanly
 
     source = as_source(data)
     refuse_iterable(source, cache)
     check_columns(source.features, plan)
     asked = needed_by_rows(plan)
     job_plan = make_plan(prune(_asking_for(plan.graph, asked)), Extent(*source.extent()))
-    with tempfile.TemporaryDirectory(prefix="hyped-beam-") as scratch:
+    with ended_cleanly(), ScratchFolder() as scratch:
         writers = {
-            one.name: ArrowDatasetWriter(f"{scratch}/groups-{one.name}") for one in job_plan.row_outputs
+            one.name: ArrowDatasetWriter(f"{scratch.path}/groups-{one.name}") for one in job_plan.row_outputs
         }
-        work = Path(scratch, "work")
+        work = scratch.path / "work"
         work.mkdir()
         job = prepare_bounded(
             job_plan, source, writers, processes=processes, runner="local", work=work, cache=cache

@@ -236,7 +236,7 @@ class DataFlow(RecordedFlow):
         return frame_of(result.outputs[ROWS])
 
     @checked_keywords
-    def apply(
+    def apply(  # noqa: PLR0913 - those of `Dataset.map` that apply, and what is asked for
         self,
         data: Any,
         collect: Any = None,
@@ -247,6 +247,7 @@ class DataFlow(RecordedFlow):
         fit_on: str | None = None,
         *,
         cache: bool | str | os.PathLike[str] | None = None,
+        load_from_cache_file: bool | None = None,
     ) -> tuple[Any, Any]:
         """Run the flow over a dataset.
 
@@ -261,12 +262,15 @@ class DataFlow(RecordedFlow):
             batch_size: The most rows that a node is given at once.
             num_proc: How many processes compute a `Dataset`. More than one are refused for an iterable, which
                 is computed by those who read it: the workers of a loader, or those of a writer's `consume`.
-            cache_dir: Where the Arrow files of the result are; a folder in the `datasets` cache by default.
+            cache_dir: The folder that the Arrow files of the result are in. By default that of the dataset's
+                own files, as for `Dataset.map`; of a dataset in memory one that ends with the process.
                 Refused for an iterable, which makes none.
             fit_on: For a dict of splits whose rows need aggregates: the split that they are taken from, or
                 "each" for each its own.
             cache: A folder to keep what each file adds to the aggregates in, so that another run need not
                 read files that have not changed; True for one in the `datasets` cache. By default none.
+            load_from_cache_file: Whether the files of an earlier call are used, where data, nodes and their
+                code are the same. By default they are where `datasets` caches (`disable_caching()`).
 
         Returns:
             A dataset of the kind that was given (None where no rows were asked for), and the aggregates:
@@ -289,6 +293,7 @@ class DataFlow(RecordedFlow):
             cache_dir=cache_dir,
             fit_on=fit_on,
             cache=cache_folder(cache, cache_dir),
+            load_from_cache_file=load_from_cache_file,
         )
 
     @checked_keywords

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -27,6 +26,7 @@ from hyped_beam.launch.reach import ExposedRunnerWarning, exposes, who_else
 from hyped_beam.launch.result import JobReport, JobResult
 from hyped_beam.launch.signals import ended_cleanly
 from hyped_beam.plan.planner import AGGREGATES
+from hyped_beam.types.scratch import ScratchFolder
 
 if TYPE_CHECKING:
     from hyped_beam.dsl.job import Job
@@ -44,7 +44,7 @@ def start(
 ) -> JobResult:
     """Check a job, and run it: to its end, or in the background; see `Job.run`."""
     with ended_cleanly(), contextlib.ExitStack() as held:
-        work = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="hyped-beam-")))
+        work = held.enter_context(ScratchFolder()).path
         prepared = _prepare(job, runner, options, processes, work, cache)
         held.callback(prepared.give_up)
         _warn_of_others(prepared)

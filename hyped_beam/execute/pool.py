@@ -10,7 +10,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import uuid
 from collections import deque
@@ -24,6 +23,7 @@ from hyped_beam.errors import CallSite, DefinitionError, JobError
 from hyped_beam.execute import budget
 from hyped_beam.execute.worker import is_worker
 from hyped_beam.types.mapped import dump_here
+from hyped_beam.types.scratch import ScratchFolder
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
@@ -182,8 +182,8 @@ class ProcessPool:
             self._revive()
             self._jobs += 1
             try:
-                with tempfile.TemporaryDirectory(prefix="hyped-beam-") as shared:
-                    yield f"{id(self)}-{self._jobs}", dump_here(job, shared)
+                with ScratchFolder() as shared:
+                    yield f"{id(self)}-{self._jobs}", dump_here(job, str(shared.path))
             except BaseException:
                 self.close()  # tasks of a failed job are still under way in the others
                 raise

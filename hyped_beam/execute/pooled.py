@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ from hyped_beam.execute.streams import from_bytes, to_bytes
 from hyped_beam.execute.timing import START, Timings, add_timings
 from hyped_beam.plan.program import Program
 from hyped_beam.types import arrays
+from hyped_beam.types.scratch import ScratchFolder
 from hyped_beam.types.spans import Span
 
 
@@ -81,7 +81,7 @@ class _LateFiles:
     """What is known of ranges, as files that the batches of one share while they are in flight."""
 
     def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: ScratchFolder | None = None
         self._late: Mapping[int, pa.Array] = {}
         self._flying: deque[str] = deque()
         self._made = 0
@@ -99,9 +99,9 @@ class _LateFiles:
 
     def _write(self, late: Mapping[int, pa.Array]) -> str:
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="hyped-beam-")
+            self._folder = ScratchFolder()
         self._made += 1
-        path = Path(self._folder.name, f"{self._made}.arrow")
+        path = self._folder.path / f"{self._made}.arrow"
         path.write_bytes(Late(dict(late)).to_bytes())
         return str(path)
 
@@ -114,7 +114,7 @@ class _LateFiles:
     def close(self) -> None:
         """Remove all that is left."""
         if self._folder is not None:
-            self._folder.cleanup()
+            self._folder.close()
             self._folder = None
 
 

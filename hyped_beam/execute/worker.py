@@ -18,6 +18,7 @@ from typing import Any
 
 from hyped_beam.errors import FlowError, JobError, error_text, error_type
 from hyped_beam.execute.budget import use_office
+from hyped_beam.types.scratch import remove_all
 
 LOOK_SECONDS = 0.5
 
@@ -62,6 +63,7 @@ def main(descriptor: int, limits: int) -> None:
             connection.send_bytes(_dump(answer))
     with contextlib.suppress(Exception):
         _close(job)
+    remove_all()
     os._exit(0)  # no thread of a node may hold the process
 
 

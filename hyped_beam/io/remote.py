@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from hyped_beam.errors import DefinitionError, InputError
 from hyped_beam.io.filesystem import BUFFER_BYTES, FileSystem, PendingFile
+from hyped_beam.types.scratch import process_folder
 
 SECRET_OPTION = re.compile(
     r"secret|password|passwd|token|signature|credential|access_key|api_?key|^sig$", re.IGNORECASE
@@ -130,7 +131,7 @@ class SpooledFile(PendingFile):
         super().__init__()
         self._filesystem = filesystem
         self._path = path
-        handle, name = tempfile.mkstemp(prefix="hyped_beam-", suffix=".upload")
+        handle, name = tempfile.mkstemp(dir=process_folder(), suffix=".upload")
         self._local: Path | None = Path(name)
         self._file = os.fdopen(handle, "wb", buffering=BUFFER_BYTES)
 

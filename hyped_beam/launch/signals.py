@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from types import FrameType
 
 from hyped_beam.execute.pool import close_shared_pool
+from hyped_beam.types.scratch import remove_all
 
 
 @contextlib.contextmanager
 def ended_cleanly() -> Iterator[None]:
-    """A context in which SIGTERM ends the process only once what is inside has been left.
+    """A context in which SIGTERM ends the process only once what is inside has been left, and removed.
 
     Where the program has a handler of its own, or this is not the main thread, nothing is changed.
     """
@@ -37,4 +38,5 @@ def ended_cleanly() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if received:
             close_shared_pool()
+            remove_all()
             os.kill(os.getpid(), signal.SIGTERM)  # whoever waits for the process sees why it ended

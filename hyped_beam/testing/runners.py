@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from hyped_beam.dsl.job import Job
 from hyped_beam.io.folders import BOOKKEEPING
 from hyped_beam.launch.result import JobResult
+from hyped_beam.types.scratch import ScratchFolder
 
 Place = str | tuple[str, Mapping[str, Any]]
 """The name of a runner profile, or one with Beam's options."""
@@ -57,9 +57,9 @@ def assert_same_on(
         runner, options = (place, None) if isinstance(place, str) else place
         for processes in num_proc:
             where = f"{runner!r} with num_proc={processes}{f' and {options}' if options else ''}"
-            with tempfile.TemporaryDirectory(prefix="hyped-beam-") as folder:
-                made = _moved(job, folder).run(runner=runner, options=options, num_proc=processes)
-                files = _files(Path(folder))
+            with ScratchFolder() as scratch:
+                made = _moved(job, str(scratch.path)).run(runner=runner, options=options, num_proc=processes)
+                files = _files(scratch.path)
             if first is None:
                 first = (where, made, files)
                 continue

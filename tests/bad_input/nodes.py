@@ -94,7 +94,7 @@ NODES = [
     ),
     *_bad_error("that does not pickle", "def __init__(self): self.held = lambda: 1"),
     *_bad_error("whose hint raises", "hint = property(lambda self: 1 / 0)"),
-    _node("a node that returns too few rows", TOO_FEW + _write("x"), "'short'", "returned 0 rows for 1"),
+    _node("a node that returns too few rows", TOO_FEW + _write("x"), "'short'", "returned 9 rows for 10"),
     _node("a node that returns a value of the wrong type", WRONG_TYPE + _write("x"), "'wrong'", "row 3"),
     _node(
         "a node that returns a column of the wrong type",

@@ -56,7 +56,7 @@ def ten(ds: datasets.Dataset, folder: Path) -> None:
         "max": Max().call(x), "mean": Mean().call(x), "variance": Variance().call(x), "std": Std().call(x),
         "sum_n": Sum().call(n), "max_n": Max().call(n),
     }  # fmt: skip
-    flow.apply(ds, aggregators=asked, cache_dir=folder)
+    flow.apply(ds, aggregators=asked, cache_dir=folder, load_from_cache_file=False)
 
 
 def ten_by_hand(ds: datasets.Dataset) -> None:
@@ -71,21 +71,25 @@ def mean_per_group(ds: datasets.Dataset, folder: Path) -> None:
     """A mean for each key."""
     flow = DataFlow(features=ds.features)
     src = flow.src_features
-    flow.apply(ds, collect={"mean": Mean().call(src.x, by=src.key)}, cache_dir=folder)
+    flow.apply(
+        ds, collect={"mean": Mean().call(src.x, by=src.key)}, cache_dir=folder, load_from_cache_file=False
+    )
 
 
 def z_score(ds: datasets.Dataset, folder: Path) -> None:
     """Rows that need a mean and a deviation: two scans."""
     flow = DataFlow(features=ds.features)
     x = flow.src_features.x
-    flow.apply(ds, collect={"z": (x - Mean().call(x)) / Std().call(x)}, cache_dir=folder)
+    flow.apply(
+        ds, collect={"z": (x - Mean().call(x)) / Std().call(x)}, cache_dir=folder, load_from_cache_file=False
+    )
 
 
 def plain_map(ds: datasets.Dataset, folder: Path) -> None:
     """The same with constants: one scan."""
     flow = DataFlow(features=ds.features)
     x = flow.src_features.x
-    flow.apply(ds, collect={"z": (x - 0.5) / 2.0}, cache_dir=folder)
+    flow.apply(ds, collect={"z": (x - 0.5) / 2.0}, cache_dir=folder, load_from_cache_file=False)
 
 
 def looped(ds: datasets.Dataset) -> dict[str, float]:

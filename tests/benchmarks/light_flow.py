@@ -166,7 +166,7 @@ def _measure(rows: int, folder: Path) -> list[Row]:
 
     def apply(data: datasets.Dataset, num_proc: int = 1) -> None:
         target = folder / "ours"
-        flow.apply(data, collect=collect, num_proc=num_proc, cache_dir=target)
+        flow.apply(data, collect=collect, num_proc=num_proc, cache_dir=target, load_from_cache_file=False)
         shutil.rmtree(target)
 
     def mapped(data: datasets.Dataset, function: Any, **options: Any) -> None:

@@ -69,11 +69,15 @@ def _measure(ds: datasets.Dataset, folder: Path) -> list[Row]:
 
     def apply(num_proc: int) -> float:
         started = time.perf_counter()
-        flow.apply(ds, collect=tokens, num_proc=num_proc, cache_dir=folder / "ours")
+        flow.apply(
+            ds, collect=tokens, num_proc=num_proc, cache_dir=folder / "ours", load_from_cache_file=False
+        )
         shutil.rmtree(folder / "ours")
         return time.perf_counter() - started
 
-    flow.apply(ds.select(range(100)), collect=tokens, cache_dir=folder / "ours")  # imports
+    flow.apply(
+        ds.select(range(100)), collect=tokens, cache_dir=folder / "ours", load_from_cache_file=False
+    )  # imports
     started = time.perf_counter()
     by_hand(ds, path, folder)
     hand = time.perf_counter() - started

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import copy
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
 from datasets import Dataset, IterableDataset, load_from_disk
 from datasets.table import ConcatenationTable, MemoryMappedTable
 from pydantic import field_validator
+from typing_extensions import Self
 
 from hyped_beam.errors import InputError
 from hyped_beam.io.readers.arrow import ArrowReader
 from hyped_beam.io.readers.base import Piece, Range, Reader, Scan
+from hyped_beam.io.readers.mapped import forget
 from hyped_beam.io.readers.streamed import StreamedScan, fingerprint_of, shards_of, travels
 from hyped_beam.types import arrays
 from hyped_beam.types import features as features_of
+from hyped_beam.types.scratch import ScratchFolder
 
 
 class DatasetReader(Reader):
@@ -155,19 +158,34 @@ class DatasetReader(Reader):
         return f"{self.data._fingerprint} {[file.version for file in self._files.files()]}"
 
     @cached_property
-    def _copy(self) -> tempfile.TemporaryDirectory[str] | None:
+    def _copy(self) -> ScratchFolder | None:
         """The folder that the rows are copied to, where the dataset has no files that hold just them."""
-        return tempfile.TemporaryDirectory(prefix="hyped-beam-") if own_files(self.data) is None else None
+        return ScratchFolder() if own_files(self.data) is None else None
 
     @cached_property
     def _files(self) -> ArrowReader:
         described = self.features
         if self._copy is None:
             return ArrowReader(own_files(self.data) or (), features=described)
-        path = str(Path(self._copy.name) / "rows.arrow")
+        path = str(self._copy.path / "rows.arrow")
         columns = list(described) if self.columns is None else list(self.columns)
         _spool(self.data, columns, path)
         return ArrowReader(path, features={name: described[name] for name in columns})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the copy of the rows, if one was made, and let go of its file; it is not read again."""
+        made = self.__dict__.get("_copy")
+        if made is not None:
+            forget(made.path)
+            made.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What travels cuts the same ranges and holds no rows."""

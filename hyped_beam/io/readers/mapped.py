@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import mmap
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -208,13 +209,40 @@ def _regions(cuts: Iterable[tuple[int, int, int]], sizes: Numbers) -> Iterator[l
         yield held
 
 
-@lru_cache(maxsize=FILES_KEPT_OPEN)
+_open: OrderedDict[tuple[str, Version | None], MappedFile] = OrderedDict()
+_lock = threading.Lock()
+
+
 def opened(path: str, version: Version | None) -> MappedFile:
-    """A version of a file, opened once per process.
+    """A version of a file, opened once per process; files that are gone are let go of.
 
     Raises:
         InputError: It is not an Arrow file, or is damaged, or has changed.
     """
+    key = (path, version)
+    with _lock:
+        found = _open.get(key)
+        if found is not None:
+            _open.move_to_end(key)
+            return found
+        for other in [other for other in _open if not Path(locate(other[0])[1]).exists()]:
+            del _open[other]
+    made = _opened(path, version)
+    with _lock:
+        _open[key] = made
+        while len(_open) > FILES_KEPT_OPEN:
+            _open.popitem(last=False)
+    return made
+
+
+def forget(folder: Path) -> None:
+    """Let go of the files in a folder, which is about to be removed."""
+    with _lock:
+        for key in [key for key in _open if folder in Path(locate(key[0])[1]).parents]:
+            del _open[key]
+
+
+def _opened(path: str, version: Version | None) -> MappedFile:
     if present(path, version).size == 0:
         raise InputError(f"{path} is empty", hint="an Arrow file without rows still holds its columns")
     try:

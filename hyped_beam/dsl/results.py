@@ -1,0 +1,214 @@
+"""Where the results of `apply` live: beside the files of their dataset, as those of `datasets.map` do."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from datasets import config, is_caching_enabled
+from datasets.fingerprint import generate_random_fingerprint
+
+from hyped_beam.errors import CallSite, InputError
+from hyped_beam.ir.text import graph_text
+from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.fingerprint import NoFingerprintError, digest_of, fingerprint_of
+from hyped_beam.nodes.installed import versions
+from hyped_beam.types.scratch import process_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from datasets import Dataset
+
+    from hyped_beam.plan.planner import Plan
+
+_LOG = logging.getLogger("hyped_beam.cache")
+_FOLDER = "hyped_beam"
+_AGGREGATES = "aggregates"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The files of what a plan makes of a dataset.
+
+    A file has the name that `datasets` gives such files, so that `Dataset.cleanup_cache_files` removes it:
+    `cache-<fingerprint>.arrow`, or `cache-<fingerprint>_00000_of_00004.arrow` where there are several. They
+    are renamed into place when all of them are complete, and all are there only if none is missing.
+
+    Attributes:
+        folder: The folder that they are in.
+        fingerprint: What they follow from; random where that is not known.
+        is_known: Whether it is known.
+    """
+
+    folder: Path
+    fingerprint: str
+    is_known: bool
+
+    def found(self, outputs: Sequence[str], *, aggregates: bool) -> Found | None:
+        """What an earlier `apply` has left; None where it left nothing, or not all.
+
+        Args:
+            outputs: The names of the outputs.
+            aggregates: Whether there are aggregates, too.
+        """
+        if not self.is_known:
+            return None
+        shards = {name: self._shards_of(name) for name in outputs}
+        if not all(shards.values()):
+            return None
+        if not aggregates:
+            return Found(shards, None)
+        try:
+            with pa.memory_map(str(self._aggregates)) as file, pa.ipc.open_stream(file) as stream:
+                return Found(shards, stream.read_next_batch().to_pylist()[0])
+        except (OSError, pa.ArrowException, StopIteration):
+            return None
+
+    def put(
+        self, shards: Mapping[str, Sequence[str]], aggregates: pa.RecordBatch | None, staging: Path
+    ) -> dict[str, list[str]]:
+        """Rename complete files into place.
+
+        Another process that does the same at once writes the same bytes; whichever is later replaces them.
+
+        Args:
+            shards: The files of each output, in order.
+            aggregates: The values of aggregates; None for none.
+            staging: A folder on the same file system.
+
+        Returns:
+            Where the files are.
+        """
+        if aggregates is not None and self.is_known:
+            made = staging / f"{_AGGREGATES}.arrow"
+            with pa.OSFile(str(made), "wb") as file, pa.ipc.new_stream(file, aggregates.schema) as stream:
+                stream.write_batch(aggregates)
+            made.replace(self._aggregates)
+        placed: dict[str, list[str]] = {}
+        for name, paths in shards.items():
+            targets = [str(self._shard(name, number, len(paths))) for number in range(len(paths))]
+            for path, target in zip(paths, targets, strict=True):
+                Path(path).replace(target)
+            placed[name] = targets
+        return placed
+
+    def of(self, output: str) -> str:
+        """The fingerprint of one of several outputs."""
+        return _digest([self.fingerprint, output])
+
+    def _shard(self, output: str, number: int, count: int) -> Path:
+        suffix = "" if count == 1 else f"_{number:05d}_of_{count:05d}"
+        return self.folder / f"cache-{self.of(output)}{suffix}.arrow"
+
+    @property
+    def _aggregates(self) -> Path:
+        return self.folder / f"cache-{self.fingerprint}_{_AGGREGATES}.arrow"
+
+    def _shards_of(self, output: str) -> list[str]:
+        """The files of an output; none where not all of them are there."""
+        pattern = re.compile(rf"cache-{self.of(output)}(?:_\d+_of_(\d+))?\.arrow")
+        try:
+            names = {path.name for path in self.folder.iterdir()}
+        except OSError:
+            return []
+        for count in {int(match[1] or 1) for match in map(pattern.fullmatch, names) if match}:
+            paths = [self._shard(output, number, count) for number in range(count)]
+            if all(path.name in names for path in paths):
+                return list(map(str, paths))
+        return []
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an earlier `apply` has left.
+
+    Attributes:
+        shards: The files of each output, in order.
+        aggregates: The values of the aggregates; None where there are none.
+    """
+
+    shards: dict[str, list[str]]
+    aggregates: dict[str, Any] | None
+
+
+def results_of(
+    data: Dataset, plan: Plan, batch_size: int | None, cache_dir: str | os.PathLike[str] | None
+) -> Results:
+    """Where the results of a plan on a dataset are.
+
+    Without `cache_dir`, those of a dataset in memory, or with the caching of `datasets` disabled, are in a
+    folder that ends with this process.
+
+    Args:
+        data: The dataset.
+        plan: The plan.
+        batch_size: The most rows that a node is given at once.
+        cache_dir: The folder that is asked for.
+
+    Raises:
+        InputError: The folder cannot be made.
+    """
+    folder = _folder(data, cache_dir)
+    if folder is None:
+        return Results(process_folder(), generate_random_fingerprint(), is_known=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"the folder {str(folder)!r} for results cannot be made: {error.strerror or error}"
+        raise InputError(message, site=CallSite.nearest(), hint="give another one: cache_dir=PATH") from error
+    try:
+        return Results(folder, _fingerprint(data, plan, batch_size), is_known=True)
+    except NoFingerprintError as error:
+        _LOG.info("the result is not reused: %s", error)
+        return Results(folder, generate_random_fingerprint(), is_known=False)
+
+
+def _folder(data: Dataset, cache_dir: str | os.PathLike[str] | None) -> Path | None:
+    if not is_caching_enabled() and cache_dir is None:
+        return None
+    if cache_dir is not None:
+        return Path(cache_dir).absolute()
+    files = data.cache_files
+    if not files:
+        return None
+    beside = Path(files[0]["filename"]).absolute().parent
+    return beside if os.access(beside, os.W_OK | os.X_OK) else Path(config.HF_DATASETS_CACHE) / _FOLDER
+
+
+def _fingerprint(data: Dataset, plan: Plan, batch_size: int | None) -> str:
+    """What the result follows from: the rows, the nodes and their code, and what computes them.
+
+    Raises:
+        NoFingerprintError: That is not known.
+    """
+    graph = plan.graph.renumbered()  # the numbers say what else was recorded into the flow
+    for node in graph.nodes.values():
+        if isinstance(node.operation, Configured) and not node.operation.repeatable:
+            raise NoFingerprintError(f"{node.name} is not repeatable")
+    nodes = [
+        (
+            repr(node.feature),
+            fingerprint_of(node.operation),
+            None if node.options is None else node.options.batch_size,  # nodes may look at whole batches
+        )
+        for node in graph.nodes.values()
+    ]
+    files = [Path(file["filename"]).stat() for file in data.cache_files]
+    source = [
+        data._fingerprint,
+        list(data.column_names),
+        str(data.split),
+        [(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino) for found in files],
+    ]
+    return _digest([graph_text(graph), nodes, batch_size, dict(versions()), source])
+
+
+def _digest(value: Any) -> str:
+    """A digest, which `datasets` takes as a fingerprint."""
+    return digest_of(value)

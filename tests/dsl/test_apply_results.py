@@ -1,0 +1,484 @@
+"""Results of `apply` live as those of `datasets.map` do: found again, never stale, cleaned up."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+
+from hyped_beam import DataFlow, Processor, env, ops, processor
+from hyped_beam.aggregators import Count, Mean
+from hyped_beam.errors import DefinitionError, InputError
+from hyped_beam.types.patterns import Int64Column
+from hyped_beam.types.scratch import PREFIX
+
+DEADLINE = 60
+FACTOR = 2
+
+
+@pytest.fixture(autouse=True)
+def caching() -> Iterator[None]:
+    datasets.enable_caching()
+    yield
+    datasets.disable_caching()
+
+
+def saved(folder: Path, values: list[int] | None = None) -> datasets.Dataset:
+    values = list(range(100)) if values is None else values
+    made = datasets.Dataset.from_dict({"n": values, "text": [f"t{value}" for value in values]})
+    made.save_to_disk(folder)
+    return datasets.load_from_disk(folder)
+
+
+@pytest.fixture
+def ds(tmp_path: Path) -> datasets.Dataset:
+    return saved(tmp_path / "ds")
+
+
+def files(result: Any) -> list[tuple[str, int]]:
+    """The files of a dataset, and when they were written."""
+    return [(file["filename"], Path(file["filename"]).stat().st_mtime_ns) for file in result.cache_files]
+
+
+class Times(Processor):
+    factor: int = 2
+
+    def process_row(self, n: int) -> int:
+        return self.factor * n
+
+
+def applied(data: Any, node: Any = None, **options: Any) -> datasets.Dataset:
+    flow = DataFlow(features=data.features)
+    made = (node or Times()).call(flow.src_features.n)
+    return flow.apply(data, collect={"m": made}, **options)[0]
+
+
+# -------------------------------------------------------------------------------------------- found again
+
+
+def test_a_result_lies_beside_its_dataset_and_is_found_again(ds: datasets.Dataset, tmp_path: Path):
+    first, again, other = applied(ds), applied(ds, num_proc=2), applied(ds, Times(factor=3))
+    assert all(Path(name).parent == tmp_path / "ds" for name, _ in files(first))
+    assert files(again) == files(first) != files(other)
+    assert again._fingerprint == first._fingerprint != other._fingerprint
+    assert (again["m"][:3], other["m"][:3]) == ([0, 2, 4], [0, 3, 6])
+    assert not list((tmp_path / "ds").glob(f"{PREFIX}*"))
+
+
+def test_another_process_finds_it(ds: datasets.Dataset, tmp_path: Path):
+    program = f"""
+        import datasets
+        from hyped_beam import DataFlow, processor
+        ds = datasets.load_from_disk({str(tmp_path / "ds")!r})
+        flow = DataFlow(features=ds.features)
+        @processor
+        def less(n: int) -> int:
+            return n - 1
+        result, found = flow.apply(ds, collect={{"m": less.call(flow.src_features.n)}})
+        print(files := [file["filename"] for file in result.cache_files], result["m"][:2])
+    """
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True
+        )
+        for _ in range(2)
+    ]
+    assert told[0].stdout == told[1].stdout
+    assert told[0].stdout.endswith("[-1, 0]\n")
+    assert len(list((tmp_path / "ds").glob("cache-*"))) == told[0].stdout.count("cache-")
+
+
+def test_aggregates_are_found_with_the_rows(ds: datasets.Dataset):
+    def run() -> tuple[Any, Any]:
+        flow = DataFlow(features=ds.features)
+        n = flow.src_features.n
+        asked = {"mean": Mean().call(n), "more": {"n": Count().call(n)}}
+        return flow.apply(ds, collect={"above": n - Mean().call(n)}, aggregators=asked)
+
+    (first, computed), (again, found) = run(), run()
+    written = files(first)
+    assert files(again) == written
+    assert found == computed == {"mean": 49.5, "more": {"n": 100}}
+    for path in Path(written[0][0]).parent.glob("cache-*_aggregates.arrow"):
+        path.unlink()
+    anew, computed = run()
+    assert not set(files(anew)) & set(written)
+    assert computed == found
+
+
+def test_several_outputs_and_none_of_rows_are_found(ds: datasets.Dataset):
+    def run() -> Any:
+        flow = DataFlow(features=ds.features)
+        return flow.apply(ds, collect=ops.split(flow.src_features, seed=1, a=0.5, b=0.5))[0]
+
+    first, again = run(), run()
+    assert {name: files(part) for name, part in first.items()} == {
+        name: files(part) for name, part in again.items()
+    }
+
+    def nothing() -> Any:
+        flow = DataFlow(features=ds.features)
+        kept = ops.filter(flow.src_features, flow.src_features.n > 1000)
+        return flow.apply(ds, collect={"n": kept.n})[0]
+
+    empty, again = nothing(), nothing()
+    assert (len(empty), empty.features) == (0, again.features)
+    assert files(again) == files(empty) != []
+
+
+def test_a_dict_of_splits_is_found(tmp_path: Path):
+    splits = datasets.DatasetDict({"a": saved(tmp_path / "a"), "b": saved(tmp_path / "b", [1, 2, 3])})
+
+    def run() -> Any:
+        flow = DataFlow(features=splits["a"].features)
+        n = flow.src_features.n
+        return flow.apply(splits, collect={"above": n - Mean().call(n)}, fit_on="a")[0]
+
+    first, again = run(), run()
+    assert [files(again[name]) for name in "ab"] == [files(first[name]) for name in "ab"]
+    assert again["b"]["above"][:] == [1 - 49.5, 2 - 49.5, 3 - 49.5]
+
+
+def test_load_from_cache_file_and_disable_caching_are_those_of_datasets(ds: datasets.Dataset, tmp_path: Path):
+    first = applied(ds)
+    written = files(first)
+    anew = applied(ds, load_from_cache_file=False)
+    assert [name for name, _ in files(anew)] == [name for name, _ in written]
+    assert not set(files(anew)) & set(written)
+    assert first["m"][:] == anew["m"][:]
+    datasets.disable_caching()
+    apart, again = applied(ds), applied(ds)
+    assert not {Path(name).parent for name, _ in files(apart)} & {tmp_path / "ds"}
+    assert files(again) != files(apart)
+    assert files(applied(ds, load_from_cache_file=True)) != files(again)
+
+
+def test_a_folder_that_is_asked_for_is_used(ds: datasets.Dataset, tmp_path: Path):
+    folder = tmp_path / "results"
+    first, again = applied(ds, cache_dir=folder), applied(ds, cache_dir=str(folder))
+    assert files(first) == files(again)
+    assert {Path(name).parent for name, _ in files(first)} == {folder}
+    in_memory = datasets.Dataset.from_dict({"n": [1, 2]})
+    assert files(applied(in_memory, cache_dir=folder)) == files(applied(in_memory, cache_dir=folder))
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be made"):
+        applied(ds, cache_dir=tmp_path / "file" / "inner")
+    with pytest.raises(DefinitionError, match="load_from_cache_file= does nothing for an iterable"):
+        applied(ds.to_iterable_dataset(), load_from_cache_file=True)
+
+
+def test_cleanup_cache_files_removes_results(ds: datasets.Dataset, tmp_path: Path):
+    flow = DataFlow(features=ds.features)
+    n = flow.src_features.n
+    applied(ds, Times(factor=5))
+    result, _ = flow.apply(ds, collect={"n": n + 1}, aggregators={"mean": Mean().call(n)})
+    result.cleanup_cache_files()
+    assert {path.name for path in (tmp_path / "ds").glob("cache-*")} == {
+        Path(name).name for name, _ in files(result)
+    }
+    assert ds.cleanup_cache_files() == len(result.cache_files)
+    assert not list((tmp_path / "ds").glob("cache-*"))
+    assert result["n"][:3] == [1, 2, 3]  # what is mapped stays
+
+
+def test_maps_over_a_result_are_found_as_well(ds: datasets.Dataset):
+    first = applied(ds).map(lambda row: {"m": row["m"] + 1})
+    again = applied(ds).map(lambda row: {"m": row["m"] + 1})
+    assert files(first) == files(again)
+
+
+# --------------------------------------------------------------------------------------------- never stale
+
+
+def with_closure(number: int) -> Any:
+    @processor
+    def plus(n: int) -> int:
+        return n + number
+
+    return plus
+
+
+@processor
+def by_global(n: int) -> int:
+    return n * FACTOR
+
+
+def one_body() -> Any:
+    class Node(Processor):
+        def process_row(self, n: int) -> int:
+            return n + 1
+
+    return Node()
+
+
+def another_body() -> Any:
+    class Node(Processor):
+        def process_row(self, n: int) -> int:
+            return n - 1
+
+    Node.__qualname__ = one_body().__class__.__qualname__
+    return Node()
+
+
+class Sizes(Processor):
+    def process(self, n: Int64Column) -> Int64Column:
+        return [len(n)] * len(n)
+
+
+class Keyed(Processor):
+    key: str
+
+    def process_row(self, n: int) -> int:
+        return n + int(self.key)
+
+
+def change_global(value: int) -> Any:
+    globals()["FACTOR"] = value
+    return by_global
+
+
+def change_variable(value: str) -> Any:
+    os.environ["HYPED_BEAM_TEST_KEY"] = value
+    return Keyed(key=env("HYPED_BEAM_TEST_KEY"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (one_body, another_body, [-1, 0, 1]),
+        (lambda: Times(factor=2), lambda: Times(factor=3), [0, 3, 6]),
+        (lambda: with_closure(1), lambda: with_closure(2), [2, 3, 4]),
+        (lambda: change_global(2), lambda: change_global(4), [0, 4, 8]),
+        (lambda: change_variable("1"), lambda: change_variable("7"), [7, 8, 9]),
+        (lambda: Sizes().options(batch_size=10), lambda: Sizes().options(batch_size=20), [20, 20, 20]),
+    ],
+    ids=["code", "configuration", "closure", "global", "environment", "batch size"],
+)
+def test_what_has_changed_is_computed_anew(ds, before: Callable[[], Any], after: Callable[[], Any], expected):
+    first = applied(ds, before())
+    assert files(applied(ds, before())) == files(first)
+    changed = applied(ds, after())
+    assert changed["m"][:3] == expected
+    assert not set(files(changed)) & set(files(first))
+    assert files(applied(ds, before())) == files(first)
+
+
+def test_other_data_is_computed_anew(ds: datasets.Dataset, tmp_path: Path):
+    first = applied(ds)
+    for other, expected in (
+        (ds.select(range(5, 9)), [10, 12, 14]),
+        (ds.sort("n", reverse=True), [198, 196, 194]),
+        (saved(tmp_path / "other", [7, 8, 9]), [14, 16, 18]),
+    ):
+        assert applied(other)["m"][:3] == expected
+    where = Path(ds.cache_files[0]["filename"])
+    there = where.stat()
+    in_place = bytearray(where.read_bytes())
+    at = in_place.index((98).to_bytes(8, "little") + (99).to_bytes(8, "little"))
+    in_place[at : at + 8] = (77).to_bytes(8, "little")
+    where.write_bytes(in_place)
+    os.utime(where, ns=(there.st_atime_ns, there.st_mtime_ns))
+    again = datasets.load_from_disk(tmp_path / "ds")
+    assert again._fingerprint == ds._fingerprint  # `datasets` itself does not see it
+    assert applied(again)["m"][98] == 154
+    assert first["m"][98] == 196
+
+
+def test_the_order_of_columns_is_that_of_the_dataset(ds: datasets.Dataset):
+    def run(data: datasets.Dataset) -> datasets.Dataset:
+        flow = DataFlow(features=data.features)
+        return flow.apply(data, collect=flow.src_features)[0]
+
+    assert run(ds).column_names == ["n", "text"]
+    assert run(ds.select_columns(["text", "n"])).column_names == ["text", "n"]
+
+
+def test_what_may_give_something_else_each_time_is_computed_each_time(ds: datasets.Dataset):
+    class Once(Times):
+        repeatable = False
+
+    @processor
+    def now(n: int) -> int:
+        return int(time.time()) * 0 + n
+
+    for node in (Once(), now):
+        first, again = applied(ds, node), applied(ds, node)
+        assert not set(files(first)) & set(files(again))
+        assert first["m"][:] == again["m"][:]
+    assert ds.cleanup_cache_files() == 4 * len(first.cache_files)
+
+
+def test_what_is_there_in_part_is_computed_anew(ds: datasets.Dataset):
+    first = applied(ds)
+    written = files(first)
+    assert len(written) > 1
+    Path(written[-1][0]).unlink()
+    again = applied(ds)
+    assert again["m"][:] == first["m"][:]
+    assert not set(files(again)) & set(written)
+    for name, _ in files(again):
+        Path(name).write_bytes(b"")
+    assert applied(ds)["m"][:] == first["m"][:]
+
+
+APPLY = """
+import sys, time
+from pathlib import Path
+import datasets
+from hyped_beam import DataFlow, Processor
+
+class Held(Processor):
+    folder: str
+    def fingerprint(self):
+        return "plus one"
+    def process_row(self, n: int) -> int:
+        folder = Path(self.folder)
+        if n == 99 and not (folder / "go").exists():
+            (folder / f"begun-{sys.argv[1]}").touch()
+            while not (folder / "go").exists():
+                time.sleep(0.005)
+        return n + 1
+
+if __name__ == "__main__":
+    ds = datasets.load_from_disk("ds")
+    flow = DataFlow(features=ds.features)
+    result, _ = flow.apply(ds, collect={"m": Held(folder=".").call(flow.src_features.n)})
+    assert result["m"][:] == list(range(1, 101))
+    print([file["filename"] for file in result.cache_files])
+"""
+
+
+def start(folder: Path, name: str, program: str = APPLY) -> subprocess.Popen[str]:
+    """A program in the middle of its work, with a folder of its own for temporary files."""
+    (folder / "tmp").mkdir(exist_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, name],
+        cwd=folder,
+        env=os.environ | {"TMPDIR": str(folder / "tmp")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + DEADLINE
+    while not (folder / f"begun-{name}").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return process
+
+
+def test_two_processes_at_once_make_the_same_files(ds: datasets.Dataset, tmp_path: Path):
+    both = [start(tmp_path, name) for name in "ab"]
+    (tmp_path / "go").touch()
+    told = [process.communicate(timeout=DEADLINE) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert told[0][0] == told[1][0]
+    assert not list((tmp_path / "ds").glob(f"{PREFIX}*"))
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGTERM])
+def test_what_a_killed_process_began_is_not_taken_for_done_and_removed(ds, tmp_path: Path, ended_by: int):
+    killed = start(tmp_path, "a")
+    killed.send_signal(ended_by)
+    killed.communicate(timeout=DEADLINE)
+    assert killed.returncode == -ended_by
+    left = [*(tmp_path / "ds").glob(f"{PREFIX}*"), *(tmp_path / "tmp").iterdir()]
+    assert bool(left) == (ended_by == signal.SIGKILL)
+    assert not list((tmp_path / "ds").glob("cache-*"))
+    (tmp_path / "go").touch()
+    done = subprocess.run(
+        [sys.executable, "-c", APPLY, "b"],
+        cwd=tmp_path,
+        env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "cache-" in done.stdout
+    assert not [*(tmp_path / "ds").glob(f"{PREFIX}*"), *(tmp_path / "tmp").iterdir()]
+
+
+SPOOLS = """
+import sys, time
+from pathlib import Path
+import datasets
+from hyped_beam import DataFlow, processor
+from hyped_beam.aggregators import Mean
+
+@processor
+def held(n: int) -> int:
+    while n == 99:
+        Path("begun-a").touch()
+        time.sleep(0.005)
+    return n
+
+ds = datasets.Dataset.from_dict({"n": list(range(100))})
+flow = DataFlow(features=ds.features)
+n = held.call(flow.src_features.n)
+DO
+"""
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(
+    "does", ["flow.apply(ds, {'n': n}, num_proc=P)", "flow.fit(ds, {'n': n - Mean().call(n)}, num_proc=P)"]
+)
+def test_sigterm_leaves_no_copy_of_a_dataset_in_memory(tmp_path: Path, does: str, processes: int):
+    process = start(tmp_path, "a", SPOOLS.replace("DO", does.replace("P", str(processes))))
+    assert list((tmp_path / "tmp").glob(f"{PREFIX}*/rows.arrow"))
+    process.terminate()
+    process.communicate(timeout=DEADLINE)
+    assert process.returncode == -signal.SIGTERM
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+# ---------------------------------------------------------------------------------------- datasets in memory
+
+
+def test_the_results_of_datasets_in_memory_end_with_the_process(tmp_path: Path):
+    program = """
+import datasets
+from hyped_beam import DataFlow
+ds = datasets.Dataset.from_dict({"n": [1, 2, 3]})
+flow = DataFlow(features=ds.features)
+first, _ = flow.apply(ds, collect={"n": flow.src_features.n + 1})
+again, _ = flow.apply(first, collect={"n": flow.src_features.n + 1})
+print(first["n"][:], again["n"][:], len(first.cache_files), len(again.cache_files))
+"""
+    cache = tmp_path / "cache"
+    (tmp_path / "tmp").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"TMPDIR": str(tmp_path / "tmp"), "HF_DATASETS_CACHE": str(cache)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[2, 3, 4] [3, 4, 5] 1 1\n"
+    assert not list((tmp_path / "tmp").iterdir())
+    assert not list(cache.rglob("*.arrow"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
+def test_no_copy_of_a_dataset_in_memory_stays_open():
+    def deleted() -> list[str]:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+        return [line for line in lines if "(deleted)" in line and PREFIX in line]
+
+    gc.collect()
+    before = deleted()
+    for number in range(3):
+        applied(datasets.Dataset.from_dict({"n": list(range(number, number + 1000))}))
+    gc.collect()
+    assert deleted() == before
