@@ -93,6 +93,7 @@ def test_matches(kind, pattern, values):
 @example("a*?|b", ["ab", "éab"])
 @example("(?m:^)|$", ["a\nb\n", "é\n"])
 @example("(?:a|b|)" * 12, ["abab", "é"])
+@example("(?:.*)+?", ["1"])
 def test_split_and_count(kind, pattern, values):
     pattern = re.sub(r"\((?!\?)", "(?:", pattern)
     compiled, ours = taken(pattern)
@@ -207,7 +208,9 @@ def test_what_is_not_taken_is_refused_where_it_is_written(pattern, hint):
     assert error.value.site.file == __file__
 
 
-@pytest.mark.parametrize("pattern", ["(?:$|a)*", r"(?:\b|a)+", "(?:a??|b){2,3}c", "(?:^|a){2}"])
+@pytest.mark.parametrize(
+    "pattern", ["(?:$|a)*", r"(?:\b|a)+", "(?:a??|b){2,3}c", "(?:^|a){2}", "(?:.*)+?", "(?:a*?)+b"]
+)
 def test_repeated_parts_on_which_the_engines_differ(pattern):
     text = flow_of(pa.schema({"text": pa.string()})).text
     try:

@@ -117,17 +117,33 @@ def without_empty_turns(tree: Tree) -> Tree:
     part = without_empty_turns(tree.part)
     if tree.most in (0, 1) or not may_be_empty(part):
         return Repeat(part, tree.least, tree.most, tree.greedy)
-    options = options_of(part)
+    return _longer_turns(Repeat(part, tree.least, tree.most, tree.greedy))
+
+
+def _longer_turns(tree: Repeat) -> Tree:
+    """A repeated part that can be empty, as one that is not.
+
+    Raises:
+        EmptyTurnsError: There is none.
+    """
+    options = options_of(tree.part)
     empty = [option.empty for option in options]
     longer = tuple(option.tree for option in options if not option.empty)
     anywhere = any(option.empty and not _has_anchors(option.tree) for option in options)
+    if not longer:
+        if tree.least > 1 and not anywhere:
+            raise EmptyTurnsError
+        return _of_options(options, tree)
     repeated = Choice(longer)
     if empty == sorted(empty) and (anywhere or tree.least == 0):
-        return Repeat(repeated, 0, tree.most, tree.greedy) if longer else _of_options(options, tree)
-    if empty[0] and not _has_anchors(options[0].tree):  # a turn that is empty is tried first, and is the last
-        return Repeat(repeated, 0, tree.most, greedy=False) if longer else EMPTY
-    if not longer and tree.least <= 1:
-        return _of_options(options, tree)
+        # A turn that is empty comes last, and then counts for all that are missing.
+        if tree.greedy or tree.least == 0:
+            return Repeat(repeated, 0, tree.most, tree.greedy)
+        if tree.least == 1:
+            more = Repeat(repeated, 0, None if tree.most is None else tree.most - 1, greedy=False)
+            return Repeat(Sequence((repeated, more)), 0, 1, greedy=True)
+    if empty[0] and not _has_anchors(options[0].tree) and tree.least <= 1:
+        return Repeat(repeated, 0, tree.most, greedy=False)  # a turn that is empty comes first, and ends it
     raise EmptyTurnsError
 
 
