@@ -2,12 +2,16 @@
 
 Inputs are cast to their common type, which is also the result's: int32 + 1 is int32. `/` is float64, always.
 Integers that overflow are an error, and so is an integer `//` or `%` by zero; floats give inf and nan.
-Decimals grow as in SQL: a sum has one digit more, a product has the digits of both.
+Decimals are exact, and grow as in SQL: a sum has one digit more, a product of two of p digits has 2 * p + 1
+of them, and as many places behind the point as both together. There are 76 digits at most, and 38 in a sum of
+decimal128; a result that needs more is an error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import decimal
+import operator as operators
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,12 +22,14 @@ from hyped_beam.errors import DefinitionTypeError
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method, operator
 from hyped_beam.processors.row_errors import with_hint
-from hyped_beam.types import features
+from hyped_beam.types import arrays, features
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.patterns import Float64Column, NumberColumn
 from hyped_beam.types.vectors import Vector, column_of, computable, valid_rows, value_of
 
 _DIGITS = {128: 38, 256: 76}
+_PYTHON = {"+": operators.add, "-": operators.sub, "*": operators.mul}
+_PYTHON_DIGITS = 200
 _SIGNED = {"uint8": "int16", "uint16": "int32", "uint32": "int64", "uint64": "int64"}
 
 
@@ -67,11 +73,11 @@ class Multiply(_Arithmetic):
         if features.family(left) is not Family.DECIMAL:
             return super().output(left, right)
         factor = features.to_arrow(left)
-        precision, scale = 2 * factor.precision + 1, 2 * factor.scale
-        if precision > _DIGITS[256]:
+        precision, scale = min(2 * factor.precision + 1, _DIGITS[256]), 2 * factor.scale
+        if scale > _DIGITS[256]:
             raise DefinitionTypeError(
-                f"a product of two {features.describe(left)} has up to {precision} digits, more than 76",
-                hint='write .cast("float64"), or cast to a decimal of fewer digits',
+                f"a product of two {features.describe(left)} has {scale} places, more than 76",
+                hint='write .cast("float64"), or cast to a decimal of fewer places',
             )
         wide = pa.decimal256 if precision > _DIGITS[128] else pa.decimal128
         return features.from_arrow(wide(precision, scale))
@@ -179,12 +185,15 @@ def _no_decimal(symbol: str, feature: Feature) -> Feature:
 def _checked(symbol: str, kernel: Callable[..., Any], output_type: pa.DataType, *values: Any) -> pa.Array:
     """What a kernel computes; its overflow is told in the user's terms."""
     operands = [computable(value) for value in values]
-    if pa.types.is_decimal(output_type) and operands[0].type.precision == _DIGITS[128]:
-        # the kernel wants to add a digit to the 38 that decimal128 has at most
-        operands = [
-            pc.cast(operand, pa.decimal256(operand.type.precision, operand.type.scale))
-            for operand in operands
-        ]
+    if pa.types.is_decimal(output_type):
+        digits = _digits_of_kernel(symbol, operands)
+        if digits > _DIGITS[256]:
+            return _exactly(symbol, output_type, *operands)
+        if digits > _DIGITS[128]:  # decimal128 has 38 at most
+            operands = [
+                pc.cast(operand, pa.decimal256(operand.type.precision, operand.type.scale))
+                for operand in operands
+            ]
     try:
         result = kernel(*operands)
         return result if result.type.equals(output_type) else pc.cast(result, output_type)
@@ -194,6 +203,26 @@ def _checked(symbol: str, kernel: Callable[..., Any], output_type: pa.DataType, 
                 ValueError("an integer to a negative power is no integer"), 'write .cast("float64") ** ...'
             ) from error
         raise _overflow(symbol, output_type) from error
+
+
+def _digits_of_kernel(symbol: str, operands: Sequence[Any]) -> int:
+    """The digits of the type in which Arrow's kernel computes with one decimal, or with two of one type."""
+    precision = int(operands[0].type.precision)
+    if len(operands) == 1:
+        return precision
+    return 2 * precision + 1 if symbol == "*" else precision + 1
+
+
+def _exactly(symbol: str, output_type: pa.DataType, *operands: Any) -> pa.Array:
+    """What Python computes with decimals for which Arrow has no kernel, row by row."""
+    rows = next(len(operand) for operand in operands if isinstance(operand, pa.Array))
+    columns = (arrays.whole(operand, rows).to_pylist() for operand in operands)
+    with decimal.localcontext(decimal.Context(prec=_PYTHON_DIGITS)):
+        found = [None if None in row else _PYTHON[symbol](*row) for row in zip(*columns, strict=True)]
+        try:
+            return pa.array(found, output_type)
+        except pa.ArrowInvalid as error:
+            raise _overflow(symbol, output_type) from error
 
 
 def _overflow(symbol: str, arrow_type: pa.DataType) -> OverflowError:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hyped_beam.errors import DefinitionError, NodeError
 from hyped_beam.nodes.refs import feature_of
 from hyped_beam.testing import evaluate, flow_of
+from hyped_beam.types import features
 
 INTEGERS = st.one_of(st.none(), st.integers(-(2**31), 2**31 - 1))
 SMALL = st.one_of(st.none(), st.integers(-128, 127))
@@ -254,6 +255,51 @@ def test_decimals_of_the_greatest_width_overflow_by_row():
     with pytest.raises(NodeError, match="does not fit into decimal128") as raised:
         evaluate(src.a + 1, table)
     assert raised.value.row == 1
+
+
+@settings(max_examples=60)
+@given(st.data(), st.integers(1, 76), st.sampled_from([operator.mul, operator.add, operator.sub]))
+def test_decimals_of_any_width_are_exact_and_overflow_only_where_they_must(data, digits, symbol):
+    scale = data.draw(st.integers(0, min(digits, 38)))
+    kind = (pa.decimal128 if digits <= 38 else pa.decimal256)(digits, scale)
+    most = 10**digits - 1
+    numbers = st.one_of(st.integers(-most, most), st.integers(-min(most, 99), min(most, 99)))
+    with decimal.localcontext(decimal.Context(prec=200)):
+        left, right = (decimal.Decimal(data.draw(numbers)).scaleb(-scale) for _ in range(2))
+        expected = symbol(left, right)
+        table = table_of(a=([left, None], kind), b=([right, right], kind))
+        src = flow_of(table.schema)
+        ref = symbol(src.a, src.b)
+        found = features.to_arrow(feature_of(ref))
+        if abs(expected.scaleb(found.scale)) < 10**found.precision:
+            assert evaluate(ref, table).to_pylist() == [expected, None]
+            assert evaluate(symbol(src.a, right), table).to_pylist() == [expected, None]
+            assert evaluate(-src.a, table).to_pylist() == [-left, None]
+        else:
+            assert found.precision in (38, 76)
+            with pytest.raises(NodeError, match="does not fit into decimal"):
+                evaluate(ref, table)
+
+
+@pytest.mark.parametrize(
+    ("factor", "product"),
+    [
+        ("decimal128(18, 2)", "decimal128(37, 4)"),
+        ("decimal128(19, 2)", "decimal256(39, 4)"),
+        ("decimal128(37, 2)", "decimal256(75, 4)"),
+        ("decimal128(38, 2)", "decimal256(76, 4)"),
+        ("decimal256(50, 30)", "decimal256(76, 60)"),
+    ],
+)
+def test_the_type_of_a_product_of_decimals(factor, product):
+    src = flow_of({"a": datasets.Value(factor)})
+    assert feature_of(src.a * src.a).dtype == product
+
+
+def test_products_with_more_places_than_there_are_digits_are_refused():
+    src = flow_of({"a": datasets.Value("decimal256(76, 40)")})
+    with pytest.raises(DefinitionError, match="80 places"):
+        src.a * src.a
 
 
 def test_floor_division_of_decimals_is_refused_with_a_hint():
