@@ -46,6 +46,7 @@ class Explode(Augmentor):
 
     def output(self, **lists: Feature) -> Feature:
         elements = {name: _element(name, feature) for name, feature in lists.items()}
+        _check_lengths(lists)
         if self.with_position:
             return {POSITION: features.value("int64"), **elements}
         return elements[VALUE] if list(elements) == [VALUE] else elements
@@ -90,6 +91,19 @@ def _element(name: str, feature: Feature) -> Feature:
             hint="write .split() on the text for its words" if is_text else None,
         )
     return features.element(feature)
+
+
+def _check_lengths(lists: Mapping[str, Feature]) -> None:
+    """Refuse lists of different fixed lengths, which can never go together one by one."""
+    known = {name: features.fixed_length(feature) for name, feature in lists.items()}
+    fixed = [(name, length) for name, length in known.items() if length is not None]
+    for name, length in fixed[1:]:
+        if length != fixed[0][1]:
+            raise DefinitionTypeError(
+                f"explode() takes lists that go together one by one: {fixed[0][0]!r} has {fixed[0][1]} "
+                f"elements in each row, {name!r} {length}",
+                hint="explode each by itself, or cut one: ref[:n]",
+            )
 
 
 def _elements(column: pa.Array) -> pa.Array:

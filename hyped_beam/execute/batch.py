@@ -17,6 +17,7 @@ from hyped_beam.nodes.groups import Groups
 from hyped_beam.plan.program import Program
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
+from hyped_beam.types.indexed import Indexed
 from hyped_beam.types.spans import Span, row_at
 
 
@@ -96,13 +97,25 @@ class Batch:
         found: list[int] = self.map_to(scopes, scope, self.base).to_pylist()
         return found
 
-    def resolve(self, edge: Edge, from_scope: int, to_scope: int, scopes: Sequence[Scope]) -> Value:
-        """What an edge carries, for the rows of a scope that reaches the value's."""
+    def resolve(
+        self, edge: Edge, from_scope: int, to_scope: int, scopes: Sequence[Scope], *, repeat: bool = True
+    ) -> Value:
+        """What an edge carries, for the rows of a scope that reaches the value's.
+
+        Args:
+            edge: The edge.
+            from_scope: The scope of the value.
+            to_scope: The scope of the rows.
+            scopes: All scopes.
+            repeat: Whether values that several rows share are repeated; else a column of them is `Indexed`.
+        """
         value = arrays.at_path(self.values[edge.node], edge.path)
         if from_scope == to_scope or isinstance(value, pa.Scalar):
             return value
         if from_scope == DATASET:
             return _as_scalar(value)
+        if not repeat and isinstance(value, pa.Array):
+            return Indexed(value, self.map_to(scopes, to_scope, from_scope))
         held = self.aligned.setdefault(edge.node, {})
         key = (edge.path, to_scope)
         if key not in held:

@@ -169,8 +169,11 @@ def aggregate_in_place(
 
 def step_inputs(step: Step | AggregateStep, batch: Batch, program: Program) -> dict[str, Value]:
     """The inputs of a step, for the rows that it runs on."""
+    indexed = getattr(step.operation, "takes_indexed", ())
     return {
-        name: batch.resolve(edge, program.scope_of[edge.node], step.rows, program.scopes)
+        name: batch.resolve(
+            edge, program.scope_of[edge.node], step.rows, program.scopes, repeat=name not in indexed
+        )
         for name, edge in step.inputs.items()
     }
 

@@ -115,8 +115,9 @@ def _joined(values: Sequence[Value], counts: Sequence[int]) -> Value:
     first = values[0]
     if isinstance(first, pa.Scalar) and all(_are_equal(first, value) for value in values):
         return first
-    if all(isinstance(value, Mapping) for value in values):
-        return {name: _joined([value[name] for value in values], counts) for name in first}
+    structs = [value for value in values if isinstance(value, Mapping)]
+    if len(structs) == len(values):
+        return {name: _joined([struct[name] for struct in structs], counts) for name in structs[0]}
     return arrays.concat([arrays.whole(value, rows) for value, rows in zip(values, counts, strict=True)])
 
 

@@ -36,13 +36,13 @@ class PackStruct(Processor):
 
 @register
 class PackList(Processor):
-    """A list of its inputs, in each row."""
+    """A list of its inputs, in each row: as many elements as inputs."""
 
     accepts_scalars: ClassVar[bool] = True
     promote: ClassVar[bool] = True
 
     def output(self, **items: Feature) -> Feature:
-        return features.list_of(next(iter(items.values())))
+        return features.list_of(next(iter(items.values())), length=len(items))
 
     def process(self, **items: AnyColumn) -> pa.Array:
         rows = next(len(item) for item in items.values() if isinstance(item, pa.Array))
@@ -54,8 +54,7 @@ class PackList(Processor):
             places[:, number] = first if isinstance(item, pa.Scalar) else np.arange(first, first + rows)
             first += len(part)
         values = pc.take(pa.concat_arrays(parts), pa.array(places.ravel()), boundscheck=False)
-        offsets = np.arange(rows + 1, dtype=np.int32) * np.int32(len(parts))
-        return pa.ListArray.from_arrays(pa.array(offsets), values)
+        return pa.FixedSizeListArray.from_arrays(values, len(parts))
 
 
 @register

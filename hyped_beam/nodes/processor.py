@@ -39,6 +39,8 @@ class Processor(Configured):
     Attributes:
         accepts_scalars: Whether inputs that are the same for all rows may come as `pyarrow.Scalar`; at
             least one input is a column then.
+        takes_indexed: The inputs that may come as `Indexed`, where they belong to rows that those of the node
+            were made from: each value once, and which one each row takes.
         promote: Whether all inputs (or those named) are cast to their common type first.
         passes_inputs: Whether each field of the output is the input of that name, unchanged.
         tells_rows_apart: Whether the output is a number for each row, which the executor alone knows.
@@ -54,6 +56,7 @@ class Processor(Configured):
 
     takes_limits: ClassVar[bool] = True
     accepts_scalars: ClassVar[bool] = False
+    takes_indexed: ClassVar[tuple[str, ...]] = ()
     promote: ClassVar[bool | tuple[str, ...]] = False
     passes_inputs: ClassVar[bool] = False
     tells_rows_apart: ClassVar[bool] = False

@@ -12,6 +12,7 @@ import pyarrow as pa
 from hyped_beam.errors import shortened
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
+from hyped_beam.types.indexed import Indexed
 
 
 class RowError(Exception):
@@ -123,7 +124,7 @@ class ProcessorRuntime:
         scalars = self._accepts_scalars and not all(isinstance(value, pa.Scalar) for value in inputs.values())
         return {
             name: value
-            if scalars and isinstance(value, pa.Scalar)
+            if (scalars and isinstance(value, pa.Scalar)) or isinstance(value, Indexed)
             else arrays.for_kernels(arrays.whole(value, rows))
             for name, value in inputs.items()
         }

@@ -8,11 +8,13 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hyped_beam.types.indexed import Indexed
+
 Columns: TypeAlias = Mapping[str, pa.Array]
 """Several columns of equal length: a struct none of whose rows is null."""
 
-Value: TypeAlias = pa.Array | pa.Scalar | Columns
-"""What an edge carries for one batch; a scalar is the same in every row."""
+Value: TypeAlias = pa.Array | pa.Scalar | Columns | Indexed
+"""What an edge carries for one batch; a scalar is the same in every row, an indexed value in several."""
 
 
 def from_values(values: Iterable[Any], arrow_type: pa.DataType) -> pa.Array:
@@ -127,7 +129,7 @@ def whole(value: Value, rows: int) -> pa.Array:
         return full(value, rows)
     if isinstance(value, Mapping):
         return struct_of({name: whole(column, rows) for name, column in value.items()}, rows)
-    return value
+    return value.repeated() if isinstance(value, Indexed) else value
 
 
 def struct_of(columns: Columns, rows: int) -> pa.StructArray:

@@ -222,13 +222,27 @@ def element(feature: Feature) -> Feature:
     return feature.feature
 
 
-def list_of(feature: Feature, like: Feature | None = None) -> Feature:
-    """The list feature with elements of `feature`; a large list where `like` is one."""
+def list_of(feature: Feature, like: Feature | None = None, length: int | None = None) -> Feature:
+    """The list feature with elements of `feature`; a large list where `like` is one.
+
+    Args:
+        feature: The feature of its elements.
+        like: Another list.
+        length: The number of elements of each list that is not null, where that is known.
+    """
     import datasets
 
+    if length is not None:
+        return datasets.List(feature, length=length)
     if type(like).__name__ == "LargeList":
         return datasets.LargeList(feature)
     return datasets.List(feature)
+
+
+def fixed_length(feature: Feature) -> int | None:
+    """The number of elements of each list of a feature; None where that is not known, or it is no list."""
+    length = getattr(feature, "length", -1)
+    return int(length) if family(feature) is Family.LIST and length >= 0 else None
 
 
 def describe(feature: Feature) -> str:

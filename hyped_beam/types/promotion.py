@@ -29,7 +29,7 @@ def common(left: Feature, right: Feature) -> Feature | None:
     where the integer has at most 16 bits), signed with unsigned of 64 bits is refused (None), because no
     integer type holds both. Decimals keep all digits. A `ClassLabel` meets other integers as int64, but no
     `ClassLabel` with other names. Times take the finer unit; time zones must be equal. Lists and structs
-    widen inside; null goes with everything.
+    widen inside, and lists of one fixed length keep it; null goes with everything.
     """
     if features.same(left, right):
         return left
@@ -39,7 +39,9 @@ def common(left: Feature, right: Feature) -> Feature | None:
     if families[0] is Family.LIST and families[1] is Family.LIST:
         inner = common(left.feature, right.feature)
         large = left if type(left).__name__ == "LargeList" else right
-        return None if inner is None else features.list_of(inner, like=large)
+        length = features.fixed_length(left)
+        both = length if length == features.fixed_length(right) else None
+        return None if inner is None else features.list_of(inner, like=large, length=both)
     if isinstance(left, Mapping) and isinstance(right, Mapping):
         return _common_struct(left, right)
     if features.is_class_label(left) and features.is_class_label(right):
@@ -188,7 +190,12 @@ def _literal_list(value: list[Any] | tuple[Any, ...], beside: Feature | None) ->
     for item in value:
         found = literal(item, features.element(beside) if is_list else beside)
         inner = None if found is None or inner is None else common(inner, found)
-    return None if inner is None else features.list_of(inner, like=beside)
+    is_as_long = is_list and features.fixed_length(beside) == len(value)
+    return (
+        None
+        if inner is None
+        else features.list_of(inner, like=beside, length=len(value) if is_as_long else None)
+    )
 
 
 def _literal_scalar(value: Any) -> Feature | None:

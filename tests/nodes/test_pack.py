@@ -49,14 +49,14 @@ def test_constants_stand_beside_columns(column, constants):
     table = pa.table({"x": pa.array(column, pa.string())})
     src = flow_of(table.schema)
     found = evaluate(pack([*constants, src.x, *constants]), table)
-    assert found.type == pa.list_(pa.string())
+    assert found.type == pa.list_(pa.string(), 2 * len(constants) + 1)
     assert found.to_pylist() == [[*constants, value, *constants] for value in column]
 
 
 def test_constants_take_the_type_of_the_columns():
     table = pa.table({"n": pa.array([1, None], pa.int16())})
     src = flow_of(table.schema)
-    assert feature_of(pack([src.n, 1])) == datasets.List(datasets.Value("int16"))
+    assert feature_of(pack([src.n, 1])) == datasets.List(datasets.Value("int16"), length=2)
     assert evaluate(pack([0, src.n, None]), table).to_pylist() == [[0, 1, None], [0, None, None]]
     assert evaluate(pack([0.5, src.n]), table).to_pylist() == [[0.5, 1.0], [0.5, None]]
     with pytest.raises(DefinitionTypeError, match="string and int16 have no type in common"):

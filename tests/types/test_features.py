@@ -187,7 +187,7 @@ class TestEachFeature:
         for table in with_rows(feature, value).values():
             x = flow_of({"x": feature}).x
             found = evaluate(pack([x, x]), table)
-            assert found.type == features.to_arrow(List(feature))
+            assert found.type == features.to_arrow(List(feature, length=2))
             given = stored(table["x"].combine_chunks()).to_pylist()
             assert stored(found).to_pylist() == [[item, item] for item in given]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from hyped_beam.processors.lists.layout import Lists
 from hyped_beam.types import arrays, features, promotion
 from hyped_beam.types.distinct import encoded, one_zero
 from hyped_beam.types.features import Family, Feature
+from hyped_beam.types.indexed import Indexed
 from hyped_beam.types.patterns import AnyColumn
 from hyped_beam.types.vectors import Vector, computable
 
@@ -41,6 +42,7 @@ class ListIndex(Processor):
 
     default: int | None = None
     accepts_scalars: ClassVar[bool] = True
+    takes_indexed: ClassVar[tuple[str, ...]] = ("items",)
     literals_like: ClassVar[tuple[str, ...]] = ("items",)
     literals_like_elements: ClassVar[bool] = True
 
@@ -54,7 +56,8 @@ class ListIndex(Processor):
                 f"{features.describe(items)} never contains {features.describe(wanted)}",
                 hint=promotion.hint(element, wanted),
             )
-        return features.list_of(features.value("int64")) if is_list else features.value("int64")
+        place = features.value("int64")
+        return features.list_of(place, length=features.fixed_length(value)) if is_list else place
 
     def process(self, items: ListOfComparables, value: AnyColumn) -> pa.Array:
         rows = len(value) if isinstance(value, pa.Array) else len(items)
@@ -65,24 +68,45 @@ class ListIndex(Processor):
         wanted = Lists.of(value)
         places = self._places(items, wanted.values, wanted.rows)
         made = Lists(places, wanted.offsets, wanted.nulls).array(self.output_type)
-        return pc.if_else(items.is_valid(), made, None) if isinstance(items, pa.Array) else made
+        if isinstance(items, pa.Scalar):
+            return made
+        known = items.values.is_valid().take(items.index) if isinstance(items, Indexed) else items.is_valid()
+        return pc.if_else(pc.fill_null(known, fill_value=False), made, pa.scalar(None, made.type))
 
     def _places(self, items: pa.Array | pa.Scalar, values: pa.Array, rows: Vector) -> pa.Array:
         """The places of values, each in the list of its row."""
-        if isinstance(items, pa.Scalar):
-            if not items.is_valid:
-                return pa.nulls(len(values), pa.int64())
-            found = _in_one_list(items.values, values)
-            known = values.is_valid()
-        else:
-            lists = Lists.of(items)
-            found = _in_lists(lists, values, rows)
-            known = values.is_valid()
-            if lists.nulls is not None:
-                known = pc.and_(known, pa.array(~lists.nulls[rows]))
+        found, known = places(items, values, rows)
         if self.default is None:
             return found
         return pc.if_else(pc.and_(known, found.is_null()), pa.scalar(self.default, pa.int64()), found)
+
+
+def places(items: Any, values: pa.Array, rows: Vector) -> tuple[pa.Array, pa.Array]:
+    """The places of values in lists, null where they are not there; and where neither is null.
+
+    Args:
+        items: The lists: one for each row, one for all, or one for several.
+        values: The values.
+        rows: For each value the row whose list it is looked for in.
+    """
+    known = values.is_valid()
+    if isinstance(items, pa.Scalar):
+        if not items.is_valid:
+            return pa.nulls(len(values), pa.int64()), pa.repeat(pa.scalar(value=False), len(values))
+        return _in_one_list(items.values, values), known
+    exists: Any = None
+    if isinstance(items, Indexed):
+        numbers, exists = items.places()
+        exists = None if exists is None else exists[rows]
+        items, rows = items.values, numbers[rows]
+    lists = Lists.of(items)
+    found = _in_lists(lists, values, rows)
+    for missing in (None if lists.nulls is None else lists.nulls[rows], None if exists is None else ~exists):
+        if missing is not None:
+            known = pc.and_(known, pa.array(~missing))
+    if exists is not None:
+        found = pc.if_else(pa.array(exists), found, pa.scalar(None, found.type))
+    return found, known
 
 
 def _alike(elements: pa.Array, values: pa.Array) -> tuple[pa.Array, pa.Array]:

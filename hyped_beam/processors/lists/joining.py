@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import pyarrow as pa
@@ -50,6 +51,9 @@ class ListJoin(Processor):
 class ListFlatten(Processor):
     """The elements of the inner lists of each list, one level less deep; inner lists that are null have none.
 
+    Lists of a fixed length of lists of a fixed length give lists of a fixed length, in which an inner list
+    that is null stands for as many nulls.
+
     Example:
         >>> import pyarrow as pa
         >>> from hyped_beam.testing import evaluate, flow_of
@@ -62,10 +66,15 @@ class ListFlatten(Processor):
         inner = features.element(items)
         if features.family(inner) is Family.NULL:
             return features.list_of(inner, like=items)
+        lengths = (features.fixed_length(items), features.fixed_length(inner))
+        if None not in lengths:
+            return features.list_of(features.element(inner), length=math.prod(lengths))  # type: ignore[arg-type]  # no None
         large = items if type(items).__name__ == "LargeList" else inner
         return features.list_of(features.element(inner), like=large)
 
     def process(self, items: ListOfLists) -> pa.Array:
         outer = Lists.of(items)
         inner = Lists.of(outer.values)
+        if pa.types.is_fixed_size_list(self.output_type) and inner.nulls is not None:
+            inner = inner.with_nulls_of(outer.values.type.list_size)
         return Lists(inner.values, inner.offsets[outer.offsets], outer.nulls).array(self.output_type)

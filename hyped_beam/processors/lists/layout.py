@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyped_beam.processors.row_errors import with_hint
+from hyped_beam.types import arrays
 from hyped_beam.types.vectors import Vector
 
 _MOST_ELEMENTS = 2**31 - 1
@@ -81,17 +82,29 @@ class Lists:
         """Rows that consist of the elements at some positions, so many in each row."""
         return Lists(self.values.take(pa.array(positions)), offsets_of(lengths), self.nulls)
 
+    def with_nulls_of(self, length: int) -> Lists:
+        """The same rows with so many null elements in the place of rows that are null."""
+        if self.nulls is None:
+            return self
+        lengths = np.where(self.nulls, length, self.lengths)
+        offsets = offsets_of(lengths)
+        missing = np.repeat(self.nulls, lengths)
+        places = np.cumsum(~missing) - 1
+        return Lists(self.values.take(pa.array(places, mask=missing)), offsets, None)
+
     def column(self, values: Any, arrow_type: pa.DataType, *, null: Vector | None = None) -> pa.Array:
         """One value for each row, as a column that is null where the row is, and where `null` says."""
         mask = null if self.nulls is None else self.nulls if null is None else self.nulls | null
         return pa.array(values, arrow_type, mask=mask)
 
     def array(self, arrow_type: pa.DataType) -> pa.Array:
-        """The rows as an array of a list or large list type.
+        """The rows as an array of a list, large list or fixed-size list type.
 
         Raises:
             OverflowError: They have more elements than a list column can hold.
         """
+        if pa.types.is_fixed_size_list(arrow_type):
+            return arrays.conform(self.array(pa.list_(arrow_type.value_field)), arrow_type)
         large = pa.types.is_large_list(arrow_type)
         if not large and len(self.values) > _MOST_ELEMENTS:
             raise with_hint(

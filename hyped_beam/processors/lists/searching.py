@@ -13,10 +13,12 @@ from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method
 from hyped_beam.processors.comparison import COMPARABLE
 from hyped_beam.processors.lists.elements import ListOfComparables
+from hyped_beam.processors.lists.indexing import places
 from hyped_beam.processors.lists.layout import Lists
 from hyped_beam.processors.strings.buffers import Marks, Mask
-from hyped_beam.types import arrays, features, promotion
+from hyped_beam.types import features, promotion
 from hyped_beam.types.features import Family, Feature
+from hyped_beam.types.indexed import Indexed
 from hyped_beam.types.patterns import BooleanColumn, several
 from hyped_beam.types.vectors import computable
 
@@ -44,6 +46,7 @@ class ListContains(Processor):
     """
 
     accepts_scalars: ClassVar[bool] = True
+    takes_indexed: ClassVar[tuple[str, ...]] = ("items",)
     literals_like: ClassVar[tuple[str, ...]] = ("items",)
     literals_like_elements: ClassVar[bool] = True
 
@@ -57,9 +60,14 @@ class ListContains(Processor):
         return features.value("bool")
 
     def process(self, items: ListOfComparables, value: _Wanted) -> BooleanColumn:
-        lists = Lists.of(arrays.full(items, len(value)) if isinstance(items, pa.Scalar) else items)
         if pa.types.is_null(value.type) or (isinstance(value, pa.Scalar) and not value.is_valid):
-            return pa.nulls(lists.size, pa.bool_())
+            return pa.nulls(len(value if isinstance(value, pa.Array) else items), pa.bool_())
+        if isinstance(items, Indexed) and isinstance(value, pa.Scalar):
+            return pc.take(self.process(items.values, value), items.index)
+        if not isinstance(items, pa.Array):  # one list for many rows is not repeated for them
+            found, known = places(items, value, np.arange(len(value)))
+            return pc.if_else(known, found.is_valid(), pa.scalar(None, pa.bool_()))
+        lists = Lists.of(items)
         unknown = None
         if isinstance(value, pa.Array):
             unknown = value.is_null().to_numpy(zero_copy_only=False) if value.null_count else None

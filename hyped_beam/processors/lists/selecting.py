@@ -12,6 +12,7 @@ from hyped_beam.nodes.registry import method, operator
 from hyped_beam.processors.lists.layout import Lists, ranges
 from hyped_beam.types import features
 from hyped_beam.types.features import Feature
+from hyped_beam.types.indexed import Indexed
 from hyped_beam.types.patterns import IntegerColumn, ListColumn
 from hyped_beam.types.vectors import valid_rows, value_of
 
@@ -29,6 +30,7 @@ class ListElement(Processor):
     """
 
     accepts_scalars: ClassVar[bool] = True
+    takes_indexed: ClassVar[tuple[str, ...]] = ("items",)
 
     def output(self, items: Feature, index: Feature) -> Feature:  # noqa: ARG002 - whichever integer it is
         return features.element(items)
@@ -36,14 +38,20 @@ class ListElement(Processor):
     def process(self, items: ListColumn, index: IntegerColumn) -> pa.Array:
         if isinstance(items, pa.Scalar):
             return _elements_of_one(items, index, self.output_type)
-        lists = Lists.of(items)
         if isinstance(index, pa.Scalar) and not index.is_valid:
-            return pa.nulls(lists.size, self.output_type)
-        place, exists = _place(index, lists.lengths)
-        valid = valid_rows(index)
-        if valid is not None:
-            exists &= valid
-        return lists.values.take(pa.array(lists.offsets[:-1] + place, mask=~exists))
+            return pa.nulls(len(items), self.output_type)
+        known: Any = None
+        if isinstance(items, Indexed):
+            lists, (rows, known) = Lists.of(items.values), items.places()
+            lengths, starts = (of_lists[rows] for of_lists in (lists.lengths, lists.offsets[:-1]))
+        else:
+            lists = Lists.of(items)
+            lengths, starts = lists.lengths, lists.offsets[:-1]
+        place, exists = _place(index, lengths)
+        for valid in (known, valid_rows(index)):
+            if valid is not None:
+                exists &= valid
+        return lists.values.take(pa.array(starts + place, mask=~exists))
 
 
 def _place(index: Any, length: Any) -> tuple[Any, Any]:
@@ -85,7 +93,9 @@ class ListSlice(Processor):
     stop: int | None = None
 
     def output(self, items: Feature) -> Feature:
-        return features.list_of(features.element(items), like=items)
+        length = features.fixed_length(items)
+        kept = None if length is None else len(range(length)[self.start : self.stop])
+        return features.list_of(features.element(items), like=items, length=kept)
 
     def process(self, items: ListColumn) -> pa.Array:
         lists = Lists.of(items)

@@ -171,18 +171,22 @@ class TransformersTokenizer(Processor):
     def output(self, text: Feature, text_pair: Feature | None = None) -> Feature:
         """The struct of what is returned."""
         self._check_inputs(text, text_pair)
-        return {name: self._column_feature(name) for name in self._columns()}
+        is_pair = text_pair is not None and features.family(text_pair) is not Family.NULL
+        length = self._fixed_length(is_pair=is_pair)
+        return {name: self._column_feature(name, length) for name in self._columns()}
 
     def resolve(self, **inputs: Feature) -> Self:
         """The same node with the columns that the tokenizer's model takes, and its path from anywhere."""
         self._check_inputs(inputs["text"], inputs.get("text_pair"))
         loaded = loading.load(self.tokenizer)
         self._check(loaded, is_pair=inputs.get("text_pair") is not None)
-        taken = {
+        taken: dict[str, Any] = {
             option: name in loaded.input_names
             for option, name in _OF_THE_MODEL.items()
             if getattr(self, option) is None
         }
+        if self._padding == "max_length" and self.max_length is None:
+            taken["max_length"] = loaded.max_length  # so that the type says how long all are
         return self.model_copy(update={"tokenizer": loading.absolute(self.tokenizer), **taken})
 
     def fingerprint(self) -> str:
@@ -241,14 +245,19 @@ class TransformersTokenizer(Processor):
         }
         return [name for name in encoding.COLUMNS if wanted[name]]
 
-    def _column_feature(self, name: str) -> Feature:
+    def _fixed_length(self, *, is_pair: bool) -> int | None:
+        """The number of tokens of every text, where all are padded and cut to it."""
+        cuts_all = self._truncation == "longest_first" or (self._truncation == "only_first" and not is_pair)
+        return self.max_length if self._padding == "max_length" and cuts_all else None
+
+    def _column_feature(self, name: str, length: int | None) -> Feature:
         feature = features.value(encoding.DTYPES[name])
         if name == "offset_mapping":
             import datasets
 
             feature = datasets.List(feature, length=2)
         if name != "length":
-            feature = features.list_of(feature)
+            feature = features.list_of(feature, length=length)
         return features.list_of(feature) if self.return_overflowing_tokens else feature
 
     def _check_inputs(self, text: Feature, text_pair: Feature | None) -> None:

@@ -71,7 +71,7 @@ def test_what_an_element_is():
     src = flow_of(kinds)
     for name, kind in kinds.items():
         assert features.same(feature_of(src[name][0]), kind.feature)
-    assert feature_of(src.fixed[:1]) == List(Value("int8"))
+    assert feature_of(src.fixed[:1]) == List(Value("int8"), length=1)
     assert feature_of(src.large[:1]) == LargeList(Value("string"))
     rows = {
         "label": [[0, 1], None],

@@ -138,6 +138,31 @@ def test_real_mails_equal_transformers(reference, path):
     assert run(node, text=texts) == expected(reference[path], texts, truncation=True)
 
 
+@pytest.mark.parametrize(
+    ("options", "length"),
+    [
+        ({"padding": "max_length", "truncation": True, "max_length": 12}, 12),
+        ({"padding": "max_length", "truncation": True}, 512),
+        (
+            {"padding": "max_length", "truncation": True, "max_length": 9, "return_overflowing_tokens": True},
+            9,
+        ),
+        ({"padding": "max_length", "max_length": 12}, None),
+        ({"padding": True, "truncation": True, "max_length": 12}, None),
+    ],
+)
+def test_texts_that_are_all_filled_up_and_cut_to_one_length_say_so(options, length):
+    texts = pa.array(["a b c " * 300, None, "short"])
+    tokens = TransformersTokenizer(tokenizer=BERT, **options).call(flow_of({"text": "string"}).text)
+    for name, feature in feature_of(tokens).items():
+        inner = feature.feature if "return_overflowing_tokens" in options else feature
+        assert features.fixed_length(inner) == length, name
+    found = evaluate(tokens, pa.table({"text": texts})).field("input_ids").to_pylist()
+    lists = [found[0], found[2]] if "return_overflowing_tokens" not in options else [*found[0], *found[2]]
+    assert found[1] is None
+    assert length is None or {len(one) for one in lists} == {length}
+
+
 def test_output_features_follow_the_options():
     source = flow_of(pa.schema({"text": pa.string()}))
     tokens = TransformersTokenizer(tokenizer=BERT).call(source.text)
