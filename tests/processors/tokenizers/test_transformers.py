@@ -90,6 +90,7 @@ LENGTHS = [
     {"truncation": "only_first", "max_length": 60},
     {"truncation": True, "max_length": 9, "stride": 2, "return_overflowing_tokens": True},
 ]
+OVERFLOWING = {"truncation": True, "max_length": 9, "return_overflowing_tokens": True}
 PADDING = [False, True, "max_length"]
 
 
