@@ -14,6 +14,8 @@ from typing import Any, Literal
 from hyped_beam import ops
 from hyped_beam.aggregators import CollectList, Count, Max, Mean, Min, Quantiles, Std, Sum, Vocabulary
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
+from hyped_beam.nodes.call import holds_refs
+from hyped_beam.nodes.pack import as_ref
 from hyped_beam.nodes.refs import Ref, feature_of
 from hyped_beam.processors.buckets import Bucketize
 from hyped_beam.types import features
@@ -164,7 +166,7 @@ def one_hot(ref: Any, size: int | None = None, min_count: int = 1) -> Any:
         >>> evaluate(features.one_hot(flow_of(table.schema).word, size=2), table).to_pylist()
         [[1, 0], [0, 1], [0, 0], [1, 0], None]
     """
-    text = _ref(ref, "one_hot")
+    text = as_ref(ref, "one_hot")
     if features.family(feature_of(text)) in (Family.INTEGER, Family.BOOLEAN):
         text = text.cast("string")
     if features.family(feature_of(text)) is not Family.STRING:
@@ -214,7 +216,7 @@ def tfidf(
         >>> evaluate(weights, table)[1].as_py()
         [{'token': 'to', 'weight': 1.0}, {'token': 'do', 'weight': 1.4054651081081644}]
     """
-    lists = _ref(tokens, "tfidf")
+    lists = as_ref(tokens, "tfidf")
     if features.family(feature_of(lists)) is not Family.LIST:
         raise _wrong(
             f"tfidf() takes a list of tokens, got {features.describe(feature_of(lists))}",
@@ -238,14 +240,8 @@ def tfidf(
     return ops.if_else(lists.is_null(), None, weights)
 
 
-def _ref(value: Any, function: str) -> Ref:
-    if isinstance(value, Ref):
-        return value
-    raise DefinitionTypeError(f"{function}() takes a ref, got {value!r:.80}", site=CallSite.nearest())
-
-
 def _number(value: Any, function: str) -> Ref:
-    ref = _ref(value, function)
+    ref = as_ref(value, function)
     family = features.family(feature_of(ref))
     if family in (Family.INTEGER, Family.FLOAT, Family.DECIMAL):
         return ref
@@ -265,8 +261,8 @@ def _is_from(least: int, value: Any) -> bool:
 
 def _ascending(boundaries: Any) -> Any:
     """Boundaries as they were given, if they are a ref or in order."""
-    if isinstance(boundaries, Ref):
-        return boundaries
+    if holds_refs(boundaries):
+        return as_ref(boundaries, "bucketize")
     if not isinstance(boundaries, Sequence) or isinstance(boundaries, (str, bytes)):
         raise _wrong(f"bucketize() takes a list of boundaries, got {boundaries!r:.80}")
     given = list(boundaries)

@@ -19,6 +19,7 @@ import pytest
 
 from hyped_beam import DataFlow, FlowError, features, ops
 from hyped_beam.aggregators import Quantiles, Vocabulary
+from hyped_beam.errors import DefinitionTypeError
 from hyped_beam.testing import evaluate, flow_of
 
 ROOT = Path(__file__).parent.parent
@@ -315,3 +316,16 @@ def test_the_example(tmp_path):
     for row, expected in zip(written, reference(min_df=2), strict=True):
         found = {weight["token"]: weight["weight"] for weight in row["weights"]}
         assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_lists_of_refs_stand_for_list_refs():
+    table = pa.table({"n": [0, 5, 9], "low": [1, 1, 1], "high": [6, 4, 6], "s": ["a", "b", "a"]})
+    src = flow_of(table.schema)
+    buckets = features.bucketize(src.n, boundaries=[src.low, src.high])
+    assert evaluate(buckets, table).to_pylist() == [0, 2, 2]
+    for tokens in ([src.s, "k"], ops.collect([src.s, "k"])):
+        weights = evaluate(features.tfidf(tokens), table).to_pylist()
+        assert [[item["token"] for item in row] for row in weights] == [["a", "k"], ["b", "k"], ["a", "k"]]
+    with pytest.raises(DefinitionTypeError, match=r"z_score\(\) takes a number, got \{n: int64\}") as caught:
+        features.z_score({"n": src.n})
+    assert caught.value.site.file == __file__
