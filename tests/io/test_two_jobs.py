@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hyped_beam import DataFlow, processor
 from hyped_beam.errors import InputError, JobError
 from hyped_beam.io.commit import (
     Destination,
@@ -195,13 +196,14 @@ def write(destinations, number, *values):
     return commit
 
 
+def rows_of(destination):
+    paths = read_manifest(destination).paths
+    data = b"".join(locate(path)[0].read(locate(path)[1]) for path in paths)
+    return [json.loads(line)["n"] for line in data.splitlines()]
+
+
 def rows(destinations):
-    found = []
-    for destination in destinations:
-        paths = read_manifest(destination).paths
-        data = b"".join(locate(path)[0].read(locate(path)[1]) for path in paths)
-        found.append([json.loads(line)["n"] for line in data.splitlines()])
-    return found
+    return [rows_of(destination) for destination in destinations]
 
 
 @pytest.mark.parametrize("overwrite", ["replace", "resume"])
@@ -321,3 +323,30 @@ def test_a_job_that_is_not_run_lets_go_of_its_folder(tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b"]
     with pytest.raises(InputError, match=r"thesis\.txt"):  # and not that another job writes there
         JsonDatasetWriter(tmp_path / "out").consume(splits)
+
+
+def test_a_running_job_that_is_overtaken_says_so(place):
+    rows = datasets.Dataset.from_dict({"n": [1, 2, 3]})
+    flow = DataFlow(features=rows.features)
+    taken_over = []
+
+    @processor
+    def take_over(n: int) -> int:
+        if not taken_over:
+            made = [Destination("rows", JsonDatasetWriter(f"{place}/out"), SCHEMA)]
+            taken_over.append(prepare(made, "another job", "replace"))
+        return n
+
+    job = flow.job(source=rows).write(
+        collect={"n": take_over.call(flow.src_features.n)}, to=JsonDatasetWriter(f"{place}/out")
+    )
+    with pytest.raises(
+        JobError, match=r"another job .* has taken over the output folder '.*/out'\n  hint: what"
+    ):
+        job.run(runner="local")
+    own = taken_over[0].destinations
+    commit = RangeCommit(own, 0)
+    commit.write("rows", pa.record_batch([pa.array([7])], schema=SCHEMA))
+    finish(own, [commit.commit()])
+    taken_over[0].release()
+    assert rows_of(own[0]) == [7]
