@@ -481,7 +481,12 @@ class LocalPendingFile(PendingFile):
 
 def sync_file(path: str) -> None:
     """Force a file, or what a folder holds, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:  # a folder that may be written to, and not looked into
+        if Path(path).is_dir():
+            return
+        raise
     try:
         os.fsync(descriptor)
     except OSError as error:

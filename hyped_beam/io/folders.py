@@ -273,7 +273,7 @@ class OutputFolder:
         if is_synced:
             self.filesystem.sync([self.fingerprint])
             outer = [f"{self.bookkeeping}/staged", f"{self.bookkeeping}/ranges", self.bookkeeping, self.path]
-            self.filesystem.sync([*outer, self.path.rpartition("/")[0] or "/"])
+            self.filesystem.sync(outer)
 
     # -------------------------------------------------------------------------------------- fingerprint
 

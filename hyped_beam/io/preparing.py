@@ -334,6 +334,8 @@ def _begin(places: Sequence[_Place], overwrite: str, *, verify: bool) -> None:
             folder.filesystem.delete(folder.manifest)
             folder.write_fingerprint(place.fingerprint)
             folder.begin(destination.claimed.generation, is_synced=destination.is_synced)
+            if destination.is_synced:
+                folder.filesystem.sync([path.rpartition("/")[0] or "/" for path in place.made])
     if overwrite == "resume" and any(place.holds for place in places):
         with failed_writing(destinations[0].name, destinations[0].folder.given, InputError):
             adopt(destinations, verify=verify)
