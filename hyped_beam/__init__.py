@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hyped_beam.nodes.groups import Groups
     from hyped_beam.nodes.options import Limits
     from hyped_beam.nodes.processor import Processor, processor
-    from hyped_beam.types.environment import env
+    from hyped_beam.types.environment import Secret, env
 
 _CONTENTS = {
     "Aggregator": "hyped_beam.nodes.aggregator",
@@ -29,6 +29,7 @@ _CONTENTS = {
     "NodeError": "hyped_beam.errors",
     "Processor": "hyped_beam.nodes.processor",
     "Rows": "hyped_beam.nodes.augmentor",
+    "Secret": "hyped_beam.types.environment",
     "env": "hyped_beam.types.environment",
     "ops": "hyped_beam.ops",
     "processor": "hyped_beam.nodes.processor",
@@ -44,6 +45,7 @@ __all__ = [
     "NodeError",
     "Processor",
     "Rows",
+    "Secret",
     "env",
     "ops",
     "processor",

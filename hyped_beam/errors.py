@@ -34,15 +34,21 @@ _UNPRINTABLE = re.compile(
 )
 
 
-def escaped(text: str) -> str:
+def escaped(text: str, *, as_json: bool = False) -> str:
     r"""Escape in a text what a terminal would obey instead of printing it; line ends and tabs stay.
 
     All that is printed goes through it: names of columns, nodes and files may be a stranger's.
+
+    Args:
+        text: The text.
+        as_json: Whether it is JSON, in whose strings the same characters are then meant.
 
     Example:
         >>> escaped("\x1b[31mred")
         '\\x1b[31mred'
     """
+    if as_json:
+        return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 

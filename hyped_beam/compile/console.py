@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from hyped_beam.compile.summary import as_object, plain, summary
-from hyped_beam.errors import FlowError, NodeError
+from hyped_beam.errors import FlowError, NodeError, escaped
 from hyped_beam.launch.progress import Progress
 from hyped_beam.launch.result import JobResult
 
@@ -122,7 +122,7 @@ class TextConsole(Console):
     def show(self, form: str, text: str) -> None:
         """Print one form of a flow as it is."""
         del form
-        self._print(text)
+        self._print(escaped(text))
 
     def note(self, text: str) -> None:
         """Print a line."""
@@ -214,7 +214,8 @@ class JsonConsole(Console):
         """Nothing: each event is a line."""
 
     def _event(self, event: str, **values: Any) -> None:
-        self._print(json.dumps({"event": event, **plain(values)}, ensure_ascii=False) + "\n")
+        line = json.dumps({"event": event, **plain(values)}, ensure_ascii=False)
+        self._print(escaped(line, as_json=True) + "\n")
 
 
 def console(*, as_json: bool, out: TextIO | None = None) -> Console:
@@ -226,11 +227,11 @@ def console(*, as_json: bool, out: TextIO | None = None) -> Console:
 def _told(error: FlowError) -> str:
     """An error in one line, but for a node that raised, whose row and place have lines of their own."""
     if isinstance(error, NodeError):
-        return f"error: {error}"
+        return escaped(f"error: {error}")
     line = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
     for python, option in _IN_PYTHON:
         line = python.sub(option, line)
-    return f"error: {line}"
+    return escaped(f"error: {line}")
 
 
 # ------------------------------------------------------------------------------------------------- progress

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from hyped_beam.errors import escaped
 from hyped_beam.launch.result import CacheUse, JobResult
 
 WIDEST_VALUE = 100
@@ -32,7 +33,7 @@ def summary(result: JobResult, aggregates_path: str | None = None) -> str:
         lines += [f"  {line}" for line in _values(result.aggregates, "")]
     if result.cache is not None:
         lines += ["", *_cached(result.cache)]
-    return "\n".join(lines)
+    return escaped("\n".join(lines))
 
 
 def _cached(use: CacheUse) -> list[str]:

@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from hyped_beam.errors import NOT_THE_USERS, CallSite, NodeError, error_text, error_type
 from hyped_beam.ir.scope import Scope
+from hyped_beam.nodes.configuration import Configured, secret_values
 from hyped_beam.nodes.runtime import ResultError, RowError
 from hyped_beam.plan.program import Program
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
+from hyped_beam.types.environment import without_secrets
 from hyped_beam.types.spans import Span
 
 STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"]
@@ -100,18 +102,24 @@ def node_error(
         place: Where these rows are; None where it is not known.
     """
     cause = cause_of(error)
+    secrets = secret_values(step.operation) if isinstance(step.operation, Configured) else []
+
+    def shown(text: str) -> str:
+        return without_secrets(text, secrets)
+
+    hint = _hint_of(cause)
     where = (None if place is None else place.of(row)) or Span(1, None)
     return NodeError(
         node=step.name,
-        cause=f"{error_type(cause)}: {error_text(cause)}",
+        cause=shown(f"{error_type(cause)}: {error_text(cause)}"),
         site=step.site,
         row=where.first,
         data_file=where.path,
         data_row=where.first_in_file,
-        values="" if row is None else row_line(inputs, row),
-        trace="".join(traceback.format_exception(cause)),
+        values="" if row is None else shown(row_line(inputs, row)),
+        trace=shown("".join(traceback.format_exception(cause))),
         raised_in=_raised_in(cause),
-        hint=_hint_of(cause),
+        hint=None if hint is None else shown(hint),
     )
 
 

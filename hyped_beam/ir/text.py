@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hyped_beam.errors import escaped
 from hyped_beam.ir.graph import Graph, Kind, Node
 from hyped_beam.types import features
 
@@ -22,7 +23,7 @@ def graph_text(graph: Graph) -> str:
         else f"{calls[number]:<{width}}  : {_type(node)}  [{graph.scopes[node.scope].name}]"
         for number, node in graph.nodes.items()
     ]
-    return "\n".join(lines) + "\n"
+    return escaped("\n".join(lines) + "\n")
 
 
 def _type(node: Node) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import os
 import types
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, TypeVar, cast
@@ -17,7 +18,13 @@ from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, wr
 from hyped_beam.nodes.interface import BESIDE, Interface, local_names
 from hyped_beam.nodes.options import DEFAULT_OPTIONS, Options
 from hyped_beam.types.checked_options import CheckedOptions
-from hyped_beam.types.environment import EnvironmentValue, check_takes_text, names_in
+from hyped_beam.types.environment import (
+    HIDDEN,
+    EnvironmentValue,
+    check_takes_env,
+    names_in,
+    secret_options,
+)
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -100,15 +107,17 @@ class Configured(CheckedOptions):
                 hint=f"inputs are given to call: {name}().call(ref); options as in {name}(option=...)",
             )
         held = names_in(configuration)
+        for name in held:
+            if name in type(self).model_fields:
+                check_takes_env(type(self), name)
         try:
             super().__init__(**{**configuration, **{name: f"${value.name}" for name, value in held.items()}})
         except ValidationError as error:
-            raise wrong_options(type(self), configuration, error) from None
+            raise wrong_options(type(self), self._without_secrets(configuration), error) from None
         except DefinitionError as error:  # a validator's own, with a hint; it cannot see past pydantic
             error.site = CallSite.nearest()
             raise
         for name, value in held.items():
-            check_takes_text(type(self), name)
             self.__dict__[name] = value
 
     @classmethod
@@ -152,6 +161,20 @@ class Configured(CheckedOptions):
             return (type(self), self.written(), repr(self.__dict__))
         except ValueError:
             return (type(self), id(self))
+
+    @classmethod
+    def _without_secrets(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Some options, with secrets that are given as text hidden."""
+        secrets = secret_options(cls)
+        return {
+            name: _Hidden() if name in secrets and not isinstance(value, EnvironmentValue) else value
+            for name, value in options.items()
+        }
+
+    def __repr_args__(self) -> Any:
+        """The options as they are shown."""
+        given = dict(super().__repr_args__())
+        return self._without_secrets({str(name): value for name, value in given.items()}).items()
 
     @property
     def from_environment(self) -> Mapping[str, EnvironmentValue]:
@@ -201,8 +224,12 @@ class Configured(CheckedOptions):
 
     def describe(self) -> str:
         """Its configuration in a few characters."""
-        given = ((name, value) for name, value in self if name in self.model_fields_set)
-        return ", ".join(f"{name}={_in_short(value)}" for name, value in given)
+        return ", ".join(f"{name}={_in_short(value)}" for name, value in self.shown_options().items())
+
+    def shown_options(self) -> dict[str, Any]:
+        """The options that were set, as they may be shown to anybody."""
+        given = {name: value for name, value in self if name in self.model_fields_set}
+        return self._without_secrets(given)
 
     def runtime_copy(self, output_type: pa.DataType) -> Self:
         """A copy that may be changed by `setup` and while it runs.
@@ -225,6 +252,22 @@ class Configured(CheckedOptions):
         else:
             msg = f"{type(self).__name__} is frozen: {name!r} cannot be set outside `setup` and `process`"
             raise DefinitionError(msg, site=CallSite.nearest(), hint="make a new node with other options")
+
+
+def secret_values(node: Configured) -> list[Any]:
+    """Return the values of a node's secret options, as far as they are known in this process."""
+    known = []
+    for name in secret_options(type(node)):
+        value = node.__dict__.get(name)
+        known.append(os.environ.get(value.name) if isinstance(value, EnvironmentValue) else value)
+    return known
+
+
+class _Hidden:
+    """What is shown in place of a secret."""
+
+    def __repr__(self) -> str:
+        return HIDDEN
 
 
 def _in_short(value: Any) -> str:

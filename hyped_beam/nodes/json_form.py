@@ -24,7 +24,7 @@ from hyped_beam.nodes.grouping import WHERE
 from hyped_beam.nodes.processor import FunctionProcessor
 from hyped_beam.nodes.promote import Promote
 from hyped_beam.types import features, promotion
-from hyped_beam.types.environment import env
+from hyped_beam.types.environment import env, secret_options
 from hyped_beam.types.features import Feature
 
 _LIBRARY = "hyped_beam."
@@ -103,7 +103,7 @@ class NodeForm:
             if configuration:
                 raise InputError(f"the function {reference} takes no options", hint="leave them out")
             return found
-        return found(**_with_environment(configuration))
+        return found(**_with_environment(found, configuration))
 
     def _find(self, reference: str, kind: Kind) -> Any:
         """The class, or the function made a node, of a name."""
@@ -247,12 +247,13 @@ def _configuration(operation: Configured, node: Node) -> dict[str, Any]:
         refused.site = node.site
         raise refused
     kind = type(operation)
+    secrets = secret_options(kind)
     saved: dict[str, Any] = {}
     for name, field in kind.model_fields.items():
         if name not in operation.model_fields_set or field.exclude:
             continue
-        if name in operation.from_environment:
-            saved[name] = {_ENVIRONMENT: operation.from_environment[name].name}
+        if name in secrets:
+            saved[name] = _secret(operation, name, node)
             continue
         try:
             saved |= _finite(operation.model_dump(mode="json", include={name}, warnings="error"))
@@ -261,7 +262,7 @@ def _configuration(operation: Configured, node: Node) -> dict[str, Any]:
     if not saved:
         return saved
     try:
-        read = kind(**_with_environment(saved))
+        read = kind(**_with_environment(kind, saved))
     except FlowError as error:
         raise DefinitionError(
             f"the options of {kind.__name__} cannot be read back from JSON: {error.message}",
@@ -272,6 +273,21 @@ def _configuration(operation: Configured, node: Node) -> dict[str, Any]:
         if not _equal(getattr(operation, name), getattr(read, name)):
             raise _not_exact(operation, name, node)
     return saved
+
+
+def _secret(operation: Configured, name: str, node: Node) -> dict[str, str]:
+    """The name of the variable in which a secret option stands.
+
+    Raises:
+        DefinitionError: It stands in the flow as text.
+    """
+    if name not in operation.from_environment:
+        raise DefinitionError(
+            f"option {name!r} of {type(operation).__name__} is secret, and a saved flow would show it",
+            site=node.site,
+            hint=f'give the name of a variable of the environment: {name}=env("NAME")',
+        )
+    return {_ENVIRONMENT: operation.from_environment[name].name}
 
 
 def _not_exact(operation: Configured, name: str, node: Node) -> DefinitionError:
@@ -299,10 +315,13 @@ def _equal(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _with_environment(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as they were saved, with those of the environment as such."""
+def _with_environment(kind: type[Configured], saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as they were saved, with secret ones of the environment as such."""
+    secrets = secret_options(kind)
     return {
-        name: env(value[_ENVIRONMENT]) if isinstance(value, dict) and set(value) == {_ENVIRONMENT} else value
+        name: env(value[_ENVIRONMENT])
+        if name in secrets and isinstance(value, dict) and set(value) == {_ENVIRONMENT}
+        else value
         for name, value in saved.items()
     }
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from hyped_beam.errors import CallSite, DefinitionTypeError, UnknownNameError
+from hyped_beam.errors import CallSite, DefinitionTypeError, UnknownNameError, escaped
 from hyped_beam.ir.builder import GraphBuilder
 from hyped_beam.ir.graph import Edge
 from hyped_beam.nodes import registry, suggestions
@@ -61,7 +61,7 @@ class Ref:
         return sorted(name for name in names if name.isidentifier())
 
     def __repr__(self) -> str:
-        return f"<ref {self.__edge}: {features.describe(self.__feature)}>"
+        return escaped(f"<ref {self.__edge}: {features.describe(self.__feature)}>")
 
     def __format__(self, specification: str) -> NoReturn:
         raise _not_now(

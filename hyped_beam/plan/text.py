@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from hyped_beam.errors import CallSite
+from hyped_beam.errors import CallSite, escaped
 from hyped_beam.ir.graph import Edge, Graph, Kind
 from hyped_beam.ir.scope import DATASET
 from hyped_beam.plan.caching import ScanCaching
@@ -54,7 +54,7 @@ def plan_text(plan: Plan, *, sites: bool = False, caching: Mapping[int, ScanCach
                 taken = ", ".join(f"%{node}" for node in (*end.takes, *end.late))
                 lines += ["", f"finish{number}{how}, from {taken or 'nothing'}"]
                 lines += _stage(plan, end, sites=sites)
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return escaped("\n".join(line.rstrip() for line in lines) + "\n")
 
 
 def _summary(plan: Plan) -> str:

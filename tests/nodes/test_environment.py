@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import sys
+from urllib.parse import quote
 
 import datasets
+import pyarrow as pa
 import pytest
 
-from hyped_beam import DataFlow, Processor, env
-from hyped_beam.errors import DefinitionError, FlowError, InputError
+from hyped_beam import DataFlow, Processor, Secret, env
+from hyped_beam.errors import DefinitionError, FlowError, InputError, NodeError
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.passes import optimise
 from hyped_beam.processors.templates.jinja2 import Jinja2
 from hyped_beam.testing import flow_of
+from hyped_beam.types import features
+from hyped_beam.types.patterns import AnyColumn
 
 KEY = "HYPED_BEAM_TEST_KEY"
 
 
 class Ask(Processor):
-    key: str
-    other: str | None = None
+    key: Secret[str]
+    other: Secret[str] | None = None
     tries: int = 1
 
     def process_row(self, text: str) -> str:
@@ -74,9 +78,9 @@ def test_it_comes_back_from_a_saved_flow(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv(KEY, "hush")
     (tmp_path / "asking_nodes.py").write_text(
-        "from hyped_beam import Processor\n"
+        "from hyped_beam import Processor, Secret\n"
         "class Ask(Processor):\n"
-        "    key: str\n"
+        "    key: Secret[str]\n"
         "    def process_row(self, text: str) -> str:\n"
         "        return f'{text} {self.key}'\n"
     )
@@ -98,7 +102,6 @@ def test_it_is_not_folded_into_a_constant(monkeypatch):
     from hyped_beam.dsl.outputs import Outputs, graph_of
     from hyped_beam.nodes.call import constant
     from hyped_beam.nodes.refs import Ref, builder_of
-    from hyped_beam.types import features
 
     fixed = Ref(builder_of(src), constant(builder_of(src), "a"), features.value("string"))
     folded = Ask(key="k").call(fixed)
@@ -116,7 +119,9 @@ def test_equal_variables_are_one_node():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Ask(key="k", tries=env(KEY)), "the option 'tries'|Ask option 'tries'"),
+        (lambda: Ask(key="k", tries=env(KEY)), "the option 'tries' is not declared secret"),
+        (lambda: Jinja2(template=env(KEY)), "the option 'template' is not declared secret"),
+        (lambda: Odd(tries=env(KEY)), "the option 'tries' takes no text"),
         (lambda: Ask(kee=env(KEY)), "Ask has no option 'kee'"),
         (lambda: env(""), r"env\(\) takes the name"),
         (lambda: env("A=B"), "variable, got 'A=B'"),
@@ -130,6 +135,82 @@ def test_what_cannot_be_is_refused(make, message):
     assert "test_environment.py:" in str(raised.value)
 
 
+class Odd(Processor):
+    tries: Secret[int] = 1
+
+    def process_row(self, text: str) -> str:
+        return text
+
+
+class Typed(Processor):
+    kind: Secret[str]
+
+    def output(self, text: object) -> object:
+        return features.value(self.kind)
+
+    def process(self, text: AnyColumn) -> pa.Array:
+        return text
+
+
 def test_a_node_that_has_to_know_it_at_once_says_so(flow):
-    with pytest.raises(DefinitionError, match="has to know template where the flow is written"):
-        Jinja2(template=env(KEY)).call(features=flow.src_features)
+    with pytest.raises(DefinitionError, match="has to know kind where the flow is written"):
+        Typed(kind=env(KEY)).call(text=flow.src_features.text)
+
+
+@pytest.mark.parametrize("given", ["hush-hush", env(KEY)])
+def test_a_secret_is_shown_nowhere(flow, given, monkeypatch, tmp_path):
+    monkeypatch.setenv(KEY, "hush-hush")
+    node = Ask(key=given)
+    built, _ = flow.build(collect={"answer": node.call(flow.src_features.text)})
+    built.plot(save=tmp_path / "flow.svg")
+    shown = [repr(node), str(node), node.describe(), built.explain(), (tmp_path / "flow.svg").read_text()]
+    assert not [text for text in shown if "hush" in text]
+    assert node.identity() != Ask(key="other-other").identity()
+
+
+def test_a_secret_as_text_is_not_saved(flow, tmp_path):
+    with pytest.raises(DefinitionError, match="option 'key' of Ask is secret") as raised:
+        flow.save(tmp_path / "flow.json", collect=asked(flow, key="hush-hush"))
+    assert 'key=env("NAME")' in raised.value.hint
+    assert "hush" not in str(raised.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_secret_is_not_repeated():
+    with pytest.raises(DefinitionError) as raised:
+        Ask(key=["hush-hush"])
+    assert "option 'key'" in str(raised.value)
+    assert "hush" not in str(raised.value)
+
+
+class Fails(Processor):
+    key: Secret[str]
+
+    def process_row(self, text: str) -> str:
+        raise ValueError(f"https://ask.example/?key={self.key}&q={quote(self.key)} {self.key!r}")
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("given", ["hush \"hush'/\n", env(KEY)])
+def test_a_secret_is_in_no_error(flow, given, monkeypatch, tmp_path, processes):
+    monkeypatch.setenv(KEY, "hush \"hush'/\n")
+    collect = {"t": Fails(key=given).call(flow.src_features.text)}
+    ds = datasets.Dataset.from_dict({"text": ["a"]})
+    with pytest.raises(NodeError) as raised:
+        flow.apply(ds, collect=collect, num_proc=processes, cache_dir=tmp_path)
+    assert "hush" not in str(raised.value) + raised.value.trace + str(raised.value.to_json())
+    assert "key=***&q=***" in raised.value.cause
+
+
+def test_a_saved_flow_gives_variables_to_secret_options_alone(flow, tmp_path, monkeypatch):
+    """Not to a template, a constant or a column of text that a stranger has made of one."""
+    monkeypatch.setenv(KEY, "hush-hush")
+    path = tmp_path / "flow.json"
+    prompt = Jinja2(template="to be replaced").call(features=flow.src_features)
+    flow.save(path, collect={"t": prompt.rendered, "u": flow.src_features.text.replace("a", "replaced, too")})
+    for old in ('"to be replaced"', '"replaced, too"'):
+        changed = path.read_text().replace(old, f'{{"env": "{KEY}"}}')
+        assert KEY in changed
+        (tmp_path / "changed.json").write_text(changed)
+        with pytest.raises(InputError):
+            DataFlow.load(tmp_path / "changed.json")

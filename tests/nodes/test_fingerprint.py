@@ -25,7 +25,7 @@ PRELUDE = """
 import functools, re
 from typing import ClassVar
 import numpy as np
-from hyped_beam import Aggregator, Processor, processor, env
+from hyped_beam import Aggregator, Processor, processor, Secret, env
 """
 
 FUNCTION = """
@@ -67,7 +67,7 @@ def node(text: str) -> int:
 def made(source: str) -> Any:
     """The node that a script makes."""
     module = ModuleType("__main__")
-    exec(compile(PRELUDE + textwrap.dedent(source), "script.py", "exec"), module.__dict__)  # noqa: S102
+    exec(compile(PRELUDE + textwrap.dedent(source), "script.py", "exec", dont_inherit=True), module.__dict__)  # noqa: S102
     return module.node
 
 
@@ -220,7 +220,7 @@ def test_a_node_may_say_itself_what_it_reads(tmp_path):
 def test_what_the_environment_gives_counts_by_its_value(monkeypatch):
     source = """
     class node(Processor):
-        key: str
+        key: Secret[str]
         def process_row(self, text: str) -> str:
             return self.key
     node = node(key=env("MAIL_KEY"))

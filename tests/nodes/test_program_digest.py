@@ -16,7 +16,7 @@ from hyped_beam.nodes.fingerprint import program_digest
 PRELUDE = """
 import random, threading, time
 import numpy as np
-from hyped_beam import Processor, env, processor
+from hyped_beam import Processor, Secret, env, processor
 """
 
 IMPURE = """
@@ -30,7 +30,7 @@ def helper(n):
     return n + LIMIT
 
 class node(Processor):
-    url: str
+    url: Secret[str]
     repeatable = False
     async def setup(self):
         import sqlite3, not_to_be_found

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hyped_beam.dsl.drawing.picture import Arrow, Box, Picture
-from hyped_beam.errors import FlowError
+from hyped_beam.errors import FlowError, escaped
 from hyped_beam.ir.graph import Kind
 
 if TYPE_CHECKING:
@@ -163,13 +163,13 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def _clean(text: str) -> str:
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", escaped(text))
 
 
 def _escape(text: str) -> str:
     """Text as markup of an HTML-like label, where backslashes mean something and runs of spaces nothing."""
-    escaped = html.escape(_clean(text), quote=False)
-    return escaped.replace("\\", "\\\\").replace("  ", " &#160;")
+    markup = html.escape(_clean(text), quote=False)
+    return markup.replace("\\", "\\\\").replace("  ", " &#160;")
 
 
 def _quoted(text: str) -> str:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from hyped_beam.errors import escaped_name
 from hyped_beam.ir.graph import Edge, Graph, Kind, Node
 from hyped_beam.ir.scope import BASE_SCOPES, DATASET, ScopeKind
+from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.promote import Promote
 from hyped_beam.plan.joins import Choice
 from hyped_beam.types import features
@@ -217,14 +219,13 @@ def _columns(node: Node) -> list[str]:
 
 
 def _options(operation: Any) -> Iterator[str]:
-    given = getattr(operation, "model_fields_set", None)
-    if given is None:
+    if not isinstance(operation, Configured):
         described = operation.describe()
         yield from [described] if described else []
         return
-    for name, field in type(operation).model_fields.items():
-        if name in given and field.repr:
-            yield f"{name} = {_from_here(getattr(operation, name))!r}"
+    for name, value in operation.shown_options().items():
+        if type(operation).model_fields[name].repr:
+            yield f"{name} = {_from_here(value)!r}"
 
 
 def _from_here(value: Any) -> Any:
@@ -255,7 +256,7 @@ def _type_text(feature: Feature) -> str:
     """A feature, shorter than `describe` makes it: of a struct only the names, of labels their number."""
     family = features.family(feature)
     if isinstance(feature, Mapping):
-        return "{" + ", ".join(feature) + "}"
+        return "{" + ", ".join(map(escaped_name, feature)) + "}"
     if features.is_class_label(feature):
         return f"ClassLabel({feature.num_classes})"
     if family is Family.LIST and isinstance(features.element(feature), Mapping):
