@@ -88,11 +88,11 @@ SAVED = [
     ),
     _case("a saved flow nested 400 deep", (('"version": 1', f'"version": {DEEP}'),), "nested more than"),
     _case(
-        "a saved flow whose feature is nested 150 deep",
+        "a saved flow whose feature is nested 100 deep",
         (
             (
                 '"feature": {"dtype": "string"',
-                '"feature": ' + '{"a": ' * 150 + "1" + "}" * 150 + ', "left_out": {"dtype": "string"',
+                '"feature": ' + '{"a": ' * 100 + "1" + "}" * 100 + ', "left_out": {"dtype": "string"',
             ),
         ),
         "node",

@@ -1,4 +1,4 @@
-"""Names of a stranger are printed without what a terminal obeys: in plans, pictures, messages and summaries."""
+"""Names of a stranger are printed without what a terminal obeys: in plans, pictures and messages."""
 
 from __future__ import annotations
 
