@@ -1,9 +1,13 @@
-"""The Jinja environment that templates are parsed and rendered in: sandboxed, strict and deterministic."""
+"""The Jinja environment that templates are parsed and rendered in: sandboxed, bounded, deterministic."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, wraps
+from types import BuiltinMethodType, MethodType
 from typing import TYPE_CHECKING, Any
+
+from hyped_beam.processors.templates import bounds, budget
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
@@ -11,25 +15,113 @@ if TYPE_CHECKING:
 ROW = "inputs"
 """What a template calls the row."""
 
-LARGEST = 1_000_000
-"""The longest sequence that `*` may make, and the most bits of a number that `**` may."""
-
 LEFT_OUT = {"random": "it would not give the same twice"}
 """Filters of Jinja that templates here do not have, and why."""
 
+_INTERNAL = ("_loop_vars", "_block_vars", "caller")
+"""What compiled templates give with calls, besides what was written."""
+
 
 @lru_cache(maxsize=1)
-def environment() -> SandboxedEnvironment:
+def environment() -> SandboxedEnvironment:  # noqa: C901 - classes of Jinja's, which is imported when it is used
     """The environment; made when it is first asked for, for Jinja takes 0.1 s to import."""
-    from jinja2 import StrictUndefined
-    from jinja2.runtime import Context
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2 import StrictUndefined, nodes
+    from jinja2.compiler import CodeGenerator, Frame
+    from jinja2.exceptions import SecurityError
+    from jinja2.runtime import BlockReference, Context, LoopContext, Macro, Undefined, markup_join, str_join
+    from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
+    from jinja2.utils import Cycler, Joiner
+    from markupsafe import Markup, escape
+
+    class RowGenerator(CodeGenerator):
+        """Has the environment make what could be large: texts that are printed or joined, and collections."""
+
+        def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+            del finalize
+            is_text = isinstance(node, nodes.Concat) or (
+                isinstance(node, nodes.Filter) and node.name in bounds.TEXT_FILTERS
+            )
+            if is_text and not frame.eval_ctx.volatile and not frame.eval_ctx.autoescape:
+                self.write("str(")
+            elif frame.eval_ctx.volatile:
+                self.write("(environment.escaped if context.eval_ctx.autoescape else environment.text)(")
+            else:
+                self.write("environment.escaped(" if frame.eval_ctx.autoescape else "environment.text(")
+
+        def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+            self.write("environment.concatenated(context, (")
+            for part in node.nodes:
+                self.visit(part, frame)
+                self.write(", ")
+            self.write("))")
+
+        def visit_Call(self, node: nodes.Call, frame: Frame, forward_caller: bool = False) -> None:  # noqa: FBT001, FBT002, N802 - as in Jinja
+            if not isinstance(node.node, nodes.EnvironmentAttribute):
+                super().visit_Call(node, frame, forward_caller=forward_caller)
+                return
+            self.write("environment.turns(")
+            self.visit(node.args[0], frame)
+            self.write(")")
+
+        def _collection(self, visit: Callable[[Any, Frame], None], node: Any, frame: Frame) -> None:
+            self.write("environment.checked(")
+            visit(node, frame)
+            self.write(")")
+
+        def visit_List(self, node: nodes.List, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+            self._collection(super().visit_List, node, frame)
+
+        def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+            self._collection(super().visit_Dict, node, frame)
+
+        def visit_Tuple(self, node: nodes.Tuple, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+            if node.ctx == "load":
+                self._collection(super().visit_Tuple, node, frame)
+            else:
+                super().visit_Tuple(node, frame)
+
+    class RowFormatter(SandboxedFormatter):
+        """`str.format`, whose widths and values are bounded."""
+
+        def format_field(self, value: Any, format_spec: str) -> Any:
+            bounds.check_format_spec(format_spec)
+            budget.made(budget.size_of(value))
+            return super().format_field(value, format_spec)
+
+        def convert_field(self, value: Any, conversion: Any) -> Any:
+            if conversion is not None:
+                budget.made(budget.size_of(value))
+            return super().convert_field(value, conversion)
+
+    own_calls = (Macro, LoopContext, BlockReference, Cycler, Joiner, Undefined)
+    own_methods = {LoopContext: {"cycle", "changed"}, Cycler: {"next", "reset"}}
 
     class RowEnvironment(ImmutableSandboxedEnvironment):
         """Attributes of a dict are its items first: a field may be called `items` or `values`."""
 
         # Not folded while a template is compiled, and bounded when it runs.
-        intercepted_binops = frozenset({"*", "**"})
+        intercepted_binops = frozenset({"*", "**", "+", "%"})
+        code_generator_class = RowGenerator
+        concat = staticmethod(budget.joined)
+        text = staticmethod(budget.text)
+        turns = staticmethod(budget.turns)
+        checked = staticmethod(budget.checked)
+
+        def _generate(self, source: nodes.Template, *args: Any, **options: Any) -> str:
+            for loop in source.find_all(nodes.For):
+                turns = nodes.EnvironmentAttribute("turns", lineno=loop.lineno)
+                loop.iter = nodes.Call(turns, [loop.iter], [], None, None, lineno=loop.iter.lineno)
+            return super()._generate(source, *args, **options)
+
+        @staticmethod
+        def escaped(value: Any) -> Markup:
+            budget.made(6 * budget.size_of(value))
+            return escape(value)
+
+        @staticmethod
+        def concatenated(context: Context, parts: tuple[Any, ...]) -> str:
+            budget.made(sum(map(budget.size_of, parts)))
+            return markup_join(parts) if context.eval_ctx.autoescape else str_join(parts)
 
         def getattr(self, obj: Any, attribute: str) -> Any:
             if type(obj) is dict:
@@ -40,22 +132,97 @@ def environment() -> SandboxedEnvironment:
             return super().getattr(obj, attribute)
 
         def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-            if _size(operator, left, right) > LARGEST:
-                msg = f"the result of {operator} is too large"
-                raise OverflowError(msg)
-            return super().call_binop(context, operator, left, right)
+            del context
+            bounds.check_operator(operator, left, right)
+            return self.binop_table[operator](left, right)
+
+        def wrap_str_format(self, value: Any) -> Any:
+            wrapped = super().wrap_str_format(value)
+            if wrapped is None:
+                return None
+            template, is_map = value.__self__, value.__name__ == "format_map"
+
+            def formatted(*args: Any, **named: Any) -> str:
+                if isinstance(template, Markup):  # whose values are escaped
+                    bounds.check_format_spec(template)
+                    return str(wrapped(*args, **named))
+                given, by_name = ((), args[0]) if is_map else (args, named)
+                return RowFormatter(self).vformat(template, given, by_name)
+
+            formatted.is_of_templates = True  # type: ignore[attr-defined]  # what `call` knows it by
+            return formatted
+
+        def call(self, context: Any, called: Any, /, *args: Any, **named: Any) -> Any:
+            if type(called) is Macro and all(map(budget.is_small, args)):
+                budget.spend(1)
+                return super().call(context, called, *args, **named)
+            if (
+                type(called) is BuiltinMethodType
+                and called.__name__ in bounds.SMALL_METHODS
+                and type(called.__self__) is str
+                and budget.is_small(called.__self__)
+                and all(map(budget.is_small, args))
+            ):
+                for name in _INTERNAL:
+                    named.pop(name, None)
+                return called(*args, **named)
+            given = {name: value for name, value in named.items() if name not in _INTERNAL}
+            args = tuple(budget.counted(arg) if isinstance(arg, Iterator) else arg for arg in args)
+            if (
+                isinstance(called, (BuiltinMethodType, MethodType))
+                and type(called.__self__) not in own_methods
+            ):
+                bound = bounds.method_bound(called.__self__, called.__name__)
+                if bound is None:
+                    kind = type(called.__self__).__name__
+                    msg = f"templates do not call {called.__name__!r} of {kind!r} objects"
+                    raise SecurityError(msg)
+                args = tuple(list(arg) if isinstance(arg, Iterator) else arg for arg in args)
+                bound(called.__self__, args, given)
+            elif not self._is_known(called):
+                msg = f"templates do not call {type(called).__name__!r} objects"
+                raise SecurityError(msg)
+            budget.spend(1)
+            if given or not all(map(budget.is_small, args)):
+                budget.made(budget.size_of(args) + budget.size_of(given))
+            if isinstance(called, LoopContext) and args:
+                args = (budget.turns(args[0]), *args[1:])
+            return budget.checked(super().call(context, called, *args, **named))
+
+        def _is_known(self, called: Any) -> bool:
+            if isinstance(called, MethodType):
+                return called.__name__ in own_methods.get(type(called.__self__), ())
+            is_global = any(called is known for known in self.globals.values())
+            return is_global or isinstance(called, own_calls) or hasattr(called, "is_of_templates")
 
     made = RowEnvironment(undefined=StrictUndefined, autoescape=False)
-    del made.globals["lipsum"]  # random text
-    for name in LEFT_OUT:
-        del made.filters[name]
+    for offered, known in (
+        (made.filters, bounds.FILTERS),
+        (made.tests, bounds.TESTS),
+        (made.globals, bounds.GLOBALS),
+    ):
+        for name in set(offered) - set(known):
+            del offered[name]  # what is random, and what this version of Jinja has and nobody has looked at
+    for name, bound in bounds.FILTERS.items():
+        if name in made.filters:
+            made.filters[name] = _bounded(made.filters[name], bound, is_small=name in bounds.SMALL)
     return made
 
 
-def _size(operator: str, left: Any, right: Any) -> int:
-    if operator == "**":
-        return left.bit_length() * right if isinstance(left, int) and isinstance(right, int) else 0
-    for one, other in ((left, right), (right, left)):
-        if isinstance(one, (str, bytes, list, tuple)) and isinstance(other, int):
-            return len(one) * other
-    return 0
+def _bounded(function: Callable[..., Any], bound: bounds.Bound, *, is_small: bool) -> Callable[..., Any]:
+    """A filter that takes its steps before it does anything."""
+    before = 1 if hasattr(function, "jinja_pass_arg") else 0
+
+    @wraps(function)
+    def bounded(*args: Any, **named: Any) -> Any:
+        value = args[before] if len(args) > before else None
+        if is_small and budget.is_small(value):
+            return function(*args, **named)
+        if isinstance(value, Iterator):
+            value = list(budget.counted(value))
+            args = (*args[:before], value, *args[before + 1 :])
+        budget.spend(1)
+        bound(value, args[before + 1 :], named)
+        return budget.checked(function(*args, **named))
+
+    return bounded

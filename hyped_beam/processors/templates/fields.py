@@ -69,6 +69,13 @@ def parse(template: str) -> nodes.Template:
         raise ValueError(f"line {error.lineno}: {error.message}{_near(str(error.message))}") from error
     except TemplateError as error:
         raise ValueError(str(error)) from error
+    except (
+        MemoryError,
+        RecursionError,
+        SyntaxError,
+    ) as error:  # of Python, which the template is compiled to
+        msg = "the template is nested too deep"
+        raise ValueError(msg) from error
     uses = uses_of(tree)
     unknown = meta.find_undeclared_variables(tree) - {ROW, *environment().globals} - uses.guarded_names
     for name, line in uses.names:

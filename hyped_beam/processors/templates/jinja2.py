@@ -10,12 +10,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import register
 from hyped_beam.nodes.runtime import RowError
 from hyped_beam.processors.templates import fields, kernels
+from hyped_beam.processors.templates.budget import (
+    CHARACTERS_A_STEP,
+    LARGE,
+    MOST_CHARACTERS,
+    MOST_STEPS,
+    Budget,
+    joined,
+    joined_few,
+    size_of,
+    use,
+)
 from hyped_beam.processors.templates.environment import ROW, environment
 from hyped_beam.types.features import Feature, value
 from hyped_beam.types.patterns import StringColumn, StructColumn
@@ -48,7 +59,8 @@ class Jinja2(Processor):
 
     Templates run in a sandbox: they reach the values of the row and nothing else, load no other
     templates, change nothing, and give the same each time (no `random`). Names and fields that do not
-    exist are errors. A `range` has at most 100,000 numbers; nested loops are not bounded further.
+    exist are errors. What the template may cost for one row is bounded (`max_steps`, `max_characters`), so
+    that a stranger's neither fills the memory nor runs for ever; a `range` has at most 100,000 numbers.
     As in Jinja, nothing is escaped for HTML unless asked, and one newline at the template's end is dropped.
 
     A template of text, fields and the filters `lower`, `upper`, `capitalize`, `trim`, `replace`, `length`,
@@ -56,6 +68,10 @@ class Jinja2(Processor):
 
     Attributes:
         template: The template.
+        max_steps: How many steps a row may take: turns of loops, calls, and 100 characters or items each that
+            a filter, a call or an operator goes through.
+        max_characters: How many characters the text of a row may have, and each value on the way to it; at
+            least 100.
 
     Raises:
         DefinitionError: The template does not parse, does what it may not, or uses a field that
@@ -73,6 +89,8 @@ class Jinja2(Processor):
     """
 
     template: str
+    max_steps: int = Field(default=MOST_STEPS, ge=1)
+    max_characters: int = Field(default=MOST_CHARACTERS, ge=CHARACTERS_A_STEP)
 
     @field_validator("template")
     @classmethod
@@ -88,7 +106,8 @@ class Jinja2(Processor):
     def setup(self) -> None:
         """Compile the template."""
         self._compiled = _compiled(self.template)
-        self._renderer = Renderer(self._compiled.code)
+        budget = Budget(self.max_steps, self.max_characters)
+        self._renderer = Renderer(self._compiled.code, budget, loops=self._compiled.loops)
 
     def process(self, features: StructColumn) -> Rendered:
         """Render all rows."""
@@ -105,7 +124,7 @@ class Jinja2(Processor):
         pieces = self._compiled.pieces
         if pieces is not None:
             try:
-                return kernels.render(pieces, rows)
+                return kernels.render(pieces, rows, self.max_characters)
             except kernels.NoKernelError:
                 pass
         return render_rows(self._renderer, rows, numbers, self._compiled.uses.columns)
@@ -116,12 +135,19 @@ class _Compiled:
     uses: fields.Uses
     pieces: list[kernels.Piece] | None
     code: jinja2.Template
+    loops: bool
 
 
 @lru_cache(maxsize=256)
 def _compiled(template: str) -> _Compiled:
+    from jinja2 import nodes
+
+    use(Budget())  # constants are computed now
     tree = fields.parse(template)
-    return _Compiled(fields.uses_of(tree), kernels.pieces_of(tree), environment().from_string(template))
+    loops = any(True for _ in tree.find_all((nodes.For, nodes.Macro)))
+    return _Compiled(
+        fields.uses_of(tree), kernels.pieces_of(tree), environment().from_string(template), loops
+    )
 
 
 def render_rows(
@@ -143,12 +169,33 @@ def render_rows(
         names = [name for name in names if name in columns]
     values = [pc.struct_field(rows, name).to_pylist() for name in names]
     texts = []
+    renderer.begin(max((longest_in(rows.field(name)) for name in names), default=0) if renderer.loops else 0)
     for number, row in zip(numbers, zip(*values, strict=True) if names else [()] * len(rows), strict=True):
         try:
             texts.append(renderer(dict(zip(names, row, strict=True))))
         except Exception as error:
             raise RowError(number) from error
     return pa.array(texts, pa.string())
+
+
+def longest_in(column: pa.Array) -> int:
+    """The length of the longest text or list in a column, in bytes or items."""
+    kind = column.type
+    if isinstance(column, pa.ExtensionArray):
+        return longest_in(column.storage)
+    if pa.types.is_struct(kind):
+        return max((longest_in(column.field(index)) for index in range(kind.num_fields)), default=0)
+    if pa.types.is_fixed_size_list(kind):
+        return max(int(kind.list_size), longest_in(column.values))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        own = pc.max(pc.list_value_length(column)).as_py() or 0
+        return max(int(own), longest_in(column.values))
+    if any(check(kind) for check in _WITH_LENGTH):
+        return int(pc.max(pc.binary_length(column)).as_py() or 0)
+    return 0
+
+
+_WITH_LENGTH = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 
 
 class Renderer:
@@ -158,16 +205,32 @@ class Renderer:
 
     Args:
         template: The compiled template.
+        budget: What it may cost.
+        loops: Whether it does something several times.
     """
 
-    def __init__(self, template: jinja2.Template) -> None:
+    def __init__(self, template: jinja2.Template, budget: Budget, *, loops: bool) -> None:
         self.template = template
+        self._budget = budget
+        self.loops = loops
+        self._joined = joined if loops else joined_few
+        self._are_large = False
         self._run: Callable[[Any], Iterable[str]] = template.root_render_func
         self._renew()
 
     def _renew(self) -> None:
         self._context = self.template.new_context({ROW: None})
         self._names: dict[str, Any] = self._context.parent
+
+    def begin(self, longest: int) -> None:
+        """Begin rows in this thread.
+
+        Args:
+            longest: The length of the longest text or list in them.
+        """
+        use(self._budget)
+        self._budget.renew()
+        self._are_large = longest > LARGE // 10
 
     def __call__(self, row: Mapping[str, Any]) -> str:
         """The text of a row.
@@ -176,8 +239,12 @@ class Renderer:
             RenderError: The template raised.
         """
         self._names[ROW] = row
+        if self._are_large:
+            self._budget.renew(size_of(row))
+        else:
+            self._budget.left = self._budget.steps
         try:
-            text = "".join(self._run(self._context))
+            text = self._joined(self._run(self._context))
         except Exception as error:
             self._renew()
             raise RenderError(f"{_message(error)}{self._place(error)}") from error

@@ -86,13 +86,20 @@ def _step(node: nodes.Filter) -> Step | None:
     return (name, arguments) if is_known else None
 
 
-def render(pieces: Sequence[Piece], row: pa.StructArray) -> pa.Array:
+def render(pieces: Sequence[Piece], row: pa.StructArray, most: int) -> pa.Array:
     """Put pieces together for all rows, none of which is null.
+
+    Args:
+        pieces: The pieces.
+        row: The rows.
+        most: How many bytes a row's output, and each value on the way to it, may have for kernels.
 
     Raises:
         NoKernelError: It cannot be done with kernels for these rows.
     """
-    parts = [piece if isinstance(piece, str) else _filtered(piece, row) for piece in pieces]
+    parts = [piece if isinstance(piece, str) else _filtered(piece, row, most) for piece in pieces]
+    if sum(len(part) if isinstance(part, str) else _longest(part) for part in parts) > most:
+        raise NoKernelError  # rendering them one by one says which is too long
     large = any(not isinstance(part, str) and pa.types.is_large_string(part.type) for part in parts)
     kind = pa.large_string() if large else pa.string()
     arguments = [pa.scalar(part, kind) if isinstance(part, str) else part.cast(kind) for part in [*parts, ""]]
@@ -103,9 +110,20 @@ def render(pieces: Sequence[Piece], row: pa.StructArray) -> pa.Array:
     return pc.binary_join_element_wise(*arguments)
 
 
-def _filtered(piece: Field, row: pa.StructArray) -> pa.Array:
+def _longest(column: pa.Array) -> int:
+    """The bytes of the longest text."""
+    return int(pc.max(pc.binary_length(column)).as_py() or 0)
+
+
+def _filtered(piece: Field, row: pa.StructArray, most: int) -> pa.Array:
     column = _column(piece.path, row)
     for name, arguments in piece.steps:
+        if name == "replace":
+            column = as_text(column)
+            old, new = (len(argument.encode()) for argument in arguments)
+            longest = _longest(column)
+            if longest + longest // old * max(new - old, 0) > most:
+                raise NoKernelError
         column = _FILTERS[name].apply(column, *arguments)
     return as_text(column)
 

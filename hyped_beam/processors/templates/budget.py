@@ -1,0 +1,248 @@
+"""What the template of one row may cost: steps, and characters of what it makes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from itertools import islice
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+MOST_STEPS = 1_000_000
+MOST_CHARACTERS = 10_000_000
+
+CHARACTERS_A_STEP = 100
+"""So many characters or items that something goes through, or makes, are a step."""
+
+LARGE = 100_000
+"""A value of more characters makes every turn of a loop dearer, for the turn may look at all of it."""
+
+MOST_BITS = 20_000
+"""The most bits of a whole number: more digits than Python prints."""
+
+SMALL = 1_000
+"""A text of fewer characters takes no steps in the simplest filters: the turns of loops do."""
+
+FEW = 8
+"""So many pieces are put together before their length is looked at."""
+
+_PIECES = 64
+_OF_A_NUMBER = 24
+_NUMBERS = frozenset({int, float, bool, type(None)})
+_TEXT = frozenset({str})
+_HOLDING = frozenset({list, dict, tuple})
+_KINDS_HOLDING = (str, bytes, Mapping, list, tuple, set, frozenset)
+
+
+class LimitError(ValueError):
+    """A template that costs more than it may."""
+
+
+class Budget:
+    """What is left for the row that a thread renders.
+
+    Args:
+        steps: How many steps.
+        characters: How many characters the output may have, and each value on the way to it.
+    """
+
+    __slots__ = ("characters", "left", "steps", "weight")
+
+    def __init__(self, steps: int = MOST_STEPS, characters: int = MOST_CHARACTERS) -> None:
+        self.steps = steps
+        self.characters = characters
+        self.renew()
+
+    def renew(self, row: int = 0) -> None:
+        """Begin another row.
+
+        Args:
+            row: How many characters it has, about.
+        """
+        self.left = self.steps
+        self.weight = 1 + row // LARGE
+
+
+class _OfThread(threading.local):
+    """The budget of the row that this thread renders, or of the template that it compiles."""
+
+    def __init__(self) -> None:
+        self.budget = Budget()
+
+
+_THREAD = _OfThread()
+
+
+def use(budget: Budget) -> None:
+    """Have this thread spend from a budget."""
+    _THREAD.budget = budget
+
+
+def spend(steps: int) -> None:
+    """Take some steps.
+
+    Raises:
+        LimitError: There are no more.
+    """
+    budget = _THREAD.budget
+    budget.left -= steps
+    if budget.left < 0:
+        msg = f"the row takes more than {budget.steps:,} steps; max_steps= of the node allows more"
+        raise LimitError(msg)
+
+
+def made(size: int) -> None:
+    """Take the steps for a value of so many characters and items, before it is made.
+
+    Raises:
+        LimitError: It is too large.
+    """
+    budget = _THREAD.budget
+    if size > budget.characters:
+        msg = (
+            f"a value or the output would have more than {budget.characters:,} characters; "
+            f"max_characters= of the node allows more"
+        )
+        raise LimitError(msg)
+    if size >= CHARACTERS_A_STEP:
+        if size >= LARGE:
+            budget.weight = max(budget.weight, 1 + size // LARGE)
+        spend(size // CHARACTERS_A_STEP)
+
+
+def size_of(value: Any) -> int:  # noqa: C901 - each kind of value is told by its class first, for speed
+    """How many characters a value has as text, about, with all that lies in it; not much more than may be.
+
+    What is referred to twice is counted twice: so often it would be printed or compared.
+    """
+    kind = type(value)
+    if kind is str:
+        return len(value)
+    if kind in _NUMBERS:
+        return _OF_A_NUMBER if kind is not int else _OF_A_NUMBER + value.bit_length() // 3
+    if kind not in _HOLDING and not isinstance(value, _KINDS_HOLDING):
+        return _OF_A_NUMBER
+    if kind is list and set(map(type, value)) <= _TEXT:
+        return sum(map(len, value)) + 4 * len(value)
+    most = _THREAD.budget.characters
+    size, waiting = 0, [value]
+    while waiting and size <= most:
+        item = waiting.pop()
+        kind = type(item)
+        if kind is str:
+            size += len(item) + 4
+        elif kind in _NUMBERS:
+            size += _OF_A_NUMBER
+        elif kind is dict or isinstance(item, Mapping):
+            size += 4
+            waiting.extend(item.keys())
+            waiting.extend(item.values())
+        elif kind is list or isinstance(item, (tuple, list, set, frozenset)):
+            size += 4
+            if len(item) > most:
+                return len(item)
+            waiting.extend(item)
+        else:
+            size += len(item) * 4 if isinstance(item, (str, bytes)) else _OF_A_NUMBER
+    return size
+
+
+def checked(value: T) -> T:
+    """Return a value that was just made, once it is known to be no larger than may be.
+
+    Raises:
+        LimitError: It is.
+    """
+    held: Any = value
+    kind = type(held)
+    if kind is str:
+        if len(held) >= CHARACTERS_A_STEP:
+            made(len(held))
+    elif kind in _NUMBERS:
+        if kind is int and held.bit_length() > MOST_BITS:
+            msg = f"a whole number has more than {MOST_BITS:,} bits"
+            raise LimitError(msg)
+    elif kind in _HOLDING or isinstance(held, _KINDS_HOLDING):
+        made(size_of(held))
+    elif isinstance(held, Iterator):
+        return counted(held)  # type: ignore[return-value]  # it iterates over the same
+    return value
+
+
+def is_small(value: Any) -> bool:
+    """Return whether going through a value costs so little that the turns of loops around it are enough."""
+    kind = type(value)
+    return (kind is str and len(value) < SMALL) or kind in _NUMBERS
+
+
+def counted(items: Iterator[Any]) -> Iterator[Any]:
+    """Iterate, a step for each item."""
+    for item in items:
+        spend(_THREAD.budget.weight)
+        yield item
+
+
+def turns(items: Any) -> Any:
+    """Return what a loop goes through, once the steps of all turns are taken, or such as takes them.
+
+    Raises:
+        LimitError: There are too many.
+    """
+    if type(items) is list or isinstance(items, Sized):
+        spend(len(items) * _THREAD.budget.weight)
+        return items
+    return counted(iter(items)) if isinstance(items, Iterable) else items
+
+
+def text(value: Any) -> str:
+    """Return what is printed of a value.
+
+    Raises:
+        LimitError: It is too long.
+    """
+    kind = type(value)
+    if kind is str:
+        return value
+    if kind not in _NUMBERS:
+        made(size_of(value))
+    return str(value)
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """Join text.
+
+    Raises:
+        LimitError: It is too long.
+    """
+    iterator = iter(pieces)
+    kept = list(islice(iterator, _PIECES))  # a few at once: they may be large
+    size = sum(map(len, kept))
+    if size >= CHARACTERS_A_STEP:
+        made(size)
+    chunk = kept
+    while len(chunk) == _PIECES:
+        chunk = list(islice(iterator, _PIECES))
+        more = sum(map(len, chunk))
+        size += more
+        if size > _THREAD.budget.characters:
+            made(size)
+        made(more)
+        kept += chunk
+    return "".join(kept)
+
+
+def joined_few(pieces: Iterable[str]) -> str:
+    """Join text that comes in no more pieces than the template has.
+
+    Raises:
+        LimitError: It is too long.
+    """
+    kept = list(pieces)
+    if len(kept) > FEW:
+        made(sum(map(len, kept)))
+        return "".join(kept)
+    text = "".join(kept)
+    if len(text) >= CHARACTERS_A_STEP:
+        made(len(text))
+    return text

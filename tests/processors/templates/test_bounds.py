@@ -1,0 +1,354 @@
+"""A stranger's template neither fills the memory nor runs for ever, and all that it may use is known."""
+
+from __future__ import annotations
+
+import datetime
+import inspect
+import resource
+import time
+from decimal import Decimal
+
+import jinja2
+import jinja2.sandbox
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hyped_beam.errors import DefinitionError, NodeError
+from hyped_beam.processors.templates import bounds
+from hyped_beam.processors.templates.environment import LEFT_OUT, environment
+from hyped_beam.processors.templates.jinja2 import Jinja2
+from hyped_beam.testing import evaluate, flow_of
+
+AT = datetime.datetime(2001, 1, 1)  # noqa: DTZ001 - as rows have it
+ROW = {"text": "ab " * 90, "n": 7, "x": 0.5, "l": ["a", "b", "c"], "at": AT}
+
+
+def render(template, row=ROW, **options):
+    table = pa.Table.from_pylist([row])
+    made = Jinja2(template=template, **options).call(features=flow_of(table.schema)).rendered
+    return evaluate(made, table).to_pylist()[0]
+
+
+def grown(start, step, turns=100):
+    """A template that makes a value again and again of what it was."""
+    return (
+        f"{{% set ns = namespace(x={start}) %}}{{% for i in range({turns}) %}}"
+        f"{{% set ns.x = {step} %}}{{% endfor %}}{{{{ ns.x|string|length }}}}"
+    )
+
+
+BOMBS = [
+    "{{ 'a'|center(10**10) }}",
+    "{{ 'a'.center(10**10) }}",
+    "{{ 'a'.ljust(10**10) }}",
+    "{{ 'a'.rjust(10**10) }}",
+    "{{ 'a'.zfill(10**10) }}",
+    "{{ ('\\t' * 1000).expandtabs(10**8) }}",
+    "{{ '%10000000000d'|format(1) }}",
+    "{{ '%10000000000d' % 1 }}",
+    "{{ '%.10000000000f' % 1.0 }}",
+    "{{ '%*d' % (10**10, 1) }}",
+    "{{ '%.*f' % (10**10, 1.0) }}",
+    "{{ '%*d'|format(10**10, 1) }}",
+    "{{ '{:10000000000}'.format(1) }}",
+    "{{ '{:.10000000000f}'.format(1.0) }}",
+    "{{ '{:{}}'.format(1, 10**10) }}",
+    "{{ '{a:10000000000}'.format_map({'a': 1}) }}",
+    "{{ ('{0}' * 100000).format('a' * 100000) }}",
+    "{{ ('a\\n' * 1000)|indent(10**9) }}",
+    "{{ ('a\\n' * 1000)|indent('b' * 1000000) }}",
+    "{{ ('a' * 100000)|replace('a', 'b' * 100000) }}",
+    "{{ ('a' * 100000).replace('a', 'b' * 100000) }}",
+    "{{ ('a' * 100000)|replace('', 'b' * 100000) }}",
+    "{{ range(100000)|join('a' * 100000) }}",
+    "{{ ('a' * 100000).join(inputs.text * 1000) }}",
+    "{{ inputs.l|batch(10**9, 'x')|list }}",
+    "{{ inputs.l|slice(10**9)|list|length }}",
+    "{{ inputs.l|slice(10**9, 'x')|list|length }}",
+    "{{ ('a ' * 100000)|wordwrap(1, wrapstring='b' * 100000) }}",
+    "{{ ('http://a.b ' * 100000)|urlize(rel='b' * 100000) }}",
+    "{{ {'a': inputs.l}|tojson(indent=10**9) }}",
+    "{{ 1.5|round(10**9, 'ceil') }}",
+    "{{ (7).to_bytes(10**10, 'big') }}",
+    "{{ 'a'.translate({97: 'b' * 1000000}) * 1000 }}",
+    "{{ ('a' * 1000000).translate({97: 'b' * 1000000}) }}",
+    "{{ ('9' * 1000000)|int(base=16) }}",
+    "{{ 2 ** 100000 }}",
+    "{{ 'a' * 10**10 }}",
+    "{{ [1] * 10**10 }}",
+    "{{ ('a' * 1000000).encode('punycode') }}",
+    "{{ ('a' * 1000000).encode().decode('idna') }}",
+    "{{ ('<!---->' * 1000000)|striptags }}",
+    "{{ ('a' * 1000000)|wordwrap(1) }}",
+    grown("'a'", "ns.x ~ ns.x"),
+    grown("'a'", "ns.x + ns.x"),
+    grown("'ab'", "ns.x|replace('a', 'aa')"),
+    grown("'ab'", "ns.x.replace('a', 'aa')"),
+    grown("'a'", "'%s%s' % (ns.x, ns.x)"),
+    grown("'a'", "'{0}{0}'.format(ns.x)"),
+    grown("'a'", "[ns.x, ns.x]|join"),
+    grown("'&'", "('' ~ ns.x)|forceescape"),
+    grown("[1]", "ns.x + ns.x"),
+    grown("[1]", "[ns.x, ns.x]"),
+    grown("(1,)", "(ns.x, ns.x)"),
+    grown("{}", "{'a': ns.x, 'b': ns.x}"),
+    grown("{}", "dict(a=ns.x, b=ns.x)"),
+    grown("[1]", "cycler(ns.x, ns.x).items"),
+    grown("[1]", "[ns.x]|batch(2, ns.x)|list"),
+    grown("7", "ns.x * ns.x"),
+    grown("7", "ns.x ** 2"),
+    (
+        "{% set ns = namespace(a=[1], b=[1]) %}{% for i in range(60) %}"
+        "{% set ns.a = [ns.a, ns.a] %}{% set ns.b = [ns.b, ns.b] %}{% endfor %}{{ ns.a == ns.b }}"
+    ),
+    "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}",
+    "{% for i in range(100000) %}{{ 'a' * 10000 }}{% endfor %}",
+    "{% for i in range(100000) %}" + "a" * 1000 + "{% endfor %}",
+    "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
+    "{% macro f(x) %}{{ x }}{{ x }}{% endmacro %}" + grown("'a'", "f(ns.x)"),
+    (
+        "{% macro f() %}{% set ns.x = varargs %}{% endmacro %}{% set ns = namespace(x=[1]) %}"
+        "{% for i in range(60) %}{{ f(ns.x, ns.x) }}{% endfor %}{{ ns.x }}"
+    ),
+    (
+        "{% set ns = namespace(x='a') %}{% for i in range(60) %}{% set y %}{{ ns.x }}{{ ns.x }}{% endset %}"
+        "{% set ns.x = y %}{% endfor %}"
+    ),
+    "{% for i in [1] recursive %}{{ loop([1, 1]) if loop.depth < 60 }}{% endfor %}",
+    "{% filter center(10**10) %}a{% endfilter %}",
+    "{% for i in range(100000) %}{{ 'a' * 1000000 == 'a' * 1000000 }}{% endfor %}",
+    "{% for x in range(100000)|map('center', 1000) %}{% for y in range(100000) %}{% endfor %}{% endfor %}",
+    "{{ range(100000)|map('string')|map('center', 100000)|join }}",
+    "{{ range(100000)|map('list')|list }}",
+    "{{ [[1] * 100000] * 100000 }}",
+    "{{ ([[1] * 1000] * 1000)|sum(start=[])|length }}{{ ([[1]] * 100000)|sum(start=[])|length }}" * 20,
+]
+
+
+@pytest.mark.parametrize("template", BOMBS, ids=range(len(BOMBS)))
+def test_a_bomb_is_an_error_of_its_row(template):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.process_time()
+    with pytest.raises((NodeError, DefinitionError)) as raised:
+        render(template)
+    assert time.process_time() - began < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000  # kB
+    said = str(raised.value)
+    assert any(
+        kind in said
+        for kind in ("LimitError", "OverflowError", "SecurityError", "RecursionError", "TypeError")
+    )
+    if isinstance(raised.value, NodeError):
+        assert raised.value.row == 0
+
+
+LOOP = "{% for i in range(50) %}{{ i }}{% endfor %}"
+LIMITED = [
+    (LOOP, {"max_steps": 49}, "more than 49 steps; max_steps="),
+    ("{{ inputs.text }}{{ 1 if true }}", {"max_characters": 200}, "200 characters; max_characters="),
+    ("{{ inputs.text }}", {"max_characters": 200}, "more than 200 characters"),  # by a kernel
+    ("{{ inputs.text|replace('a', 'aa') }}", {"max_characters": 300}, "more than 300 characters"),
+    ("{{ inputs.text }}" * 3, {"max_characters": 500}, "more than 500 characters"),
+]
+
+
+@pytest.mark.parametrize(("template", "options", "message"), LIMITED)
+def test_the_limits_are_options_and_the_message_names_them(template, options, message):
+    assert render(template)
+    with pytest.raises(NodeError) as raised:
+        render(template, **options)
+    assert message in str(raised.value)
+    assert raised.value.row == 0
+    assert render(template, max_steps=10**7, max_characters=10**8)
+
+
+@pytest.mark.parametrize("name", ["max_steps", "max_characters"])
+def test_limits_are_positive(name):
+    with pytest.raises(DefinitionError, match=name):
+        Jinja2(template="", **{name: 0})
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["(" * 5000 + "1" + ")" * 5000, "-" * 100_000 + "1", "[" * 3000 + "]" * 3000],
+)
+def test_a_template_that_is_nested_too_deep_is_refused(template):
+    with pytest.raises(DefinitionError, match="nested too deep"):
+        Jinja2(template="{{ " + template + " }}")
+    loops = "{% for i in range(1) %}" * 200 + "{% endfor %}" * 200
+    with pytest.raises(DefinitionError, match="nested too deep"):
+        Jinja2(template=loops)
+
+
+def test_every_filter_test_and_global_of_jinja_is_known():
+    fresh = jinja2.sandbox.ImmutableSandboxedEnvironment()
+    assert set(fresh.filters) == set(bounds.FILTERS) | set(LEFT_OUT)
+    assert set(fresh.tests) == bounds.TESTS
+    assert set(fresh.globals) == bounds.GLOBALS | {"lipsum"}
+    assert set(bounds.SMALL) | set(bounds.TEXT_FILTERS) <= set(bounds.FILTERS)
+
+
+def test_what_another_version_of_jinja_adds_is_refused(monkeypatch):
+    monkeypatch.setitem(jinja2.filters.FILTERS, "fresh", lambda value: value * 10**10)
+    environment.cache_clear()
+    try:
+        with pytest.raises(DefinitionError, match="No filter named 'fresh'"):
+            Jinja2(template="{{ inputs.text|fresh }}")
+    finally:
+        environment.cache_clear()
+
+
+@pytest.mark.parametrize("kind", list(bounds.METHODS), ids=lambda kind: kind.__name__)
+def test_every_method_of_the_values_of_rows_is_known(kind):
+    offered = {name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))}
+    inherited = {
+        name
+        for base in kind.__mro__[1:]
+        for name in (*bounds.METHODS.get(base, ()), *bounds.NOT_CALLED.get(base, ()))
+    }
+    known = set(bounds.METHODS[kind]) | bounds.NOT_CALLED[kind] | inherited
+    assert offered <= known, sorted(offered - known)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ inputs.at.now() }}",
+        "{{ inputs.at.fromtimestamp(0) }}",
+        "{{ inputs.l.append(1) }}",
+        "{{ {}.fromkeys([1]) }}",
+        "{{ 'a'.maketrans({}) }}",
+        "{{ (7).from_bytes(inputs.text.encode()) }}",
+        "{{ inputs.at.strptime('', '') }}",
+    ],
+)
+def test_methods_that_change_values_or_tell_the_time_are_refused(template):
+    with pytest.raises(NodeError, match="SecurityError"):
+        render(template)
+
+
+VALUES = [
+    *("inputs.text", "inputs.n", "inputs.x", "inputs.l", "inputs.at", "inputs.d", "inputs.s", "inputs.none"),
+    *("'a<b>'", "[1, 'a']", "{'a': 1}", "range(3)", "(1, 2)", "true", "2.5"),
+]
+CALLS = [
+    *("upper", "lower", "title", "trim", "length", "string", "e", "join(', ')", "list", "first", "last"),
+    *("replace('a', 'b')", "center(9)", "indent(2)", "truncate(3)", "wordwrap(5)", "wordcount", "tojson"),
+    *(
+        "round(1)",
+        "int",
+        "float",
+        "abs",
+        "sort",
+        "unique|list",
+        "reverse|list",
+        "batch(2, 'x')|list",
+        "items|list",
+    ),
+    *("slice(2)|list", "sum", "max", "min", "map('string')|list", "select|list", "reject|list", "urlencode"),
+    *(
+        "dictsort",
+        "pprint",
+        "format(1)",
+        "striptags",
+        "default('x', true)",
+        "filesizeformat",
+        "urlize",
+        "xmlattr",
+    ),
+]
+METHODS = [
+    *(
+        "upper()",
+        "split()",
+        "strip('a')",
+        "ljust(9)",
+        "replace('a', 'bb')",
+        "join(inputs.l)",
+        "encode().hex()",
+    ),
+    *(
+        "format(1, 2)",
+        "items()|list",
+        "get('a')",
+        "keys()|list",
+        "isoformat()",
+        "strftime('%Y')",
+        "count('a')",
+    ),
+    *(
+        "count('a')",
+        "bit_length()",
+        "hex()",
+        "as_tuple()|list",
+        "total_seconds()",
+        "copy()",
+        "index('a')",
+        "is_integer()",
+    ),
+]
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from(VALUES),
+    st.sampled_from(VALUES),
+    st.sampled_from(CALLS),
+    st.sampled_from(METHODS),
+    st.data(),
+)
+def test_within_its_limits_it_renders_what_jinja_renders(value, other, call, method, data):
+    template = data.draw(
+        st.sampled_from(
+            [
+                f"{{{{ {value}|{call} }}}}",
+                f"{{{{ {value}.{method} }}}}",
+                f"{{% for i in {value} %}}{{{{ loop.index }}}}{{{{ i }}}}{{% endfor %}}",
+                f"{{{{ {value} ~ {other} }}}}{{{{ {value} + {other} }}}}",
+                f"{{{{ {value} * 3 }}}}{{{{ '%s' % ({value},) }}}}{{{{ [{value}, {other}] }}}}",
+                f"{{% set x %}}{{{{ {value} }}}}{{% endset %}}{{{{ x|{call} }}}}",
+                f"{{% macro f(a) %}}{{{{ a }}}}{{% endmacro %}}{{{{ f({value}) }}}}{{{{ f({other})|{call} }}}}",  # noqa: E501
+                (
+                    f"{{% for i in [{value}, [{other}]] recursive %}}{{{{ i }}}}{{{{ loop(i) if i is not string "
+                    f"and i is iterable and i is not mapping }}}}{{% endfor %}}"
+                ),
+                f"{{{{ namespace(a={value}).a }}}}{{{{ dict(a={other}) }}}}{{{{ cycler({value}).next() }}}}",
+                f"{{% autoescape true %}}{{{{ {value} }}}}{{{{ {value} ~ {other} }}}}{{% endautoescape %}}",
+                f"{{{{ '{{!r:>30}} {{}}'.format({value}, {other}) }}}}",
+            ]
+        )
+    )
+    row = {**ROW, "d": Decimal("1.5"), "s": {"a": "x", "b": [1]}, "none": None}
+    plain = jinja2.sandbox.ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
+    try:
+        expected = plain.from_string(template).render(inputs=row)
+    except Exception:  # noqa: BLE001 - whatever Jinja does not render
+        return
+    try:
+        found = render(template, row)
+    except NodeError as error:
+        found = str(error)
+    assert found == expected or "templates do not call" in found, template
+
+
+def test_steps_are_counted_anew_for_each_row_and_batch():
+    table = pa.table({"n": [90] * 50})
+    made = Jinja2(template="{% for i in range(inputs.n) %}{{ i }}{% endfor %}", max_steps=110)
+    rows = evaluate(made.call(features=flow_of(table.schema)).rendered, table).to_pylist()
+    assert rows == ["".join(map(str, range(90)))] * 50
+
+
+def test_large_values_make_turns_dearer():
+    """Each turn may compare or cut them, which takes no step of its own."""
+    row = {"text": "a" * 5_000_000}
+    template = "{% for i in range(100000) %}{{ 1 if inputs.text == inputs.text + '' }}{% endfor %}"
+    with pytest.raises(NodeError, match="LimitError"):
+        render(template, row)
+    assert render("{% for i in range(3) %}{{ inputs.text|length }}{% endfor %}", row) == "5000000" * 3
+
+
+def test_signatures_of_methods_are_those_that_their_bounds_read():
+    for kind, name, place, parameter in [(int, "to_bytes", 0, "length"), (str, "expandtabs", 0, "tabsize")]:
+        assert list(inspect.signature(getattr(kind, name)).parameters)[place + 1] == parameter
