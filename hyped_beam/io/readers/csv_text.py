@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -67,7 +67,7 @@ class Dialect:
             quoted_strings_can_be_null=alone and not is_text,
         )
 
-    def rows(self, text: io.TextIOBase) -> Any:
+    def rows(self, text: Iterable[str]) -> Any:
         """The rows by Python's parser, which knows lines."""
         if self.quote is None:
             return csv.reader(text, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
@@ -124,6 +124,18 @@ class _Raw(io.RawIOBase):
         return len(data)
 
 
+def _short_lines(uri: str, text: io.TextIOBase) -> Iterator[str]:
+    """Lines, one after the other.
+
+    Raises:
+        InputError: One is longer than a row may be.
+    """
+    while line := text.readline(BLOCK_BYTES):
+        if len(line) == BLOCK_BYTES:
+            raise InputError(f"{uri} has a row of more than {BLOCK_BYTES >> 20} MB", hint=HINT)
+        yield line
+
+
 def column_names(uri: str, version: Version | None, dialect: Dialect) -> tuple[str, ...]:
     """The names of the columns of a version of a file.
 
@@ -137,7 +149,7 @@ def column_names(uri: str, version: Version | None, dialect: Dialect) -> tuple[s
 def _header(uri: str, version: Version | None, dialect: Dialect) -> tuple[str, ...]:
     try:
         with _python_text(uri) as text:
-            names = next((row for row in dialect.rows(text) if row), None)
+            names = next((row for row in dialect.rows(_short_lines(uri, text)) if row), None)
     except UnicodeDecodeError:
         for chunk in chunks(Piece(uri, 0, None), KIND):
             check_utf8(uri, KIND, chunk)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
 from hyped_beam.errors import InputError
 from hyped_beam.io.filesystem import FileInfo
@@ -23,6 +24,8 @@ from hyped_beam.io.readers.json_types import marked, merged, numbers_as_text, nu
 from hyped_beam.io.readers.json_values import decoded, parsed_type
 from hyped_beam.io.readers.lines import (
     BOM,
+    CHUNK_BYTES,
+    LONGEST_LINE,
     Chunk,
     blocks_of,
     bounds,
@@ -62,6 +65,10 @@ class JsonReader(FileReader):
     Files may be compressed: `.jsonl.gz`, `.jsonl.zst`, `.jsonl.bz2`. Only files that are not are cut into
     ranges, which are read side by side.
 
+    Args:
+        paths: See `FileReader`.
+        max_line_bytes: The most bytes of a line, decompressed; at least 4 MB.
+
     Example:
         >>> import pathlib, tempfile
         >>> folder = tempfile.TemporaryDirectory()
@@ -74,6 +81,8 @@ class JsonReader(FileReader):
     suffixes: ClassVar[tuple[str, ...]] = compressed_suffixes((".jsonl", ".ndjson", ".json"))
     kind: ClassVar[str] = KIND
 
+    max_line_bytes: int = Field(default=LONGEST_LINE, ge=CHUNK_BYTES)
+
     def __init__(self, paths: Paths, features: Any = None, **options: Any) -> None:
         super().__init__(paths, features, **options)
 
@@ -82,7 +91,7 @@ class JsonReader(FileReader):
         types: dict[str, pa.DataType] = {}
         found_in: dict[str, str] = {}
         for file in files:
-            for name, found in _inferred(file.uri, file.version):
+            for name, found in _inferred(file.uri, file.version, self.max_line_bytes):
                 try:
                     types[name] = merged(types.get(name, pa.null()), found)
                 except TypeError:
@@ -92,7 +101,8 @@ class JsonReader(FileReader):
                     found_in.setdefault(name, file.uri)
         for name, found in types.items():
             for path, numbers in numbers_as_text(found, name):
-                warn_of_text(_first_with(files, path, numbers), path, numbers)
+                first = _first_with(files, path, numbers, self.max_line_bytes)
+                warn_of_text(first, path, numbers)
         return features_of.as_features(pa.schema([(name, settled(found)) for name, found in types.items()]))
 
     def check_declared(self, files: Sequence[FileInfo], declared: Mapping[str, Any]) -> None:
@@ -115,7 +125,7 @@ class JsonReader(FileReader):
 
     def first_rows(self, file: FileInfo, starts: Sequence[int]) -> list[int]:
         """How many lines that are not blank stand before some places."""
-        return rows_before(file, KIND, starts, lambda data: len(_rows(data)[0]))
+        return rows_before(file, KIND, starts, lambda data: len(_rows(data)[0]), self.max_line_bytes)
 
     def read_piece(
         self,
@@ -126,7 +136,7 @@ class JsonReader(FileReader):
         """The rows of the lines that begin in a piece."""
         parsed = pa.schema([(field.name, parsed_type(field.type)) for field in wanted])
         row = 0
-        for chunk in _checked_chunks(piece):
+        for chunk in _checked_chunks(piece, self.max_line_bytes):
             batch = _batch(piece.path, chunk, parsed, wanted)
             step = rows_per_batch(batch.num_rows, len(chunk.data))
             for start in range(0, batch.num_rows, step):
@@ -135,9 +145,9 @@ class JsonReader(FileReader):
                 row += cut.num_rows
 
 
-def _checked_chunks(piece: Piece) -> Iterator[Chunk]:
+def _checked_chunks(piece: Piece, longest: int) -> Iterator[Chunk]:
     """Lines that are UTF-8, and each either blank or something in braces."""
-    for chunk in chunks(piece, KIND):
+    for chunk in chunks(piece, KIND, longest):
         given = chunk
         if chunk.offset == 0 and chunk.data.startswith(BOM):
             given = Chunk(len(BOM), chunk.data[len(BOM) :])
@@ -271,10 +281,10 @@ def _culprit(uri: str, chunk: Chunk, parse: Any, error: Exception) -> InputError
 
 
 @lru_cache(maxsize=1024)
-def _inferred(uri: str, version: Version) -> tuple[tuple[str, pa.DataType], ...]:
+def _inferred(uri: str, version: Version, longest: int) -> tuple[tuple[str, pa.DataType], ...]:
     """The types of the columns of a file, without those that are settled in the end."""
     types: dict[str, pa.DataType] = {}
-    for chunk in _checked_chunks(Piece(uri, 0, None)):
+    for chunk in _checked_chunks(Piece(uri, 0, None), longest):
         if not len(_rows(chunk.data)[0]):
             continue
         for name, found in _inferred_of(uri, chunk):
@@ -303,10 +313,10 @@ def _inferred_of(uri: str, chunk: Chunk) -> list[tuple[str, pa.DataType]]:
     return marked(table, chunk.data, *_rows(chunk.data))
 
 
-def _first_with(files: Sequence[FileInfo], path: str, numbers: Numbers) -> str:
+def _first_with(files: Sequence[FileInfo], path: str, numbers: Numbers, longest: int) -> str:
     """A file whose numbers are among those that make a column, or what is within it, text."""
     for file in files:
-        for name, found in _inferred(file.uri, file.version):
+        for name, found in _inferred(file.uri, file.version, longest):
             for inner, held in numbers_in(found, name):
                 if inner == path and held & numbers & BEYOND:
                     return file.uri

@@ -21,8 +21,8 @@ BOM = b"\xef\xbb\xbf"
 CHUNK_BYTES = 4 << 20
 LARGEST_BLOCK = 4 << 20
 SMALLEST_BLOCK = 64 << 10
-# Beyond this a file has no lines, and would only fill the memory.
-LONGEST_LINE = 1 << 30
+# Beyond this a file hardly has lines, and would only fill the memory: a gigabyte fits into a megabyte.
+LONGEST_LINE = 64 << 20
 
 
 class Chunk(NamedTuple):
@@ -84,11 +84,16 @@ def blocks_of(file: FileInfo, *, whole: bool = False) -> list[Block]:
     ]
 
 
-def chunks(piece: Piece, kind: str) -> Iterator[Chunk]:
+def chunks(piece: Piece, kind: str, longest: int = LONGEST_LINE) -> Iterator[Chunk]:
     """The lines that begin in a piece.
 
+    Args:
+        piece: The piece.
+        kind: The format.
+        longest: The most bytes of a line; no less than are read at once.
+
     Raises:
-        InputError: The file cannot be read.
+        InputError: The file cannot be read, or a line is longer.
     """
     with text_of(piece.path, kind) as file:
         position = 0
@@ -98,7 +103,7 @@ def chunks(piece: Piece, kind: str) -> Iterator[Chunk]:
             position, rest = _after_line_end(file, position)
         else:
             rest = b""
-        yield from _until(file, Chunk(position, rest), piece)
+        yield from _until(file, Chunk(position, rest), piece, kind, longest)
 
 
 def _after_line_end(file: Any, position: int) -> tuple[int, bytes]:
@@ -111,32 +116,72 @@ def _after_line_end(file: Any, position: int) -> tuple[int, bytes]:
     return position, b""
 
 
-def _until(file: Any, held: Chunk, piece: Piece) -> Iterator[Chunk]:
+def _until(file: Any, held: Chunk, piece: Piece, kind: str, longest: int) -> Iterator[Chunk]:
     """The lines from `held` on that begin before the piece ends."""
-    offset, rest = held
-    last = (
-        None if piece.stop is None else piece.stop - 1
-    )  # the line that begins before it ends at or after it
+    offset, data = held
+    # the line that begins before it ends at or after its last byte
+    last = None if piece.stop is None else piece.stop - 1
     if last is not None and offset > last:
         return
-    data, more = rest, b"-"
-    while more:
-        more = file.read(CHUNK_BYTES)
+    more, end = b"-", _last_end(offset, data, last)
+    while more and end == 0:
+        begin = data.rfind(b"\n") + 1
+        more = _to_a_line_end(file, longest - (len(data) - begin))
+        found = more.find(b"\n")
+        if len(data) - begin + (len(more) if found < 0 else found) > longest:
+            raise _too_long(piece.path, kind, offset + begin, longest)
         data += more
-        if last is not None and offset + len(data) > last:
-            end = data.find(b"\n", max(last - offset, 0))
-            if end >= 0:
-                yield Chunk(offset, data[: end + 1])
-                return
+        end = _last_end(offset, data, last)
         cut = data.rfind(b"\n") + 1
-        if cut and more and len(data) >= CHUNK_BYTES:
+        if cut and not end and more and len(data) >= CHUNK_BYTES:
             yield Chunk(offset, data[:cut])
             offset, data = offset + cut, data[cut:]
-        if len(data) > LONGEST_LINE:
-            message = f"{piece.path} has a line of more than {LONGEST_LINE >> 30} GB"
-            raise InputError(message, hint="is it a file of lines?")
     if data:
-        yield Chunk(offset, data)
+        yield Chunk(offset, data[: end or len(data)])
+
+
+def _last_end(offset: int, data: bytes, last: int | None) -> int:
+    """Where the last line of a piece ends in what was read from `offset` on; 0 where it does not yet."""
+    if last is None or offset + len(data) <= last:
+        return 0
+    return data.find(b"\n", max(last - offset, 0)) + 1
+
+
+def _to_a_line_end(file: Any, longest: int) -> bytes:
+    """What comes next, up to what has the end of a line in it; of a line that is too long not much more."""
+    parts, size = [], 0
+    while size <= longest and (more := file.read(CHUNK_BYTES)):
+        parts.append(more)
+        size += len(more)
+        if b"\n" in more:
+            break
+    return b"".join(parts)  # once: a long line is not copied again with each part
+
+
+def _too_long(uri: str, kind: str, offset: int, longest: int) -> InputError:
+    return InputError(
+        f"{uri}:{line_number(uri, kind, offset)}: the line has more than {longest:,} bytes",
+        hint="is it a file of lines? if so, say how long they may be: max_line_bytes=...",
+    )
+
+
+def whole_text(uri: str, kind: str, longest: int) -> bytes:
+    """All that a file holds, decompressed.
+
+    Raises:
+        InputError: It is longer than may be, or cannot be read.
+    """
+    parts, size = [], 0
+    with text_of(uri, kind) as file:
+        while more := file.read(CHUNK_BYTES):
+            parts.append(more)
+            size += len(more)
+            if size > longest:
+                raise InputError(
+                    f"{uri} holds more than {longest:,} bytes",
+                    hint="if that is right, say how many there may be: max_line_bytes=...",
+                )
+    return b"".join(parts)
 
 
 def bounds(data: bytes) -> tuple[Any, Any]:
@@ -161,7 +206,9 @@ def line_number(uri: str, kind: str, offset: int) -> int:
     return count
 
 
-def rows_before(file: FileInfo, kind: str, starts: Sequence[int], count: Any) -> list[int]:
+def rows_before(
+    file: FileInfo, kind: str, starts: Sequence[int], count: Any, longest: int = LONGEST_LINE
+) -> list[int]:
     """How many rows begin before each of some places, which are in order.
 
     Args:
@@ -169,11 +216,14 @@ def rows_before(file: FileInfo, kind: str, starts: Sequence[int], count: Any) ->
         kind: The format.
         starts: The places.
         count: How many rows some whole lines are.
+        longest: The most bytes of a line.
     """
     rows, position, told = 0, 0, []
     for start in starts:
         if start > position:
-            rows += sum(count(chunk.data) for chunk in chunks(Piece(file.uri, position, start), kind))
+            rows += sum(
+                count(chunk.data) for chunk in chunks(Piece(file.uri, position, start), kind, longest)
+            )
             position = start
         told.append(rows)
     return told

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from hyped_beam.io.filesystem import FileInfo
 from hyped_beam.io.paths import Paths
@@ -16,13 +17,15 @@ from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.files import FileReader
 from hyped_beam.io.readers.lines import (
     BOM,
+    CHUNK_BYTES,
+    LONGEST_LINE,
     Chunk,
     blocks_of,
     check_utf8,
     chunks,
     compression_of,
     rows_before,
-    text_of,
+    whole_text,
 )
 from hyped_beam.io.readers.suffixes import compressed_suffixes
 from hyped_beam.types import features as features_of
@@ -41,6 +44,7 @@ class TextReader(FileReader):
         whole: Whether each file is a row, with the columns `text` and `path`; otherwise each line is one,
             with the column `text`.
         keep_line_ends: Whether lines keep what ends them.
+        max_line_bytes: The most bytes of a line, or with `whole` of a file, decompressed; at least 4 MB.
 
     Example:
         >>> import pathlib, tempfile
@@ -56,6 +60,7 @@ class TextReader(FileReader):
 
     whole: bool = False
     keep_line_ends: bool = False
+    max_line_bytes: int = Field(default=LONGEST_LINE, ge=CHUNK_BYTES)
 
     def __init__(self, paths: Paths, features: Any = None, **options: Any) -> None:
         super().__init__(paths, features, **options)
@@ -89,7 +94,7 @@ class TextReader(FileReader):
 
     def first_rows(self, file: FileInfo, starts: Sequence[int]) -> list[int]:
         """How many lines stand before some places."""
-        return rows_before(file, KIND, starts, lambda data: data.count(b"\n"))
+        return rows_before(file, KIND, starts, lambda data: data.count(b"\n"), self.max_line_bytes)
 
     def read_piece(
         self,
@@ -99,10 +104,10 @@ class TextReader(FileReader):
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
         """The lines that begin in a piece, or the whole file."""
         if self.whole:
-            yield 0, _whole_file(piece, wanted.names)
+            yield 0, _whole_file(piece, wanted.names, self.max_line_bytes)
             return
         row = 0
-        for chunk in chunks(piece, KIND):
+        for chunk in chunks(piece, KIND, self.max_line_bytes):
             check_utf8(piece.path, KIND, chunk)
             text = _lines(_without_mark(chunk).decode(), keep_ends=self.keep_line_ends)
             step = rows_per_batch(len(text), len(chunk.data))
@@ -112,11 +117,10 @@ class TextReader(FileReader):
                 row += len(cut)
 
 
-def _whole_file(piece: Piece, names: Sequence[str]) -> pa.RecordBatch:
+def _whole_file(piece: Piece, names: Sequence[str], longest: int) -> pa.RecordBatch:
     columns = {"path": pa.array([piece.path])}
     if "text" in names:
-        with text_of(piece.path, KIND) as file:
-            chunk = Chunk(0, file.read())
+        chunk = Chunk(0, whole_text(piece.path, KIND, longest))
         check_utf8(piece.path, KIND, chunk)
         columns["text"] = pa.array([_without_mark(chunk).decode()], pa.large_string())
     return batch_of([columns[name] for name in names], names, 1)

@@ -309,7 +309,7 @@ def test_within_its_limits_it_renders_what_jinja_renders(value, other, call, met
                 f"{{{{ {value} * 3 }}}}{{{{ '%s' % ({value},) }}}}{{{{ [{value}, {other}] }}}}",
                 f"{{% set x %}}{{{{ {value} }}}}{{% endset %}}{{{{ x|{call} }}}}",
                 f"{{% macro f(a) %}}{{{{ a }}}}{{% endmacro %}}{{{{ f({value}) }}}}{{{{ f(1)|{call} }}}}",
-                f"{{% for i in [{value}, [{other}]] recursive %}}{{{{ loop(i) if i is iterable }}}}{{% endfor %}}",
+                f"{{% for i in [{value}] recursive %}}{{{{ loop(i) if i is iterable }}}}{{% endfor %}}",
                 f"{{{{ namespace(a={value}).a }}}}{{{{ dict(a={other}) }}}}{{{{ cycler({value}).next() }}}}",
                 f"{{% autoescape true %}}{{{{ {value} }}}}{{{{ {value} ~ {other} }}}}{{% endautoescape %}}",
                 f"{{{{ '{{!r:>30}} {{}}'.format({value}, {other}) }}}}",
