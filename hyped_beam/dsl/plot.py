@@ -116,6 +116,9 @@ def _checked(path: str | os.PathLike[str]) -> Path:
         raise DefinitionError(
             f"the folder {str(file.parent)!r} does not exist", site=CallSite.nearest(), hint="make it first"
         )
+    if file.exists() and not file.is_file():
+        kind = "a folder" if file.is_dir() else "a pipe, a socket or a device"
+        raise DefinitionError(f"{str(path)!r} is {kind}, and no file", site=CallSite.nearest())
     return file
 
 

@@ -23,6 +23,7 @@ import xxhash
 
 from hyped_beam.errors import InputError
 from hyped_beam.io.versions import CHANGED, INODE, Version
+from hyped_beam.types.mapped import open_regular
 
 TEMPORARY_SUFFIX = ".tmp"
 # What a disk says that has no hard links, such as FAT.
@@ -48,6 +49,7 @@ class FileInfo:
         uri: What `locate` finds it by, in any process; for a local file its path.
         tags: What else tells this content of a file from another one; see `Version`.
         is_link: Whether it is a symbolic link, to what the rest tells of; known of what a folder holds.
+        is_special: Whether it is a pipe, a socket or a device, which reading would wait for.
     """
 
     path: str
@@ -57,6 +59,7 @@ class FileInfo:
     uri: str = ""
     tags: tuple[tuple[str, str], ...] = ()
     is_link: bool = False
+    is_special: bool = False
 
     def __post_init__(self) -> None:
         if not self.uri:
@@ -295,15 +298,25 @@ class LocalFileSystem(FileSystem):
         return path
 
     def info(self, path: str) -> FileInfo | None:
-        """What is there, or None."""
+        """What is there, or None.
+
+        Raises:
+            InputError: It is a pipe, a socket or a device.
+        """
+        found = self._look_at(path)
+        if found is not None:
+            check_regular(found)
+        return found
+
+    def _look_at(self, path: str) -> FileInfo | None:
         try:
             status = Path(path).stat()
         except (FileNotFoundError, NotADirectoryError):
             return None
         if stat.S_ISDIR(status.st_mode):
             return FileInfo(path, is_folder=True)
-        if not stat.S_ISREG(status.st_mode):  # reading it could wait for ever
-            raise InputError(f"{path} is a pipe, a socket or a device, and no file")
+        if not stat.S_ISREG(status.st_mode):
+            return FileInfo(path, is_folder=False, is_special=True)
         # no number of the device: other machines that see the file have another one
         tags = ((CHANGED, str(status.st_ctime_ns)), (INODE, str(status.st_ino)))
         return FileInfo(path, is_folder=False, size=status.st_size, modified=status.st_mtime_ns, tags=tags)
@@ -317,7 +330,7 @@ class LocalFileSystem(FileSystem):
             return []
         except PermissionError:
             raise InputError(f"{folder} may not be looked into", hint="look at its permissions") from None
-        found = [(self.info(f"{folder.rstrip('/')}/{name}"), is_link) for name, is_link in names]
+        found = [(self._look_at(f"{folder.rstrip('/')}/{name}"), is_link) for name, is_link in names]
         return [replace(child, is_link=is_link) if is_link else child for child, is_link in found if child]
 
     def is_link(self, path: str) -> bool:
@@ -331,7 +344,8 @@ class LocalFileSystem(FileSystem):
     def read(self, path: str) -> bytes | None:
         """The bytes of a small file, or None where there is none."""
         try:
-            return Path(path).read_bytes()
+            with open_regular(path) as file:
+                return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -528,6 +542,17 @@ def info_of(uri: str) -> FileInfo | None:
     """What is at a path or URI, or None."""
     filesystem, path = locate(uri)
     return filesystem.info(path)
+
+
+def check_regular(file: FileInfo) -> None:
+    """Refuse what is no file: a pipe would be waited for, and a device may have no end.
+
+    Raises:
+        InputError: It is a pipe, a socket or a device.
+    """
+    if file.is_special:
+        message = f"{file.uri} is a pipe, a socket or a device, and no file"
+        raise InputError(message, hint="write what it gives to a file first")
 
 
 def is_temporary(name: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from hyped_beam.errors import InputError, nearest_name, some_of
-from hyped_beam.io.filesystem import FileInfo, FileSystem, locate
+from hyped_beam.io.filesystem import FileInfo, FileSystem, check_regular, locate
 from hyped_beam.io.globs import GLOB, as_regex, escaped_glob, may_share
 
 Path: TypeAlias = str | os.PathLike[str]
@@ -57,6 +57,7 @@ def find_files(paths: Sequence[str], suffixes: tuple[str, ...]) -> list[FileInfo
     found: dict[str, FileInfo] = {}
     for given in paths:
         for file in _match(given, suffixes):
+            check_regular(file)
             found.setdefault(file.uri, file)
     return list(found.values())
 

@@ -99,6 +99,8 @@ def _stamp(path: Path) -> tuple[tuple[str, int], ...]:
     """Changes when a file of the tokenizer does."""
     files = path.parent.iterdir() if path.is_file() else path.iterdir()
     names = sorted(file for file in files if file.suffix in (".json", ".txt", ".model", ".tiktoken"))
+    for file in names:
+        _check_regular(file)
     return tuple((file.name, file.stat().st_mtime_ns) for file in names)
 
 
@@ -172,6 +174,8 @@ def _configured(path: str, stamp: tuple[tuple[str, int], ...], settings: Setting
 def _find(source: str) -> Path:
     path = Path(source)
     if path.exists():
+        if not path.is_dir():
+            _check_regular(path)
         return path
     if not _is_name(source):
         raise DefinitionError(
@@ -180,6 +184,13 @@ def _find(source: str) -> Path:
             hint="give a folder, a tokenizer.json or the name of a model on the Hugging Face Hub",
         )
     return _hub_folder(source)
+
+
+def _check_regular(file: Path) -> None:
+    """Refuse a pipe, which would be waited for, and a device, which may have no end."""
+    if file.exists() and not file.is_file() and not file.is_dir():
+        message = f"{str(file)!r} is a pipe, a socket or a device, and no file of a tokenizer"
+        raise DefinitionError(message, site=CallSite.nearest())
 
 
 @lru_cache(maxsize=8)
