@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,8 @@ import pyarrow.compute as pc
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError, unknown_name
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
+# Readers pass over folders whose names begin with `.` or `_`; the other characters mean something in paths.
+NAME = re.compile(r"[^._/=%?*\[\x00-\x1f\x7f][^/=%?*\[\x00-\x1f\x7f]*")
 
 Partition = Mapping[str, str | None]
 """The values of partition columns, as text; None for null."""
@@ -28,7 +31,7 @@ def check_partitions(schema: pa.Schema, keys: Sequence[str]) -> None:
     for key in keys:
         if key not in schema.names:
             raise unknown_name("column", key, schema.names, of="the output that partition_by= divides")
-        if any(character in key for character in "/=%"):
+        if not NAME.fullmatch(key):
             message = f"partition_by= cannot use column {key!r}: folders are named column=value"
             raise DefinitionError(message, site=CallSite.nearest(), hint="rename it to letters and digits")
         kind = schema.field(key).type
@@ -79,7 +82,10 @@ def folder_of(partition: Partition) -> str:
 
 
 def _escaped(value: str | None) -> str:
-    return NULL if value is None else quote(value, safe="")
+    if value is None:
+        return NULL
+    # the text that is the mark of null differs from it by what is escaped
+    return quote(value, safe="") if value != NULL else f"%{ord(value[0]):02X}{value[1:]}"
 
 
 def split(batch: pa.RecordBatch, keys: Sequence[str]) -> Iterator[tuple[Partition, pa.RecordBatch]]:

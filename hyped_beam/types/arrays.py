@@ -32,12 +32,12 @@ def from_values(values: Iterable[Any], arrow_type: pa.DataType) -> pa.Array:
 
 
 def _plain_from_values(values: Iterable[Any], arrow_type: pa.DataType) -> pa.Array:
-    if not _holds(arrow_type, pa.types.is_integer) or hasattr(values, "dtype"):
+    if not holds_type(arrow_type, pa.types.is_integer) or hasattr(values, "dtype"):
         return pa.array(values, arrow_type)
     # Arrow cuts the fraction off where it makes integers of floats
     values = values if isinstance(values, Sequence) else list(values)
     inferred = _inferred(values)
-    if inferred is None or not _holds(inferred, pa.types.is_floating):
+    if inferred is None or not holds_type(inferred, pa.types.is_floating):
         return pa.array(values, arrow_type)
     exact = pa.array(values, _with_floats(arrow_type, inferred))
     return pc.cast(exact, arrow_type, safe=True)
@@ -55,7 +55,7 @@ def _with_floats(arrow_type: pa.DataType, inferred: pa.DataType) -> pa.DataType:
     """A type with floats in place of those integers that are floats in another type."""
     if pa.types.is_integer(arrow_type) and pa.types.is_floating(inferred):
         return pa.float64()
-    if _is_list(arrow_type) and _is_list(inferred):
+    if is_list(arrow_type) and is_list(inferred):
         field = arrow_type.value_field
         inside = field.with_type(_with_floats(field.type, inferred.value_type))
         if pa.types.is_fixed_size_list(arrow_type):
@@ -72,16 +72,16 @@ def _with_floats(arrow_type: pa.DataType, inferred: pa.DataType) -> pa.DataType:
     return arrow_type
 
 
-def _holds(arrow_type: pa.DataType, kind: Callable[[pa.DataType], bool]) -> bool:
-    """Whether a type is of a kind, or has inside it one that is."""
+def holds_type(arrow_type: pa.DataType, kind: Callable[[pa.DataType], bool]) -> bool:
+    """Whether a type is of a kind, or has inside it one that is; extension types are not looked into."""
     if kind(arrow_type):
         return True
-    return any(_holds(arrow_type.field(number).type, kind) for number in range(arrow_type.num_fields))
+    return any(holds_type(arrow_type.field(number).type, kind) for number in range(arrow_type.num_fields))
 
 
 def holds_dictionaries(arrow_type: pa.DataType) -> bool:
     """Whether a type is, or has inside it, a dictionary type; extension types by what stores them."""
-    return _holds(storage_type(arrow_type), pa.types.is_dictionary)
+    return holds_type(storage_type(arrow_type), pa.types.is_dictionary)
 
 
 def holds_extensions(arrow_type: pa.DataType) -> bool:
@@ -195,7 +195,7 @@ def _alike(given: pa.DataType, wanted: pa.DataType) -> bool:
         return True
     if pa.types.is_dictionary(given):
         return _alike(given.value_type, wanted)
-    if _is_list(given) and _is_list(wanted):
+    if is_list(given) and is_list(wanted):
         return _alike(given.value_type, wanted.value_type)
     if pa.types.is_struct(given) and pa.types.is_struct(wanted):
         return given.names == wanted.names and all(
@@ -206,7 +206,8 @@ def _alike(given: pa.DataType, wanted: pa.DataType) -> bool:
     return any(check(given) and check(wanted) for check in _FAMILIES)
 
 
-def _is_list(arrow_type: pa.DataType) -> bool:
+def is_list(arrow_type: pa.DataType) -> bool:
+    """Whether a type is a list, of any kind."""
     return (
         pa.types.is_list(arrow_type)
         or pa.types.is_large_list(arrow_type)

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyped_beam.io.readers.json_types import Token, parsed_line
-from hyped_beam.io.readers.json_values import is_list, is_text
+from hyped_beam.io.readers.json_values import is_text
+from hyped_beam.types.arrays import is_list
 
 
 def holds_text(kind: pa.DataType) -> bool:

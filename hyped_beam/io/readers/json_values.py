@@ -7,7 +7,7 @@ import binascii
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hyped_beam.types.arrays import conform
+from hyped_beam.types.arrays import conform, is_list
 
 
 def parsed_type(arrow_type: pa.DataType) -> pa.DataType:
@@ -87,12 +87,6 @@ def _from_base64(array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
     except binascii.Error as error:
         raise pa.ArrowInvalid(f"not base64: {error}") from None
     return pa.array(values, arrow_type)
-
-
-def is_list(arrow_type: pa.DataType) -> bool:
-    """Whether values are lists."""
-    kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    return any(check(arrow_type) for check in kinds)
 
 
 def is_text(arrow_type: pa.DataType) -> bool:

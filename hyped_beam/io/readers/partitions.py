@@ -27,14 +27,28 @@ def values_of(uri: str) -> dict[str, str | None]:
     """What the folders of a path tell, by column; those of the working directory tell nothing.
 
     A value is None where the column is null.
+
+    Raises:
+        InputError: A value is not UTF-8.
     """
-    folders = uri.partition("?")[0].rpartition("/")[0]
+    folders = (uri.partition("?")[0] if "://" in uri else uri).rpartition("/")[0]
     if "://" not in uri:
         here = f"{Path.cwd()}/"
         folders = folders[len(here) :] if f"{folders}/".startswith(here) else folders
     found = (FOLDER.fullmatch(folder) for folder in folders.split("/"))
-    told = {match[1]: unquote(match[2]) for match in found if match is not None}
-    return {name: None if value == NULL else value for name, value in told.items()}
+    told = {match[1]: match[2] for match in found if match is not None}
+    # before it is decoded: what is escaped in a text that looks like the mark of null tells them apart
+    return {name: None if value == NULL else _decoded(name, value, uri) for name, value in told.items()}
+
+
+def _decoded(name: str, value: str, uri: str) -> str:
+    try:
+        text = unquote(value, errors="strict")
+        text.encode()
+    except UnicodeError:
+        message = f"the folder {name}={value!r} of {uri!r} tells no text: it is not UTF-8"
+        raise InputError(message, hint="rename it, or give hive_partitioning=False") from None
+    return text
 
 
 def types_of(files: Sequence[FileInfo]) -> dict[str, pa.DataType]:
