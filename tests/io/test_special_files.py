@@ -117,7 +117,7 @@ def test_a_table_that_is_no_file_is_refused(folder, name):
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 def test_an_output_that_is_no_folder_is_refused(folder, kind):
-    path = special(folder / "out", kind)
+    path = Path("/dev/null") if kind == "device" else special(folder / "out", kind)
     flow = DataFlow(features={"n": "int64"})
     n = flow.src_features.n
     job = flow.job(source=folder / "rows.jsonl")
