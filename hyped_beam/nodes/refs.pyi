@@ -248,10 +248,10 @@ class Ref:
         """The named groups of the first match of a regular expression, as a struct.
 
         Where it does not match, the struct is null, and so are its fields. A group that took no part in a match
-        is empty text.
+        is null, as in `re`.
 
         Args:
-            pattern: A regular expression of RE2 whose groups all have names: `(?P<year>[0-9]{4})`.
+            pattern: A regular expression whose groups all have names: `(?P<year>[0-9]{4})`.
 
         Example:
             >>> from hyped_beam.testing import evaluate, flow_of
@@ -425,7 +425,7 @@ class Ref:
         """Whether a regular expression matches anywhere in each text.
 
         Args:
-            pattern: A regular expression of RE2; `^` and `$` tie it to the ends of the text.
+            pattern: A regular expression, as in `re.search`; `^` and `$` tie it to the ends of the text.
 
         Example:
             >>> from hyped_beam.testing import evaluate, flow_of
@@ -549,7 +549,7 @@ class Ref:
         """Each text with what a regular expression matches replaced.
 
         Args:
-            pattern: A regular expression of RE2.
+            pattern: A regular expression.
             replacement: What to put there, as in `re.sub`: `\\1` and `\\g<name>` are groups, `\\g<0>` the match.
 
         Example:
@@ -655,7 +655,7 @@ class Ref:
         """The parts of each text between the matches of a regular expression, as `re.split` without groups.
 
         Args:
-            pattern: A regular expression of RE2 that does not match the empty text.
+            pattern: A regular expression; where it matches empty text, it separates there, too.
 
         Example:
             >>> from hyped_beam.testing import evaluate, flow_of
