@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hyped_beam.dsl.job import Job
 from hyped_beam.io.folders import BOOKKEEPING
@@ -52,25 +52,62 @@ def assert_same_on(
     _check_job(job)
     places: Sequence[Place] = [runners] if isinstance(runners, str) else runners
     num_proc = [num_proc] if isinstance(num_proc, int) else num_proc
-    first: tuple[str, JobResult, Mapping[str, bytes]] | None = None
+    runs = list(run_in_places(job, places, num_proc))
+    if not runs:
+        raise AssertionError("there is no runner to run the job on")
+    return runs[0].result
+
+
+class Run(NamedTuple):
+    """What a job has made in one place.
+
+    Attributes:
+        where: The place, for messages.
+        result: The result; its files are gone.
+        files: Their content, by their path in the folder of the job's outputs.
+        shards: The files of rows of each output, in order, as they are named in `files`.
+    """
+
+    where: str
+    result: JobResult
+    files: Mapping[str, bytes]
+    shards: Mapping[str, Sequence[str]]
+
+
+def run_in_places(job: Job, places: Sequence[Place], num_proc: Sequence[int]) -> Iterator[Run]:
+    """Run a job in several places, each compared with the first.
+
+    Args:
+        job: The job.
+        places: Names of runner profiles, some with Beam's options.
+        num_proc: With how many processes it runs in each.
+
+    Raises:
+        AssertionError: Two runs made something else.
+    """
+    first: Run | None = None
     for place in places:
         runner, options = (place, None) if isinstance(place, str) else place
         for processes in num_proc:
             where = f"{runner!r} with num_proc={processes}{f' and {options}' if options else ''}"
             with ScratchFolder() as scratch:
-                made = _moved(job, str(scratch.path)).run(runner=runner, options=options, num_proc=processes)
-                files = _files(scratch.path)
+                folder = str(scratch.path)
+                result = _moved(job, folder).run(runner=runner, options=options, num_proc=processes)
+                shards = {
+                    name: [str(Path(path).relative_to(folder)) for path in paths]
+                    for name, paths in result.shards.items()
+                }
+                made = Run(where, result, _files(scratch.path), shards)
             if first is None:
-                first = (where, made, files)
-                continue
-            _compare(first[2], files, first[0], where)
-            if repr(made.aggregates) != repr(first[1].aggregates):  # for NaN is no equal of itself
-                raise AssertionError(
-                    f"the aggregates on {first[0]} are {first[1].aggregates}, on {where} {made.aggregates}"
-                )
-    if first is None:
-        raise AssertionError("there is no runner to run the job on")
-    return first[1]
+                first = made
+            else:
+                _compare(first.files, made.files, first.where, where)
+                if repr(result.aggregates) != repr(first.result.aggregates):  # for NaN is no equal of itself
+                    raise AssertionError(
+                        f"the aggregates on {first.where} are {first.result.aggregates}, on {where} "
+                        f"{result.aggregates}"
+                    )
+            yield made
 
 
 def _check_job(given: object) -> None:
