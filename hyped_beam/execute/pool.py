@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, Protocol
 
 from hyped_beam.errors import CallSite, DefinitionError, JobError
@@ -105,9 +106,9 @@ class Worker:
         return {**threads, **_KEEP_MEMORY, **os.environ}  # what the user has set stays
 
     def send(self, key: str, job: bytes, task: Any) -> None:
-        """Give it a task, and the job first where it does not have it, with the environment as it is now."""
+        """Give it a task; before it the job, if it does not have it, with environment and folder of now."""
         if self.loaded != key:
-            self.connection.send_bytes(pickle.dumps(("load", key, (job, self._environment()))))
+            self.connection.send_bytes(pickle.dumps(("load", key, (job, self._environment(), _folder()))))
             self.loaded = key
         self.connection.send_bytes(pickle.dumps(("run", key, task)))
         self.busy += 1
@@ -133,6 +134,14 @@ class Worker:
             hint = "the system may have run out of memory: use fewer processes" if name == "SIGKILL" else None
             return JobError(f"a worker process was ended by {name}", hint=hint)
         return JobError(f"a worker process ended with status {code}")
+
+
+def _folder() -> str | None:
+    """The folder that this process is in; None where it is no longer there."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return None
 
 
 class ProcessPool:

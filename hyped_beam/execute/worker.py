@@ -51,8 +51,10 @@ def main(descriptor: int, limits: int) -> None:
                 if kind == "load":
                     _close(job)
                     key, job = wanted, None
-                    pickled, environment = payload
+                    pickled, environment, folder = payload
                     _set_environment(environment)
+                    if folder is not None:
+                        os.chdir(folder)
                     job = pickle.loads(pickled).open()  # noqa: S301 - from our own parent
                     continue
                 if job is None or key != wanted:

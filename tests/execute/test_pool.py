@@ -44,6 +44,8 @@ class Square:
             os._exit(3)
         if task == "environment":
             return os.environ.get("HYPED_BEAM_TEST_VARIABLE")
+        if task == "folder":
+            return str(Path.cwd())
         if task == "pid":
             return os.getpid()
         return task * task
@@ -198,6 +200,12 @@ def test_workers_have_the_environment_of_the_time_of_the_job(pool, monkeypatch):
     monkeypatch.delenv("HYPED_BEAM_TEST_VARIABLE")
     assert list(pool.run(Square(), ["environment"])) == [None]
     assert {worker.process.pid for worker in pool.workers} == pids
+
+
+def test_workers_are_in_the_folder_of_the_time_of_the_job(pool, monkeypatch, tmp_path: Path):
+    list(pool.run(Square(), [1]))
+    monkeypatch.chdir(tmp_path)
+    assert list(pool.run(Square(), ["folder"])) == [str(tmp_path)]
 
 
 # ------------------------------------------------------------------------------------------- in order
