@@ -13,6 +13,7 @@ from apache_beam.coders import Coder
 
 from hyped_beam.execute.states import StateTrees
 from hyped_beam.execute.timing import Timings, add_timings
+from hyped_beam.lowering.failure import raising_text
 
 if TYPE_CHECKING:
     from hyped_beam.plan.program import Combine
@@ -52,7 +53,8 @@ class CombineRanges(beam.CombineFn):
         records[number] = record
         add_timings(timings, json.loads(took))
         if states:
-            trees.add_bytes(states)
+            with raising_text():
+                trees.add_bytes(states)
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[Accumulator]) -> Accumulator:
@@ -60,7 +62,8 @@ class CombineRanges(beam.CombineFn):
         merged = self.create_accumulator()
         for records, trees, timings in accumulators:
             merged[0].update(records)
-            merged[1].absorb(trees)
+            with raising_text():
+                merged[1].absorb(trees)
             add_timings(merged[2], timings)
         return merged
 
@@ -86,7 +89,8 @@ class AccumulatorCoder(Coder):
         """The bytes of an accumulator."""
         records, trees, timings = value
         head = json.dumps([sorted(records.items()), timings], sort_keys=True).encode()
-        return struct.pack("<Q", len(head)) + head + trees.to_bytes()
+        with raising_text():
+            return struct.pack("<Q", len(head)) + head + trees.to_bytes()
 
     def decode(self, encoded: bytes) -> Accumulator:
         """The accumulator of some bytes."""
@@ -96,7 +100,8 @@ class AccumulatorCoder(Coder):
         timings: Timings = {}
         add_timings(timings, took)
         trees = self.combine.no_states()
-        trees.add_bytes(encoded[8 + length :])
+        with raising_text():
+            trees.add_bytes(encoded[8 + length :])
         return records, trees, timings
 
     def is_deterministic(self) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ from hyped_beam.aggregators import (
     TopK,
 )
 from hyped_beam.errors import NodeError
+from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.nodes import registry
 from hyped_beam.testing import aggregate, flow_of
 
@@ -116,6 +118,19 @@ def test_a_state_that_is_too_large_names_the_estimate(node, options, twin):
         assert "max_bytes=30000 (29.3 KiB)" in str(raised.value)
         assert Path(raised.value.site.file).name == Path(__file__).name
     assert aggregate(node(**options).call(src.n), table)
+
+
+def test_a_job_whose_ranges_are_too_large_together_names_the_estimate(tmp_path):
+    """Each range fits, and what merges them does not: the error is that of the node all the same."""
+    path = tmp_path / "numbers.parquet"
+    pq.write_table(pa.table({"n": range(20_000)}), path, row_group_size=2000)
+    reader = ParquetReader(path)
+    flow = DataFlow(reader.features)
+    job = flow.job(source=reader).aggregate({"n": CountDistinct(max_bytes=60_000).call(flow.src_features.n)})
+    with pytest.raises(NodeError) as raised:
+        job.run()
+    assert "use ApproxCountDistinct" in raised.value.hint
+    assert raised.value.site.file == __file__
 
 
 @pytest.mark.parametrize(("node", "options", "twin"), LARGE)
