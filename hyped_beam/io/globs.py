@@ -19,7 +19,7 @@ def escaped_glob(path: str) -> str:
 def as_regex(pattern: str) -> str:
     """A glob as a regular expression; names that begin with a dot are matched only by a dot."""
     pieces = []
-    for piece in _PIECES.findall(pattern):
+    for piece in _PIECES.findall(_plain(pattern)):
         if piece == "**/":
             pieces.append(r"(?:[^/.][^/]*/)*")
         elif piece == "**":
@@ -44,7 +44,13 @@ def may_share(one: str, other: str) -> bool:
         one: A glob.
         other: Another one.
     """
-    return any(_meet(left, right) for left in _spelled(one) for right in _spelled(other))
+    return any(_meet(left, right) for left in _spelled(_plain(one)) for right in _spelled(_plain(other)))
+
+
+def _plain(pattern: str) -> str:
+    """A glob in which `**` stands for folders alone: beside other characters it means `*`, as for a shell."""
+    parts = pattern.split("/")
+    return "/".join(part if part == "**" else re.sub(r"\*{2,}", "*", part) for part in parts)
 
 
 def _spelled(glob: str) -> Iterator[list[str]]:

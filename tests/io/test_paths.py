@@ -101,6 +101,9 @@ def test_uris_and_home(monkeypatch, tmp_path):
         ("in/**/*.csv", "other", False),
         ("in/**/*.csv", "inner", False),
         ("in/a.csv", "in/a.csv", False),
+        ("in/o**.csv", "in/o1.csv", True),
+        ("in/?**.csv", "in/o1.csv", True),
+        ("in/o**.csv", "in/o/1.csv", False),
     ],
 )
 def test_what_is_to_be_written_is_told_from_what_a_glob_matches(tmp_path, pattern, place, is_matched):
