@@ -39,6 +39,9 @@ MOST_ROWS = 10_000
 """All of the data is computed some thirty times, and some of them as one batch."""
 
 
+FEW_ROWS = 7
+"""A size of batches that cuts most data unevenly: what a node gives must not depend on it."""
+
 _OF_BATCHES = (
     "batch_process",
     "build",
@@ -242,8 +245,10 @@ class _Trial:
     def everything(self, form: str, asked: _Asked, places: Sequence[Place]) -> tuple[_Made, _Made]:
         """Compare all entrances of a flow and its other forms; returns its rows of data cut and whole."""
         named = f"{form}: " if form else ""
-        made = _applied(*asked.flow.apply(self.data, **asked.given))
-        whole = _applied(*asked.flow.apply(self.whole, **asked.given))._replace(json=self.written(asked))
+        made = _applied(*asked.flow.apply(self.data, **asked.given, load_from_cache_file=False))
+        whole = _applied(*asked.flow.apply(self.whole, **asked.given, load_from_cache_file=False))._replace(
+            json=self.written(asked)
+        )
         self.compared.append(f"{named}apply(Dataset)")
         for name, run in self.over_data(asked, places):
             self.compare(f"{named}{name}", run, made, f"{named}apply(Dataset)")
@@ -258,7 +263,10 @@ class _Trial:
         made, whole = wanted
         what = "apply(Dataset)"
         self.compare(
-            f"{form}: {what}", lambda: _applied(*asked.flow.apply(self.data, **asked.given)), made, what
+            f"{form}: {what}",
+            lambda: _applied(*asked.flow.apply(self.data, **asked.given, load_from_cache_file=False)),
+            made,
+            what,
         )
         for name, run in self.over_data(asked, ("local",), briefly=True):
             self.compare(f"{form}: {name}", run, made, what)
@@ -302,6 +310,11 @@ class _Trial:
         import datasets
 
         flow, given = asked.flow, asked.given
+        if not briefly:
+            yield (
+                f"apply(Dataset, batch_size={FEW_ROWS})",
+                partial(self.applied, flow, given, batch_size=FEW_ROWS),
+            )
         for number in (n for n in self.num_proc if n > 1 and not briefly):
             yield (
                 f"apply(Dataset, num_proc={number})",
@@ -327,13 +340,13 @@ class _Trial:
             where = run.where.replace("'", "").removesuffix(" with num_proc=1")
             yield f"job on {where}", partial(_Made, rows, run.result.aggregates)
 
-    def applied(self, flow: DataFlow, given: Mapping[str, Any], num_proc: int) -> _Made:
-        return _applied(*flow.apply(self.data, **given, num_proc=num_proc))
+    def applied(self, flow: DataFlow, given: Mapping[str, Any], **options: Any) -> _Made:
+        return _applied(*flow.apply(self.data, **given, **options, load_from_cache_file=False))
 
     def applied_split(
         self, flow: DataFlow, given: Mapping[str, Any], splits: Any, fit_on: str | None
     ) -> _Made:
-        return _applied_split(*flow.apply(splits, **given, fit_on=fit_on))
+        return _applied_split(*flow.apply(splits, **given, fit_on=fit_on, load_from_cache_file=False))
 
     def not_fitted(self, asked: _Asked) -> bool:
         """Whether rows cannot be fitted."""

@@ -191,3 +191,17 @@ def test_only_estimates_have_an_error():
     assert all(node.approximation() for node in nodes)
     named = {name for name in registry.registered() if ".Approx" in name or ":Approx" in name}
     assert len(named) == len(nodes) - 1
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=40))
+def test_quantiles_are_those_of_numpy_to_the_last_bit(numbers):
+    table = pa.table({"x": numbers})
+    src = flow_of(table.schema)
+    q = (0.0, 0.01, 0.1, 0.25, 1 / 3, 0.5, 0.77, 0.99, 1.0)
+    assert aggregate(Quantiles(q=q).call(src.x), table) == np.quantile(numbers, q).tolist()
+    assert aggregate(Median().call(src.x), table) == np.quantile(numbers, 0.5)
+
+
+def test_between_numbers_that_are_far_apart_nothing_overflows():
+    table = pa.table({"x": [1e308, -1e308]})
+    assert aggregate(Median().call(flow_of(table.schema).x), table) == 0.0

@@ -244,7 +244,10 @@ def test_the_first_rows(target: Path, capsys: pytest.CaptureFixture[str]):
 def test_earlier_output_is_replaced_or_resumed(target: Path, capsys: pytest.CaptureFixture[str]):
     assert main([str(target), "--run", "--limit", "4"]) == 0
     assert main([str(target), "--run", "--overwrite", "resume"]) == 2
-    assert "another source, or other versions of its files, made it; hint: --overwrite replace begins anew" in capsys.readouterr().err
+    assert (
+        "another source, or other versions of its files, made it; hint: --overwrite replace begins anew"
+        in capsys.readouterr().err
+    )
     assert main([str(target), "--run", "--overwrite", "replace"]) == 0
     assert main([str(target), "--run", "--overwrite", "resume"]) == 0
     (shard,) = (target.parent / "out").glob("*.jsonl")

@@ -9,18 +9,20 @@ import datasets
 import pyarrow as pa
 import pytest
 
-from hyped_beam import DataFlow, ops, processor
+from hyped_beam import DataFlow, Processor, ops, processor
 from hyped_beam.aggregators import Count, Mean, Sum
 from hyped_beam.testing import assert_same_everywhere
 from hyped_beam.testing.differences import Rows, rows_differ, values_differ
 from hyped_beam.types import features
+from hyped_beam.types.patterns import Float64Column, Int64Column
 
 PARTS = [
     {"k": ["a", "b", None], "x": [0.1, -0.0, math.nan]},
     {"k": ["a", "c"], "x": [0.7, None]},
 ]
 DATA = datasets.concatenate_datasets([datasets.Dataset.from_dict(part) for part in PARTS])
-OF_ALL_ROWS = ["apply(Dataset)", "apply(DatasetDict)", "job on local", "job on direct", "command line"]
+OF_ALL_ROWS = ["apply(Dataset)", "apply(Dataset, batch_size=7)", "apply(DatasetDict)"]
+OF_ALL_ROWS += ["job on local", "job on direct", "command line"]
 OF_BATCHES = [
     "batch_process",
     "build",
@@ -178,3 +180,16 @@ def test_values_that_differ():
     assert values_differ({"a": {"b": [1.0, math.nan]}}, {"a": {"b": [1.0, math.nan]}}) is None
     assert values_differ({"a": {"b": 0.0}}, {"a": {"b": -0.0}}) == "has -0.0 as the aggregate a.b, not 0.0"
     assert "aggregate a, not 1" in str(values_differ({"a": 1}, {"a": 1.0}))
+
+
+class RowsOfBatch(Processor):
+    """The number of rows of the batch, which no node should tell."""
+
+    def process(self, x: Float64Column) -> Int64Column:
+        return pa.array([len(x)] * len(x), pa.int64())
+
+
+def test_a_node_whose_result_depends_on_the_batch_is_found(flow):
+    data = datasets.concatenate_datasets([DATA] * 4)
+    with pytest.raises(AssertionError, match=r"batch_size=7\) has in row 0, column 'n': 7, not 20"):
+        assert_same_everywhere(flow, data, {"n": RowsOfBatch().call(flow.src_features.x)}, runners=["local"])
