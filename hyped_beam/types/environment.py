@@ -27,7 +27,10 @@ LEAST_SECRET = 4
 
 
 class _Mark:
-    """Tells a declaration that is secret."""
+    """Tells a declaration that is secret; the only one, also where a class was sent to another process."""
+
+    def __reduce__(self) -> str:
+        return "_SECRET"
 
     def __repr__(self) -> str:
         return "secret"

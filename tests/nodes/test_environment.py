@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from urllib.parse import quote
 
@@ -214,3 +216,40 @@ def test_a_saved_flow_gives_variables_to_secret_options_alone(flow, tmp_path, mo
         (tmp_path / "changed.json").write_text(changed)
         with pytest.raises(InputError):
             DataFlow.load(tmp_path / "changed.json")
+
+
+SCRIPT = """
+import datasets
+from hyped_beam import DataFlow, Processor, Secret, env
+
+class Local(Processor):
+    key: Secret[str]
+    other: Secret[str] | None = None
+
+    def process_row(self, text: str) -> str:
+        raise ValueError(f"{self} {self.key} {self.other}")
+
+if __name__ == "__main__":
+    flow = DataFlow(features={"text": "string"})
+    collect = {"t": Local(key="hush-hush", other=env("HUSH")).call(flow.src_features.text)}
+    try:
+        ds = datasets.Dataset.from_dict({"text": ["a", "b"]})
+        flow.apply(ds, collect=collect, num_proc=2, cache_dir="c")
+    except Exception as error:
+        print(error, error.trace)
+"""
+
+
+def test_a_class_that_is_sent_to_workers_by_its_value_keeps_its_secrets(tmp_path):
+    """As one of `__main__` or a notebook is, with what its options are marked by."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env={**os.environ, "HUSH": "hush-too"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "*** ***" in done.stdout
+    assert "hush" not in done.stdout + done.stderr
