@@ -273,6 +273,7 @@ def finish(
 
     Raises:
         OvertakenError: A folder belongs to another job by now.
+        InputError: In a folder lies the output of another job.
         JobError: A range is missing, a shard is not there as it was written, or a manifest cannot be written.
     """
     told = {record.number: record for record in records}
@@ -376,10 +377,13 @@ def read_manifest(destination: Destination) -> Manifest:
     """The manifest of an output.
 
     Raises:
-        InputError: The folder holds no finished output.
+        InputError: The folder holds no finished output, or its manifest is not what a job has written.
     """
     folder = destination.folder
     saved = folder.filesystem.read(folder.manifest)
     if saved is None:
         raise InputError(f"the folder {folder.given!r} holds no finished output")
-    return Manifest.from_json(saved.decode(), folder.filesystem.uri(folder.path))
+    try:
+        return Manifest.from_json(saved.decode(), folder.filesystem.uri(folder.path))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise folder.damaged(folder.manifest) from None

@@ -98,7 +98,13 @@ def _record_of(destinations: Sequence[Destination], generation: int, number: int
         return None
     try:
         record = RangeRecord.from_json(saved.decode())
-    except (ValueError, KeyError, TypeError):  # cut short when the machine stopped
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ):  # cut short when the machine stopped
         return None
     if set(record.outputs) != {destination.name for destination in destinations}:
         return None

@@ -15,6 +15,7 @@ from hyped_beam.io.records import RangeRecord, as_json
 
 # `datasets`, pyarrow and Spark leave out folders whose names begin so; `datasets` only with two of them.
 BOOKKEEPING = "__hyped_beam__"
+GENERATIONS, FINGERPRINT, MANIFEST = "generations", "fingerprint.json", "manifest.json"
 SHARD = re.compile(r"part-\d{5,}(-\d{5,})?\.\w+(\.\w+)*")
 PARTITION = re.compile(r"[^/=%]+=[^/]*")
 SHOWN = 3
@@ -48,7 +49,7 @@ class OutputFolder:
     @property
     def generations(self) -> str:
         """The path of the folder of the generations that are claimed; see `ownership`."""
-        return f"{self.bookkeeping}/generations"
+        return f"{self.bookkeeping}/{GENERATIONS}"
 
     def generation(self, number: int) -> str:
         """The path of the file whose owner owns this folder."""
@@ -92,12 +93,12 @@ class OutputFolder:
     @property
     def manifest(self) -> str:
         """The path of the manifest."""
-        return f"{self.path}/{BOOKKEEPING}/manifest.json"
+        return f"{self.bookkeeping}/{MANIFEST}"
 
     @property
     def fingerprint(self) -> str:
         """The path of the fingerprint, whose presence says that the folder is ours."""
-        return f"{self.path}/{BOOKKEEPING}/fingerprint.json"
+        return f"{self.bookkeeping}/{FINGERPRINT}"
 
     def record_numbers(self, generation: int) -> list[int]:
         """The ranges of which a generation has a record."""
@@ -121,10 +122,34 @@ class OutputFolder:
         return max([*numbers, *map(int, filter(str.isdecimal, staged)), self._of_manifest()], default=0)
 
     def _of_manifest(self) -> int:
+        number = self._read_object(self.manifest).get("generation", 0)
+        if not isinstance(number, int) or number < 0:
+            raise self.damaged(self.manifest)
+        return number
+
+    def _read_object(self, path: str) -> dict[str, Any]:
+        """What a file of the bookkeeping says; nothing where the machine stopped before it was on the disk.
+
+        Raises:
+            InputError: It is JSON, and not what a job writes.
+        """
         try:
-            return int(json.loads(self.filesystem.read(self.manifest) or b"{}").get("generation", 0))
+            saved = json.loads(self.filesystem.read(path) or b"{}")
         except ValueError:
-            return 0
+            return {}
+        except RecursionError:
+            saved = None
+        if not isinstance(saved, dict):
+            raise self.damaged(path)
+        return saved
+
+    def damaged(self, path: str) -> InputError:
+        """What is said of a file of the bookkeeping that is not what a job writes."""
+        name = path[len(self.path.rstrip("/")) + 1 :]
+        return InputError(
+            f"{name} in the output {self.given!r} is not what a job has written",
+            hint="bring the file back, or remove the whole folder; nothing was written",
+        )
 
     # ---------------------------------------------------------------------------------------- ownership
 
@@ -145,6 +170,25 @@ class OutputFolder:
                 name = path[len(self.path.rstrip("/")) + 1 :]
                 message = f"{name} in the output {self.given!r} is a link"
                 raise InputError(message, hint="no job makes one: give another folder; nothing was written")
+
+    def refuse_within_another(self) -> None:
+        """Refuse a folder that lies in the output of a job that is not finished.
+
+        Raises:
+            InputError: It does: that job could not be finished then.
+        """
+        inner = self.filesystem.real_path(self.path).rstrip("/")
+        while "/" in inner:
+            outer = inner = inner.rpartition("/")[0]
+            try:
+                names = {child.name for child in self.filesystem.children(f"{outer}/{BOOKKEEPING}")}
+            except (InputError, OSError):  # what may not be looked into is none of ours
+                continue
+            if MANIFEST not in names and not names.isdisjoint({FINGERPRINT, GENERATIONS}):
+                raise InputError(
+                    f"the output {self.given!r} lies inside an unfinished output: {outer}",
+                    hint="give a folder apart from it; nothing was written",
+                )
 
     def holds_output(self, *, is_claimed: bool = False) -> bool:
         """Whether it is the output of a job, finished or not.
@@ -195,11 +239,14 @@ class OutputFolder:
     # ----------------------------------------------------------------------------------------- removing
 
     def clear(self) -> None:
-        """Remove what jobs wrote. A record never outlives its shard, nor anything the mark of ownership."""
+        """Remove what jobs wrote. A record never outlives its shard, nor anything the mark of ownership.
+
+        An output of another job that lies within stays as it is.
+        """
         self.filesystem.delete(self.manifest)
         for name in ("ranges", "staged"):
             self.filesystem.delete(f"{self.bookkeeping}/{name}")
-        self.keep_only(())
+        dict(self._keep_only(self.path, (), []))
 
     def remove_temporaries(self) -> None:
         """Remove what processes have left of our own files that died while they wrote them."""
@@ -241,17 +288,34 @@ class OutputFolder:
 
         Returns:
             The bytes of each of these that is there, by its path.
-        """
-        return dict(self._keep_only(self.path, shards))
 
-    def _keep_only(self, folder: str, shards: Collection[str]) -> Iterator[tuple[str, int]]:
+        Raises:
+            InputError: Within lies an output of another job, of which nothing is removed.
+        """
+        others: list[str] = []
+        sizes = dict(self._keep_only(self.path, shards, others))
+        if others:
+            raise InputError(
+                f"the output {self.given!r} holds the output of another job: {others[0]}",
+                hint='move that one elsewhere, and run this again with overwrite="resume"',
+            )
+        return sizes
+
+    def _keep_only(
+        self, folder: str, shards: Collection[str], others: list[str]
+    ) -> Iterator[tuple[str, int]]:
+        """See `keep_only`; the folders of outputs that lie within are gathered in `others`."""
         start = len(self.path.rstrip("/")) + 1
-        for child in self.filesystem.children(folder):
+        children = self.filesystem.children(folder)
+        if folder != self.path and any(child.name == BOOKKEEPING for child in children):
+            others.append(folder[start:])
+            return
+        for child in children:
             if child.is_link:
                 continue
             if child.is_folder:
                 if PARTITION.fullmatch(child.name):
-                    yield from self._keep_only(child.path, shards)
+                    yield from self._keep_only(child.path, shards, others)
                     self.filesystem.remove_if_empty(child.path)
             elif _is_shard(child) and child.path[start:] in shards:
                 yield child.path[start:], child.size
@@ -279,16 +343,18 @@ class OutputFolder:
 
     def write_fingerprint(self, fingerprint: Mapping[str, str]) -> None:
         """Say which job the folder belongs to, where it does not say so."""
-        if self.read_fingerprint() == fingerprint:
-            return
+        with contextlib.suppress(InputError):  # what is replaced may be anything
+            if self.read_fingerprint() == fingerprint:
+                return
         self.filesystem.write(self.fingerprint, as_json({"version": 1, **fingerprint}, indent=1).encode())
 
     def read_fingerprint(self) -> dict[str, str]:
-        """The fingerprint of the job whose output it is; nothing where it died before it wrote one."""
-        try:
-            saved: dict[str, Any] = json.loads(self.filesystem.read(self.fingerprint) or b"{}")
-        except ValueError:  # the machine stopped before it was on the disk
-            return {}
+        """The fingerprint of the job whose output it is; nothing where it died before it wrote one.
+
+        Raises:
+            InputError: It is not what a job writes.
+        """
+        saved = self._read_object(self.fingerprint)
         saved.pop("version", None)
         return saved
 

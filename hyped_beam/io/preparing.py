@@ -80,9 +80,9 @@ def check_outputs(
 
     Raises:
         InputError: A folder holds other things, is a file or a link, may not be written to, lies within the
-            input or the folder of another output, would be matched by a glob of the input, holds an output
-            that is not to be overwritten, or is written to by another job; or its store cannot tell jobs
-            apart.
+            input, the folder of another output or an unfinished output of another job, would be matched by
+            a glob of the input, holds an output that is not to be overwritten, or is written to by another
+            job; or its store cannot tell jobs apart.
         DefinitionError: An output cannot be what it is told to be.
     """
     if overwrite not in OVERWRITES:
@@ -162,6 +162,7 @@ def _check_folder(folder: OutputFolder, overwrite: str, *, owned: bool = False) 
             hint="else write to a local folder, and copy it there",
         )
     folder.refuse_links()
+    folder.refuse_within_another()
     holds = folder.holds_output(is_claimed=owned)
     if holds and overwrite == "error":
         if not owned:
