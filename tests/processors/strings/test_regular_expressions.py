@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import sys
+import tracemalloc
 import warnings
 
 import pyarrow as pa
@@ -13,7 +15,9 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from hyped_beam.errors import DefinitionError
+from hyped_beam.processors.strings.regex.alphabet import Alphabet, AlphabetError
 from hyped_beam.processors.strings.regex.expression import expression
+from hyped_beam.processors.strings.regex.tree import Anchor, Chars, Choice
 from hyped_beam.processors.strings.regular_expressions import group_names, template
 from hyped_beam.testing import flow_of
 
@@ -169,6 +173,26 @@ def test_more_characters_told_apart_than_there_are_letters():
     assert expression(pattern).replace(pa.array(values), made).to_pylist() == [
         None if value is None else re.sub(pattern, "<>", value) for value in values
     ]
+
+
+SINGLE = [((code, code),) for code in range(0x4E00, 0x4E00 + 20_000)]
+OTHERS = [((0, code - 1), (code + 1, sys.maxunicode)) for code in range(0x4E00, 0x4E00 + 20_000)]
+
+
+@pytest.mark.parametrize(
+    ("sets", "often", "is_taken"),
+    [(SINGLE[:4000], 1, True), (SINGLE, 1, False), (OTHERS, 1, False), (OTHERS[:500], 100, False)],
+)
+def test_memory_does_not_grow_with_the_square_of_the_characters_told_apart(sets, often, is_taken):
+    tree = Choice((*(Chars(ranges) for ranges in sets * often), Anchor.BOUNDARY))
+    Alphabet(Anchor.BOUNDARY)  # what is known of all characters
+    tracemalloc.start()
+    try:
+        with contextlib.nullcontext() if is_taken else pytest.raises(AlphabetError, match="too many"):
+            Alphabet(tree)
+        assert tracemalloc.get_traced_memory()[1] < 96 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_time_does_not_grow_with_what_could_match():

@@ -8,6 +8,8 @@ break that ends a text can be written otherwise than all others.
 
 from __future__ import annotations
 
+import collections
+import functools
 import itertools
 import math
 import sys
@@ -24,6 +26,9 @@ LINE_BREAK = ord("\n")
 _WORD_BYTES = tuple(code for code in range(128) if chr(code).isalnum() or code == ord("_"))
 _OTHER_BYTES = tuple(code for code in range(128) if code not in _WORD_BYTES and code != LINE_BREAK)
 _WIDEST = 3
+_MOST_PIECES = 1 << 22
+_MOST_LETTERS = 1 << 20
+_TOO_MANY = "it tells too many characters apart"
 
 WORD_ANCHORS = {
     Anchor.BOUNDARY: r"\w",
@@ -62,11 +67,13 @@ class Alphabet:
         if self._marks_last and anchors & _LINES:
             raise AlphabetError("it has $ with and without (?m) in one")
         keeps_breaks = bool(anchors & _LINES)
-        sets = {part.ranges for part in every(tree) if isinstance(part, Chars)}
+        uses = collections.Counter(part.ranges for part in every(tree) if isinstance(part, Chars))
         word = _word(words.pop()) if words else None
-        told_apart = sets | ({word} if word else set())
+        told_apart = set(uses) | ({word} if word else set())
         told_apart.add(((LINE_BREAK, LINE_BREAK),))
         classes, self._members = _classes(sorted(told_apart))
+        if sum(len(self._members[ranges]) * count for ranges, count in uses.items()) > _MOST_LETTERS:
+            raise AlphabetError(_TOO_MANY)
         self._break = int(classes[LINE_BREAK])
         is_word = np.isin(np.arange(int(classes.max()) + 1), self._members[word] if word else [])
         self._letters = _letters(is_word, both=word is None)
@@ -76,7 +83,7 @@ class Alphabet:
                 raise AlphabetError("it has (?m) and tells too many characters apart")
             self._letters[self._break] = LINE_BREAK
         self._table = self._letters[classes]
-        self.dialect = Dialect(self._written, ANCHORS | {Anchor.LAST: "(?m:$)"})
+        self.dialect = Dialect(functools.cache(self._written), ANCHORS | {Anchor.LAST: "(?m:$)"})
 
     def recoded(self, codes: NDArray[np.uint32], ends: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Texts in this alphabet.
@@ -93,7 +100,7 @@ class Alphabet:
 
     def _written(self, ranges: Ranges) -> str:
         classes = self._members[ranges]
-        letters = {tuple(int(byte) for byte in self._letters[number]) for number in classes}
+        letters = set(map(tuple, self._letters[classes].tolist()))
         if self._marks_last and self._break in classes:
             letters.add((LINE_BREAK, *(int(byte) for byte in self._letters[self._break][1:])))
         if not letters:
@@ -118,24 +125,38 @@ def _word(pattern: str) -> Ranges:
 
 
 def _classes(sets: Sequence[Ranges]) -> tuple[NDArray[np.int32], dict[Ranges, NDArray[np.int64]]]:
-    """For each code point the number of its class, of those in the same sets; and the classes of each set."""
-    bounds = {bound for ranges in sets for first, last in ranges for bound in (first, last + 1)}
-    starts = np.array(sorted({0, *bounds} - {_CODES}))
-    inside = np.array([_inside(ranges, starts) for ranges in sets]).reshape(len(sets), len(starts))
-    _, classes = np.unique(inside, axis=1, return_inverse=True)
-    classes = classes.reshape(-1)
-    members = {ranges: np.unique(classes[row]) for ranges, row in zip(sets, inside, strict=True)}
-    return np.repeat(classes, np.diff(starts, append=_CODES)).astype(np.int32), members
+    """For each code point the number of its class, of those in the same sets; and the classes of each set.
+
+    Raises:
+        AlphabetError: The sets cut each other into too many pieces.
+    """
+    starts = sorted({0, *(bound for ranges in sets for first, last in ranges for bound in (first, last + 1))})
+    place = {start: number for number, start in enumerate(starts)}
+    pieces = {ranges: [(place[first], place[last + 1]) for first, last in ranges] for ranges in sets}
+    if sum(stop - start for spans in pieces.values() for start, stop in spans) > _MOST_PIECES:
+        raise AlphabetError(_TOO_MANY)
+    classes = np.zeros(len(starts), np.int64)
+    sizes = np.zeros(len(starts) + 1, np.int64)
+    sizes[0], known = len(starts), 1
+    for spans in pieces.values():  # those of a class that are in the set become a class of their own
+        inside = _numbers(spans)
+        touched, numbers, counts = np.unique(classes[inside], return_inverse=True, return_counts=True)
+        is_cut = counts < sizes[touched]
+        made = known + np.cumsum(is_cut) - 1
+        classes[inside] = np.where(is_cut, made, touched)[numbers]
+        sizes[touched[is_cut]] -= counts[is_cut]
+        sizes[made[is_cut]] = counts[is_cut]
+        known += int(is_cut.sum())
+    members = {ranges: np.unique(classes[_numbers(spans)]) for ranges, spans in pieces.items()}
+    lengths = np.diff(starts, append=max(_CODES, starts[-1]))
+    return np.repeat(classes, lengths).astype(np.int32), members
 
 
-def _inside(ranges: Ranges, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of some code points are in ranges whose bounds are among them."""
-    change = np.zeros(len(starts) + 1, np.int64)
-    for first, last in ranges:
-        change[np.searchsorted(starts, first)] += 1
-        change[np.searchsorted(starts, last + 1)] -= 1
-    found: NDArray[np.bool_] = np.cumsum(change)[:-1] > 0
-    return found
+def _numbers(spans: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    """The whole numbers in some half-open spans."""
+    if len(spans) == 1:
+        return np.arange(*spans[0])
+    return np.concatenate([np.zeros(0, np.int64), *(np.arange(start, stop) for start, stop in spans)])
 
 
 def _letters(is_word: NDArray[np.bool_], *, both: bool) -> NDArray[np.uint8]:
@@ -157,4 +178,4 @@ def _letters(is_word: NDArray[np.bool_], *, both: bool) -> NDArray[np.uint8]:
                     -1, width
                 )
             return letters
-    raise AlphabetError("it tells too many characters apart")
+    raise AlphabetError(_TOO_MANY)
