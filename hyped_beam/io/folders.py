@@ -248,6 +248,26 @@ class OutputFolder:
             self.filesystem.delete(f"{self.bookkeeping}/{name}")
         dict(self._keep_only(self.path, (), []))
 
+    def check_removable(self, *, with_shards: bool) -> None:
+        """Refuse what `clear` could not remove, before anything of it is.
+
+        Args:
+            with_shards: Whether shards go too, and not the bookkeeping alone.
+
+        Raises:
+            OSError: Nothing may be removed from a folder of it.
+        """
+        waiting = [self.bookkeeping, *([self.path] if with_shards else [])]
+        while waiting:
+            folder = waiting.pop()
+            inner = [
+                child for child in self.filesystem.children(folder) if child.is_folder and not child.is_link
+            ]
+            if folder == self.path:
+                inner = [child for child in inner if PARTITION.fullmatch(child.name)]
+            self.filesystem.check_writable(folder)
+            waiting += [child.path for child in inner]
+
     def remove_temporaries(self) -> None:
         """Remove what processes have left of our own files that died while they wrote them."""
         for folder in (self.bookkeeping, self.generations):

@@ -228,6 +228,7 @@ def prepare_kinds(
         for place in places:  # another job may have come and gone since; from here on there is none
             place.holds = _check_folder(place.destination.folder, overwrite, owned=True)
             place.check(overwrite, holds=place.holds)
+            place.check_removable(overwrite)
         of_output = {place.destination.name: place for place in places}
         claims = []
         for kind in kinds:
@@ -263,6 +264,13 @@ class _Place:
         if holds and overwrite == "resume":
             with failed_writing(self.destination.name, self.destination.folder.given, InputError):
                 _check_same(self.destination.folder, self.fingerprint)
+
+    def check_removable(self, overwrite: str) -> None:
+        """Refuse an earlier output whose files the system does not let go."""
+        folder = self.destination.folder
+        if self.holds and folder.filesystem.is_local:
+            with failed_writing(self.destination.name, folder.given, InputError):
+                folder.check_removable(with_shards=overwrite == "replace")
 
     def claim(self, number: int) -> None:
         """Become the owner of the folder."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -124,6 +125,29 @@ def test_a_folder_that_one_may_not_write_to(tmp_path, as_nobody, request):
     for place in (folder / "out", folder / "deep" / "out"):
         with pytest.raises(InputError, match=r"cannot be written to .*: Permission denied\n  hint: give a f"):
             check_outputs(outputs(place))
+
+
+@pytest.mark.parametrize("locked", ["b/n=1", "b/__hyped_beam__/ranges/000001", "b/__hyped_beam__/ranges"])
+def test_an_output_that_may_not_be_removed_is_refused_before_anything_is(locked, request):
+    with tempfile.TemporaryDirectory() as scratch:  # which those without rights may look into
+        folder = Path(scratch)
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+        request.getfixturevalue("as_nobody")
+        made = outputs(folder / "b", folder / "a", partition_by="n")
+        claim = prepare(made, "f")
+        commit = RangeCommit(claim.destinations, 0)
+        for name in "ab":
+            commit.write(name, batch_of(2))
+        finish(claim.destinations, [commit.commit()])
+        claim.release()
+        before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        (folder / locked).chmod(0o500)
+        with pytest.raises(InputError, match=r"'b' cannot be written to '.*/b': Permission denied") as error:
+            prepare(outputs(folder / "a", folder / "b", partition_by="n"), "g", "replace")
+        (folder / locked).chmod(0o700)
+        one_line(error)
+        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_a_place_below_a_file(tmp_path):
