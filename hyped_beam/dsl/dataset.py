@@ -55,9 +55,7 @@ def apply_now(
     outputs = [one.name for one in plan.row_outputs]
     found = results.found(outputs, aggregates=plan.has_aggregates) if reuses else None
     if found is not None:
-        made = _datasets_of(found.shards, plan, data, results)
-        if made is not None:
-            return made, found.aggregates
+        return _datasets_of(found.tables, plan, data, results), found.aggregates
     with ended_cleanly(), ScratchFolder(results.folder) as staging, ScratchFolder() as scratch:
         folders = {name: f"{staging.path}/{name}" for name in outputs}
         result = _run(data, plan.with_batch_size(batch_size), num_proc or 1, scratch.path, folders, cache)
@@ -65,10 +63,8 @@ def apply_now(
             one.name: result.shards[one.name] or [_without_rows(staging.path, one.schema)]
             for one in plan.row_outputs
         }
-        placed = results.put(shards, result.values.get(AGGREGATES), staging.path)
-    made = _datasets_of(placed, plan, data, results)
-    assert made is not None  # noqa: S101 - its files were just written
-    return made, _aggregates(plan, result)
+        tables = results.put(shards, result.values.get(AGGREGATES), staging.path)
+    return _datasets_of(tables, plan, data, results), _aggregates(plan, result)
 
 
 def _run(
@@ -85,7 +81,7 @@ def _run(
             runner="local",
             work=work,
             cache=cache,
-            is_synced=False,  # found again by nobody
+            is_synced=False,  # done where the files get their names
         )
         result = job.run()
     tell(result.cache)
@@ -105,21 +101,19 @@ def _without_rows(folder: Path, schema: pa.Schema) -> str:
 
 
 def _datasets_of(
-    shards: Mapping[str, Sequence[str]], plan: Plan, origin: Dataset, results: Results
-) -> Dataset | DatasetDict | None:
-    """The datasets in files; None where a file is no longer there, or not what it was."""
-    try:
-        made = {
-            one.name: _dataset_of(shards[one.name], one.schema, origin, results.of(one.name))
-            for one in plan.row_outputs
-        }
-    except (OSError, pa.ArrowException):
-        return None
+    tables: Mapping[str, Sequence[MemoryMappedTable]], plan: Plan, origin: Dataset, results: Results
+) -> Dataset | DatasetDict:
+    """The datasets of mapped files."""
+    made = {
+        one.name: _dataset_of(tables[one.name], one.schema, origin, results.of(one.name))
+        for one in plan.row_outputs
+    }
     return made[ROWS] if list(made) == [ROWS] else DatasetDict(made)
 
 
-def _dataset_of(shards: Sequence[str], schema: pa.Schema, origin: Dataset, fingerprint: str) -> Dataset:
+def _dataset_of(
+    tables: Sequence[MemoryMappedTable], schema: pa.Schema, origin: Dataset, fingerprint: str
+) -> Dataset:
     info = DatasetInfo(features=features.as_features(schema))
-    tables = [MemoryMappedTable.from_file(path) for path in shards]
-    table = tables[0] if len(tables) == 1 else concat_tables(tables)
+    table = tables[0] if len(tables) == 1 else concat_tables(list(tables))
     return Dataset(table, info=info, split=origin.split, fingerprint=fingerprint)

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from datasets import config, is_caching_enabled
 from datasets.fingerprint import generate_random_fingerprint
+from datasets.table import MemoryMappedTable
 
+from hyped_beam.dsl.result_files import open_sealed, seal
 from hyped_beam.errors import CallSite, InputError
+from hyped_beam.io.filesystem import sync_file
 from hyped_beam.ir.text import graph_text
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.fingerprint import NoFingerprintError, digest_of, fingerprint_of
@@ -38,7 +41,7 @@ class Results:
 
     A file has the name that `datasets` gives such files, so that `Dataset.cleanup_cache_files` removes it:
     `cache-<fingerprint>.arrow`, or `cache-<fingerprint>_00000_of_00004.arrow` where there are several. They
-    are renamed into place when all of them are complete, and all are there only if none is missing.
+    are renamed into place when all of them are complete, and count only if none is missing or cut.
 
     Attributes:
         folder: The folder that they are in.
@@ -51,7 +54,7 @@ class Results:
     is_known: bool
 
     def found(self, outputs: Sequence[str], *, aggregates: bool) -> Found | None:
-        """What an earlier `apply` has left; None where it left nothing, or not all.
+        """What an earlier `apply` has left; None where it left nothing, or not all of it is whole.
 
         Args:
             outputs: The names of the outputs.
@@ -59,23 +62,22 @@ class Results:
         """
         if not self.is_known:
             return None
-        shards = {name: self._shards_of(name) for name in outputs}
-        if not all(shards.values()):
-            return None
-        if not aggregates:
-            return Found(shards, None)
         try:
-            with pa.memory_map(str(self._aggregates)) as file, pa.ipc.open_stream(file) as stream:
-                return Found(shards, stream.read_next_batch().to_pylist()[0])
-        except (OSError, pa.ArrowException, StopIteration):
+            tables = {name: _opened(self._shards_of(name)) for name in outputs}
+            values = _opened([str(self._aggregates)]) if aggregates else []
+        except (OSError, pa.ArrowException):  # removed or replaced a moment ago, or damaged
             return None
+        if not all(tables.values()) or (aggregates and not values):
+            return None
+        return Found(tables, values[0].to_pylist()[0] if aggregates else None)
 
     def put(
         self, shards: Mapping[str, Sequence[str]], aggregates: pa.RecordBatch | None, staging: Path
-    ) -> dict[str, list[str]]:
-        """Rename complete files into place.
+    ) -> dict[str, list[MemoryMappedTable]]:
+        """Rename complete files into place, once the disk has them if they can be found again.
 
         Another process that does the same at once writes the same bytes; whichever is later replaces them.
+        Files are mapped before they get their names, by which another process may remove them at once.
 
         Args:
             shards: The files of each output, in order.
@@ -83,20 +85,33 @@ class Results:
             staging: A folder on the same file system.
 
         Returns:
-            Where the files are.
+            The rows of each output, by the files that they are in.
+
+        Raises:
+            OSError: The disk is full, ...
         """
+        moves: list[tuple[Path, Path]] = []
+        tables: dict[str, list[MemoryMappedTable]] = {}
+        for name, paths in shards.items():
+            tables[name] = []
+            for number, path in enumerate(paths):
+                target = self._shard(name, number, len(paths))
+                rows = MemoryMappedTable.from_file(path).table
+                tables[name].append(MemoryMappedTable(rows, str(target)))
+                moves.append((Path(path), target))
+                if self.is_known:
+                    seal(path, rows.num_rows)
         if aggregates is not None and self.is_known:
             made = staging / f"{_AGGREGATES}.arrow"
             with pa.OSFile(str(made), "wb") as file, pa.ipc.new_stream(file, aggregates.schema) as stream:
                 stream.write_batch(aggregates)
-            made.replace(self._aggregates)
-        placed: dict[str, list[str]] = {}
-        for name, paths in shards.items():
-            targets = [str(self._shard(name, number, len(paths))) for number in range(len(paths))]
-            for path, target in zip(paths, targets, strict=True):
-                Path(path).replace(target)
-            placed[name] = targets
-        return placed
+            seal(made, aggregates.num_rows)
+            moves.append((made, self._aggregates))
+        for made, target in moves:
+            made.replace(target)
+        if self.is_known:
+            sync_file(str(self.folder))
+        return tables
 
     def of(self, output: str) -> str:
         """The fingerprint of one of several outputs."""
@@ -129,12 +144,18 @@ class Found:
     """What an earlier `apply` has left.
 
     Attributes:
-        shards: The files of each output, in order.
+        tables: The rows of each output, by the files that they are in.
         aggregates: The values of the aggregates; None where there are none.
     """
 
-    shards: dict[str, list[str]]
+    tables: dict[str, list[MemoryMappedTable]]
     aggregates: dict[str, Any] | None
+
+
+def _opened(paths: Sequence[str]) -> list[MemoryMappedTable]:
+    """Map files; none where one of them is not whole."""
+    tables = [table for path in paths if (table := open_sealed(path)) is not None]
+    return tables if len(tables) == len(paths) else []
 
 
 def results_of(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
 import pytest
 
 from hyped_beam import DataFlow, Processor, env, ops, processor
@@ -329,6 +330,53 @@ def test_what_is_there_in_part_is_computed_anew(ds: datasets.Dataset):
     for name, _ in files(again):
         Path(name).write_bytes(b"")
     assert applied(ds)["m"][:] == first["m"][:]
+
+
+def cut_at_a_batch(path: Path) -> None:
+    """Leave a valid stream of one batch less, as a disk may that lost the end of a file."""
+    with pa.ipc.open_stream(path.read_bytes()) as stream:
+        batches = list(stream)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, batches[0].schema) as stream:
+        for batch in batches[:-1]:
+            stream.write_batch(batch)
+
+
+def zero_the_tail(path: Path) -> None:
+    size = path.stat().st_size
+    os.truncate(path, size // 2)
+    os.truncate(path, size)
+
+
+@pytest.mark.parametrize("damage", [cut_at_a_batch, zero_the_tail])
+def test_a_cut_or_zeroed_file_is_computed_anew(ds, damage: Callable[[Path], None]):
+    def run() -> tuple[Any, Any]:
+        flow = DataFlow(features=ds.features)
+        n = flow.src_features.n
+        return flow.apply(ds, collect={"m": n + 1}, aggregators={"mean": Mean().call(n)})
+
+    first, computed = run()
+    expected = first["m"][:]
+    written = files(first)
+    assert files(run()[0]) == written
+    for path in [*(name for name, _ in written), *map(str, Path(written[0][0]).parent.glob("*_aggregates*"))]:
+        damage(Path(path))
+        again, found = run()
+        assert (again["m"][:], found) == (expected, computed)
+        assert files(run()[0]) == files(again)
+
+
+def test_a_result_whose_files_another_process_removes_at_once_is_whole(ds, tmp_path: Path):
+    def remove(event: str, arguments: tuple[Any, ...]) -> None:
+        if is_on and event == "os.rename" and str(arguments[1]).startswith(str(tmp_path / "ds" / "cache-")):
+            ds.cleanup_cache_files()
+
+    is_on = True
+    sys.addaudithook(remove)  # as a process that does nothing else, at the worst of moments
+    try:
+        for _ in range(2):
+            assert applied(ds)["m"][:] == [2 * n for n in range(100)]
+    finally:
+        is_on = False
 
 
 APPLY = """
