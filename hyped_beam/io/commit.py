@@ -15,6 +15,7 @@ else each time. Each attempt
 1. writes its shards, complete and synced, under names of its own in `staged`, its states beside the records;
 2. creates the record, which lists them with their checksums, unless there is one (`FileSystem.put_once`):
    the first attempt wins, and what the others have staged is removed;
+   (an attempt that fails before that removes nothing that has such a name: one that made the same has it too)
 3. puts what *the record* lists into its place, whoever's that is. That may be done again, by anybody: by
    another attempt, or by the job that resumes where this one died after its record.
 
@@ -127,7 +128,8 @@ class RangeCommit:
 
         Raises:
             OvertakenError: The folder belongs to another job by now.
-            JobError: Something cannot be written; nothing of the range is left behind that was not there.
+            JobError: Something cannot be written. What is left behind of the range, if anything, is staged:
+                it is removed at the end of the job.
         """
         if self._over:
             raise JobError(f"range {self._number} was committed or aborted already")
@@ -144,15 +146,14 @@ class RangeCommit:
             self.abort()
 
     def abort(self) -> None:
-        """Leave nothing behind; after `commit` nothing happens."""
+        """Leave nothing behind but what is staged, which another attempt may count on; the owner removes it.
+
+        After `commit` nothing happens.
+        """
         self._over = True
         for output in self._outputs.values():
             output.discard()
-        staged, self._staged = self._staged, []
         made, self._made = self._made, []
-        for destination, path in staged:
-            with contextlib.suppress(OSError, InputError):  # removed by the owner at the latest
-                destination.folder.filesystem.delete(path)
         for destination, path in made:
             with contextlib.suppress(OSError, InputError):
                 destination.folder.filesystem.remove_if_empty(path)
@@ -189,7 +190,6 @@ class RangeCommit:
         for name, output in self._outputs.items():
             destination = self._destinations[name]
             folder = destination.folder
-            staging = folder.staging(destination.claimed.generation)
             with self._writing(name):
                 # what cannot be named fails before the record; a store makes no folders
                 for path in _partitions_of(record.outputs[name]) if folder.filesystem.is_local else ():
@@ -197,13 +197,17 @@ class RangeCommit:
                     folder.filesystem.make_folder(f"{folder.path}/{path}")
                 if destination.is_synced:
                     output.sync()  # before they have names that another attempt that made the same has, too
-                staged = output.stage(partial(folder.staged, record))
-                self._staged += [(destination, path) for path in staged]
-                if staged and destination.is_synced:
-                    folder.filesystem.sync([staging])
         if states:
             with self._failing(self._home.name):
                 self._stage_states(record, states)
+        for name, output in self._outputs.items():  # little can fail from here on
+            destination = self._destinations[name]
+            folder = destination.folder
+            with self._writing(name):
+                staged = output.stage(partial(folder.staged, record))
+                self._staged += [(destination, path) for path in staged]
+                if staged and destination.is_synced:
+                    folder.filesystem.sync([folder.staging(destination.claimed.generation)])
 
     def _stage_states(self, record: RangeRecord, states: bytes) -> None:
         home = self._home.folder
@@ -224,15 +228,20 @@ class RangeCommit:
         destinations = tuple(self._destinations.values())
         with self._failing(self._home.name), publishing(destinations):
             home = self._home.folder
-            staged, self._staged = self._staged, []  # theirs from now on, whatever fails
             data = home.filesystem.put_once(
                 home.record(record.generation, self._number), record.to_json().encode()
             )
             counts = RangeRecord.from_json(data.decode())
             if counts.attempt != record.attempt:
-                self._staged = staged
+                self._remove_staged()
             publish(destinations, counts)
         return counts
+
+    def _remove_staged(self) -> None:
+        """Remove what the attempt has staged, once another one counts: nobody comes to count on it."""
+        for destination, path in self._staged:
+            with contextlib.suppress(OSError, InputError):  # removed by the owner at the latest
+                destination.folder.filesystem.delete(path)
 
     @contextlib.contextmanager
     def _writing(self, output: str) -> Iterator[None]:
@@ -307,6 +316,8 @@ def _finish(destination: Destination, records: Sequence[RangeRecord], home: Dest
             hint='something else has changed the folder; overwrite="resume" does what is missing again',
         )
     folder.remove_staged(owner.generation)
+    if destination is home:
+        folder.remove_states(owner.generation, records)
     manifest = Manifest(
         output=destination.name,
         folder=folder.filesystem.uri(folder.path),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ BOOKKEEPING = "__hyped_beam__"
 GENERATIONS, FINGERPRINT, MANIFEST = "generations", "fingerprint.json", "manifest.json"
 SHARD = re.compile(r"part-\d{5,}(-\d{5,})?\.\w+(\.\w+)*")
 PARTITION = re.compile(r"[^/=%]+=[^/]*")
+STATES = re.compile(r"\d+-[0-9a-f]+\.arrow")
 SHOWN = 3
 
 
@@ -293,6 +294,18 @@ class OutputFolder:
                 with contextlib.suppress(OSError):
                     self.filesystem.delete(child.path)
         self.filesystem.remove_if_empty(f"{self.bookkeeping}/staged")
+
+    def remove_states(self, generation: int, records: Iterable[RangeRecord]) -> None:
+        """Remove the states of attempts that have failed.
+
+        Args:
+            generation: Whose they are.
+            records: What counts.
+        """
+        counting = {self.states(record).rpartition("/")[2] for record in records}
+        for child in self.filesystem.children(self.records(generation)):
+            if STATES.fullmatch(child.name) and child.name not in counting:
+                self.filesystem.delete(child.path)
 
     def remove_bookkeeping(self) -> None:
         """Remove all that is not data, but what says who owns the folder."""

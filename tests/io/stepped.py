@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from pathlib import Path
 
@@ -18,9 +20,12 @@ class Attempt:
 
     Args:
         work: What it does.
+        fails_at: The number of the operation for which the disk is full, as far as it knows.
     """
 
-    def __init__(self, work):
+    def __init__(self, work, fails_at=None):
+        self.fails_at = fails_at
+        self.steps = 0
         self.result = None
         self.error = None
         self.is_over = False
@@ -35,6 +40,7 @@ class Attempt:
         STEPS.attempt = self
         try:
             self.pause()
+            self.steps = 0
             self.result = work()
         except Died:
             pass
@@ -50,6 +56,9 @@ class Attempt:
             self._permit.acquire()
         if self.dead:
             raise Died
+        self.steps += 1
+        if self.steps - 1 == self.fails_at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def step(self):
         """Let it do one operation."""

@@ -45,11 +45,13 @@ def do(destinations, number, values):
     """Do a range, as an attempt that finds some values; what it reports."""
     commit = RangeCommit(destinations, number)
     keys = ["even" if value % 2 == 0 else "odd" for value in values]
-    for destination in destinations:
-        commit.write(
-            destination.name, pa.record_batch([pa.array(values, pa.int64()), pa.array(keys)], schema=SCHEMA)
-        )
-    return commit.commit(json.dumps(values).encode(), len(values))
+    batch = pa.record_batch([pa.array(values, pa.int64()), pa.array(keys)], schema=SCHEMA)
+    try:
+        for destination in destinations:
+            commit.write(destination.name, batch)
+        return commit.commit(json.dumps(values).encode(), len(values))
+    finally:
+        commit.abort()
 
 
 def rows(folder, output, number):
@@ -118,6 +120,46 @@ def test_attempts_in_any_order_leave_what_one_of_them_made(data):
         check_range(folder, made, record, values)
         without_staged(folder)
         claim.release()
+
+
+def test_an_attempt_that_fails_anywhere_takes_nothing_from_one_that_made_the_same(tmp_path, monkeypatch):
+    stepped.use(monkeypatch, stepped.SteppedFileSystem())
+    fails_at = 0
+    while True:
+        folder = tmp_path / str(fails_at)
+        claim = prepare(outputs(folder), "f")
+        made = claim.destinations
+        first = stepped.Attempt(lambda made=made: do(made, 0, FIRST))
+        staged = folder / "b" / "__hyped_beam__" / "staged" / "000001"
+        while len([path for path in staged.iterdir() if not path.name.startswith(".")]) < 2:
+            first.step()
+        second = stepped.Attempt(lambda made=made: do(made, 0, FIRST), fails_at)
+        while not second.is_over:
+            second.step()
+        while not first.is_over:
+            first.step()
+        assert first.error is None
+        finish(made, [first.result])
+        check_range(folder, made, first.result, [FIRST])
+        without_staged(folder)
+        claim.release()
+        if second.error is None and second.steps <= fails_at:
+            break
+        fails_at += 1
+    assert fails_at > 20
+
+
+def test_states_of_an_attempt_that_failed_do_not_stay(tmp_path, monkeypatch):
+    stepped.use(monkeypatch, stepped.SteppedFileSystem())
+    claim = prepare(outputs(tmp_path), "f")
+    failed = stepped.Attempt(lambda: do(claim.destinations, 0, SECOND))
+    ranges = tmp_path / "a" / "__hyped_beam__" / "ranges"
+    while not list(ranges.rglob("*.arrow")):
+        failed.step()
+    failed.die()
+    finish(claim.destinations, [do(claim.destinations, 0, FIRST)])
+    assert len(list(ranges.rglob("*.arrow"))) == 1
+    claim.release()
 
 
 @given(data=st.data())
