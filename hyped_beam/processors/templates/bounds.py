@@ -11,7 +11,15 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from hyped_beam.processors.templates.budget import MOST_BITS, LimitError, made, size_of, spend
+from hyped_beam.processors.templates.budget import (
+    MOST_BITS,
+    LimitError,
+    made,
+    size_as_text,
+    size_of,
+    spend,
+)
+from hyped_beam.processors.templates.formatting import check_percent, check_whole
 
 Arguments: TypeAlias = tuple[Any, ...]
 Named: TypeAlias = Mapping[str, Any]
@@ -25,9 +33,15 @@ Raises:
 COPIED_A_STEP = 10_000
 """So many characters that are only copied, once more for each of something, are a step."""
 
-_NUMBER = re.compile(r"\d+")
-_MOST_DIGITS = 9
+STRIPPED_A_STEP = 1_000
+"""So many times a character is looked up among those that are cut off, are a step."""
+
+_RUN = re.compile(r"\s+|\S+")
 _CODECS = frozenset({"ascii", "utf8", "utf16", "utf32", "latin1", "iso88591", "cp1252"})
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 def _argument(given: Arguments, named: Named, place: int, name: str, default: Any = None) -> Any:
@@ -91,7 +105,7 @@ def _join(value: Any, given: Arguments, named: Named) -> None:
 def _join_method(value: Any, given: Arguments, named: Named) -> None:
     del named
     items = given[0] if given else ()
-    made(size_of(items) + len(value) * (len(items) if hasattr(items, "__len__") else 1))
+    made(size_as_text(items) + len(value) * (len(items) if hasattr(items, "__len__") else 1))
 
 
 def _batch(value: Any, given: Arguments, named: Named) -> None:
@@ -104,27 +118,8 @@ def _slice(value: Any, given: Arguments, named: Named) -> None:
     made(size_of(value) + max(_whole(count), 0) * (1 if fill is None else max(size_of(fill), 1)))
 
 
-def _percent(template: Any, values: Any) -> None:
-    """Formatting with `%`: no width or precision may be larger than the output."""
-    most = size_of(template) + size_of(values)
-    if isinstance(template, bytes):
-        template = template.decode("latin-1")
-    for number in _NUMBER.findall(template) if isinstance(template, str) else ():
-        most += int(number[:_MOST_DIGITS]) if len(number) <= _MOST_DIGITS else 10**_MOST_DIGITS
-    if isinstance(template, str) and "*" in template:
-        listed = values if isinstance(values, tuple) else (values,)
-        most += sum(abs(value) for value in listed if isinstance(value, int))
-    made(most)
-
-
 def _format(value: Any, given: Arguments, named: Named) -> None:
-    _percent(str(value) if not isinstance(value, (str, bytes)) else value, tuple(given) or dict(named))
-
-
-def check_format_spec(specification: str) -> None:
-    """Take the steps for a value that is formatted by a specification, as in `{:>10}`."""
-    for number in _NUMBER.findall(specification):
-        made(int(number[:_MOST_DIGITS]) if len(number) <= _MOST_DIGITS else 10**_MOST_DIGITS)
+    check_percent(str(value) if not isinstance(value, (str, bytes)) else value, tuple(given) or dict(named))
 
 
 def _wordwrap(value: Any, given: Arguments, named: Named) -> None:
@@ -132,7 +127,7 @@ def _wordwrap(value: Any, given: Arguments, named: Named) -> None:
     between = size_of(_argument(given, named, 2, "wrapstring", "\n"))
     text = str(value)
     made(len(text) + (len(text) // width + len(text.split())) * between)
-    longest = max(map(len, text.split()), default=0)  # is cut once for each line, and copied each time
+    longest = max(map(len, _RUN.findall(text)), default=0)  # is cut once for each line, and copied each time
     spend(len(text) // width * longest // COPIED_A_STEP)
 
 
@@ -156,7 +151,7 @@ def _tojson(value: Any, given: Arguments, named: Named) -> None:
 
 
 def _round(value: Any, given: Arguments, named: Named) -> None:
-    del value
+    check_whole(value)
     if abs(_whole(_argument(given, named, 0, "precision", 0))) > MOST_BITS // 4:
         msg = f"round takes a precision of at most {MOST_BITS // 4:,}"
         raise LimitError(msg)
@@ -164,10 +159,17 @@ def _round(value: Any, given: Arguments, named: Named) -> None:
 
 def _int(value: Any, given: Arguments, named: Named) -> None:
     del given, named
-    is_long = isinstance(value, (str, bytes)) and len(value) > MOST_BITS
-    if is_long or (isinstance(value, Decimal) and abs(value.adjusted()) > MOST_BITS // 4):
+    check_whole(value)
+    if isinstance(value, (str, bytes)) and len(value) > MOST_BITS:
         msg = f"a whole number would have more than {MOST_BITS:,} bits"
         raise LimitError(msg)
+
+
+def _strip(value: Any, given: Arguments, named: Named) -> None:
+    made(size_of(value) + size_of(given) + size_of(named))
+    characters = _argument(given, named, 0, "chars")
+    if isinstance(value, (str, bytes)) and isinstance(characters, (str, bytes)):
+        spend(len(value) * len(characters) // STRIPPED_A_STEP)  # each is looked up among all of them
 
 
 def _sum(value: Any, given: Arguments, named: Named) -> None:
@@ -209,12 +211,12 @@ FILTERS: Mapping[str, Bound] = {
             "selectattr",
             "string",
             "title",
-            "trim",
             "truncate",
             "wordcount",
         ),
         _LINEAR,
     ),
+    "trim": _strip,
     "upper": _times(3),
     **dict.fromkeys(("e", "escape", "forceescape"), _times(6)),
     "urlencode": _times(12),
@@ -238,84 +240,30 @@ FILTERS: Mapping[str, Bound] = {
 }
 """The filters that templates have, and what bounds each; those that are left out are in `LEFT_OUT`."""
 
-SMALL = frozenset(
-    (
-        "abs",
-        "capitalize",
-        "count",
-        "d",
-        "default",
-        "first",
-        "float",
-        "int",
-        "last",
-        "length",
-        "list",
-        "lower",
-        "string",
-        "title",
-        "trim",
-        "truncate",
-        "upper",
-    )
+SMALL = _names(
+    "abs capitalize count d default first float int last length list lower string title trim truncate upper "
 )
 """Filters that take no steps for a short text or a number: those that the turns of loops take are enough."""
 
-SMALL_METHODS = frozenset(
-    (
-        "capitalize",
-        "casefold",
-        "count",
-        "endswith",
-        "find",
-        "index",
-        "isalnum",
-        "isalpha",
-        "isdigit",
-        "islower",
-        "isspace",
-        "isupper",
-        "lower",
-        "lstrip",
-        "partition",
-        "removeprefix",
-        "removesuffix",
-        "rfind",
-        "rpartition",
-        "rstrip",
-        "split",
-        "rsplit",
-        "splitlines",
-        "startswith",
-        "strip",
-        "swapcase",
-        "title",
-        "upper",
-    )
+SMALL_METHODS = _names(
+    "capitalize casefold count endswith find index isalnum isalpha isdigit islower isspace isupper lower "
+    "lstrip partition removeprefix removesuffix rfind rpartition rstrip split rsplit splitlines "
+    "startswith strip swapcase title upper "
 )
 """Methods of text that take no steps for a short one."""
 
-TEXT_FILTERS = frozenset(
-    (
-        "capitalize",
-        "center",
-        "filesizeformat",
-        "format",
-        "indent",
-        "join",
-        "lower",
-        "pprint",
-        "replace",
-        "string",
-        "striptags",
-        "title",
-        "tojson",
-        "trim",
-        "truncate",
-        "upper",
-        "urlencode",
-        "wordwrap",
-    )
+ALONE = frozenset({"trim", "strip", "lstrip", "rstrip"})
+"""Of these filters and methods, those that take steps for a short text where they are given characters."""
+
+SHOWN = frozenset({"e", "escape", "forceescape", "urlize", "xmlattr"})
+"""Filters that show what they are given, besides those in `TEXT_FILTERS`."""
+
+GONE_THROUGH = _names("!= < <= == > >= eq equalto ge greaterthan gt in le lessthan lt ne")
+"""Tests that go through what they are given."""
+
+TEXT_FILTERS = _names(
+    "capitalize center filesizeformat format indent join lower pprint replace string striptags title "
+    "tojson trim truncate upper urlencode wordwrap "
 )
 """Filters that return text, which is bounded already when it is printed."""
 
@@ -385,6 +333,14 @@ def _translate(value: Any, given: Arguments, named: Named) -> None:
     made(len(value) * max(longest, 1))
 
 
+def _zoned(value: Any, given: Arguments, named: Named) -> None:
+    del given, named
+    if value.tzinfo is None:
+        msg = "the time has no zone, and would be taken in that of the machine; give it one: tz="
+        raise ValueError(msg)
+    spend(1)
+
+
 def _to_bytes(value: Any, given: Arguments, named: Named) -> None:
     del value
     made(max(_whole(_argument(given, named, 0, "length", 1)), 0))
@@ -407,16 +363,13 @@ _TEXT: Mapping[str, Bound] = {
             "istitle",
             "isupper",
             "lower",
-            "lstrip",
             "partition",
             "removeprefix",
             "removesuffix",
             "rfind",
             "rindex",
             "rpartition",
-            "rstrip",
             "startswith",
-            "strip",
             "swapcase",
             "title",
             "rsplit",
@@ -426,6 +379,7 @@ _TEXT: Mapping[str, Bound] = {
         _times(3),
     ),
     "upper": _times(3),
+    **dict.fromkeys(("strip", "lstrip", "rstrip"), _strip),
     **dict.fromkeys(("center", "ljust", "rjust", "zfill"), _width(0, "width")),
     "expandtabs": _expandtabs,
     "join": _join_method,
@@ -494,18 +448,17 @@ METHODS: Mapping[type, Mapping[str, Bound]] = {
         **dict.fromkeys(_TIME, _times(30)),
         **dict.fromkeys(
             (
-                "astimezone",
                 "ctime",
                 "date",
                 "isocalendar",
                 "isoweekday",
                 "time",
-                "timestamp",
                 "timetuple",
                 "timetz",
             ),
             _times(30),
         ),
+        **dict.fromkeys(("astimezone", "timestamp"), _zoned),
         **dict.fromkeys(("toordinal", "utctimetuple", "weekday"), _LINEAR),
         # and what nanoseconds have besides, which come as pandas' own kind of times
         **dict.fromkeys(("ceil", "day_name", "floor", "month_name", "normalize", "round"), _LINEAR),
@@ -617,7 +570,7 @@ def check_operator(operator: str, left: Any, right: Any) -> None:
             raise LimitError(msg)
     elif operator == "%":
         if isinstance(left, (str, bytes)):
-            _percent(left, right)
+            check_percent(left, right)
     elif operator == "*":
         for one, other in ((left, right), (right, left)):
             if isinstance(one, (str, bytes, list, tuple)) and isinstance(other, int):

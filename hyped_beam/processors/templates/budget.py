@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from decimal import Decimal
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -21,6 +22,9 @@ LARGE = 100_000
 MOST_BITS = 20_000
 """The most bits of a whole number: more digits than Python prints."""
 
+ITEMS_A_STEP = 4
+"""So many items that are made on the way, as those of a range, are a step."""
+
 SMALL = 1_000
 """A text of fewer characters takes no steps in the simplest filters: the turns of loops do."""
 
@@ -32,7 +36,12 @@ _OF_A_NUMBER = 24
 _NUMBERS = frozenset({int, float, bool, type(None)})
 _TEXT = frozenset({str})
 _HOLDING = frozenset({list, dict, tuple})
-_KINDS_HOLDING = (str, bytes, Mapping, list, tuple, set, frozenset)
+_NOTHING: dict[str, str] = {}
+_VIEWS: tuple[type[Iterable[Any]], ...] = tuple(
+    type(view) for view in (_NOTHING.keys(), _NOTHING.values(), _NOTHING.items())
+)
+_KINDS_HOLDING: tuple[type[Any], ...] = (str, bytes, Mapping, list, tuple, set, frozenset, *_VIEWS)
+_SHORT_NUMBER = 64  # bits
 
 
 class LimitError(ValueError):
@@ -92,8 +101,8 @@ def spend(steps: int) -> None:
         raise LimitError(msg)
 
 
-def made(size: int) -> None:
-    """Take the steps for a value of so many characters and items, before it is made.
+def check_size(size: int) -> None:
+    """Refuse a value of more characters and items than it may have.
 
     Raises:
         LimitError: It is too large.
@@ -105,24 +114,74 @@ def made(size: int) -> None:
             f"max_characters= of the node allows more"
         )
         raise LimitError(msg)
+
+
+def made(size: int) -> None:
+    """Take the steps for a value of so many characters and items, before it is made.
+
+    Raises:
+        LimitError: It is too large.
+    """
+    check_size(size)
+    budget = _THREAD.budget
     if size >= CHARACTERS_A_STEP:
         if size >= LARGE:
             budget.weight = max(budget.weight, 1 + size // LARGE)
         spend(size // CHARACTERS_A_STEP)
 
 
-def size_of(value: Any) -> int:  # noqa: C901 - each kind of value is told by its class first, for speed
+def size_of(value: Any) -> int:
     """How many characters a value has as text, about, with all that lies in it; not much more than may be.
 
     What is referred to twice is counted twice: so often it would be printed or compared.
     """
+    return _size(value, _size_of_one)
+
+
+def size_as_text(value: Any) -> int:
+    """The same of a value that is shown.
+
+    Raises:
+        TypeError: It is no value, or holds something that is none: a function, a cycler, a generator.
+    """
+    return _size(value, _size_of_one_shown)
+
+
+def _size_of_one(value: Any) -> int:
+    """How many characters something has that holds nothing."""
+    if isinstance(value, int):
+        return _OF_A_NUMBER + value.bit_length() // 3
+    return _OF_A_NUMBER + abs(value.adjusted()) if isinstance(value, Decimal) else _OF_A_NUMBER
+
+
+def _size_of_one_shown(value: Any) -> int:
+    kind: Any = type(value)
+    is_undefined = hasattr(kind, "_fail_with_undefined_error")  # says itself what is wrong
+    is_of_jinja = kind.__module__.startswith("jinja2.")
+    is_bare = kind.__repr__ is object.__repr__ and kind.__str__ is object.__str__
+    if not is_undefined and (is_of_jinja or is_bare or callable(value) or isinstance(value, Iterator)):
+        msg = f"a template shows values, and this is none: {_called(value)}"
+        raise TypeError(msg)
+    return _size_of_one(value)
+
+
+def _called(value: Any) -> str:
+    if isinstance(value, Iterator):
+        return f"a {type(value).__name__}; show its items: |list, or |join(', ')"
+    name = getattr(value, "__name__", None)
+    if callable(value) and isinstance(name, str):
+        return f"{name} is called: {name}(...)"
+    return f"a {type(value).__name__}"
+
+
+def _size(value: Any, of_one: Callable[[Any], int]) -> int:  # noqa: C901 - each kind of value is told by its class first, for speed
     kind = type(value)
     if kind is str:
         return len(value)
     if kind in _NUMBERS:
         return _OF_A_NUMBER if kind is not int else _OF_A_NUMBER + value.bit_length() // 3
     if kind not in _HOLDING and not isinstance(value, _KINDS_HOLDING):
-        return _OF_A_NUMBER
+        return of_one(value)
     if kind is list and set(map(type, value)) <= _TEXT:
         return sum(map(len, value)) + 4 * len(value)
     most = _THREAD.budget.characters
@@ -133,18 +192,18 @@ def size_of(value: Any) -> int:  # noqa: C901 - each kind of value is told by it
         if kind is str:
             size += len(item) + 4
         elif kind in _NUMBERS:
-            size += _OF_A_NUMBER
+            size += _OF_A_NUMBER if kind is not int else _OF_A_NUMBER + item.bit_length() // 3
         elif kind is dict or isinstance(item, Mapping):
             size += 4
             waiting.extend(item.keys())
             waiting.extend(item.values())
-        elif kind is list or isinstance(item, (tuple, list, set, frozenset)):
+        elif kind is list or isinstance(item, (tuple, list, set, frozenset, *_VIEWS)):
             size += 4
             if len(item) > most:
                 return len(item)
             waiting.extend(item)
         else:
-            size += len(item) * 4 if isinstance(item, (str, bytes)) else _OF_A_NUMBER
+            size += len(item) * 4 if isinstance(item, (str, bytes)) else of_one(item)
     return size
 
 
@@ -173,7 +232,50 @@ def checked(value: T) -> T:
 def is_small(value: Any) -> bool:
     """Return whether going through a value costs so little that the turns of loops around it are enough."""
     kind = type(value)
-    return (kind is str and len(value) < SMALL) or kind in _NUMBERS
+    if kind is str:
+        return len(value) < SMALL
+    return kind in _NUMBERS and (kind is not int or value.bit_length() <= _SHORT_NUMBER)
+
+
+def go_through(value: T) -> T:
+    """Take the steps for something that goes through what `size_of` does not, such as a range.
+
+    Returns:
+        The value, or such as takes them on the way.
+
+    Raises:
+        LimitError: There are too many.
+    """
+    held: Any = value
+    if isinstance(held, Iterator):
+        return counted(held)  # type: ignore[return-value]  # it iterates over the same
+    if isinstance(held, range):
+        spend(len(held) // ITEMS_A_STEP)
+    return value
+
+
+def compared(value: T) -> T:
+    """Take the steps for what a value is compared with.
+
+    Raises:
+        LimitError: There are too many.
+    """
+    if not is_small(value):
+        spend(size_of(value) // CHARACTERS_A_STEP)
+    return value
+
+
+def searched(value: T) -> T:
+    """Take the steps for a value in which something is looked for.
+
+    Raises:
+        LimitError: There are too many.
+    """
+    if isinstance(value, Mapping) or is_small(value):
+        return value
+    if isinstance(value, (str, bytes, list, tuple)):
+        return compared(value)
+    return go_through(value)
 
 
 def counted(items: Iterator[Any]) -> Iterator[Any]:
@@ -204,8 +306,8 @@ def text(value: Any) -> str:
     kind = type(value)
     if kind is str:
         return value
-    if kind not in _NUMBERS:
-        made(size_of(value))
+    if kind not in _NUMBERS or (kind is int and value.bit_length() > _SHORT_NUMBER):
+        made(size_as_text(value))
     return str(value)
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache, wraps
 from types import BuiltinMethodType, MethodType
 from typing import TYPE_CHECKING, Any
 
-from hyped_beam.processors.templates import bounds, budget
+from hyped_beam.processors.templates import bounds, budget, formatting
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
@@ -26,10 +26,10 @@ _INTERNAL = ("_loop_vars", "_block_vars", "caller")
 def environment() -> SandboxedEnvironment:  # noqa: C901 - classes of Jinja's, which is imported when it is used
     """The environment; made when it is first asked for, for Jinja takes 0.1 s to import."""
     from jinja2 import StrictUndefined, nodes
-    from jinja2.compiler import CodeGenerator, Frame
+    from jinja2.compiler import CodeGenerator, Frame, operators
     from jinja2.exceptions import SecurityError
     from jinja2.runtime import BlockReference, Context, LoopContext, Macro, Undefined, markup_join, str_join
-    from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
+    from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedEscapeFormatter, SandboxedFormatter
     from jinja2.utils import Cycler, Joiner
     from markupsafe import Markup, escape
 
@@ -68,6 +68,12 @@ def environment() -> SandboxedEnvironment:  # noqa: C901 - classes of Jinja's, w
             visit(node, frame)
             self.write(")")
 
+        def visit_Operand(self, node: nodes.Operand, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+            goes_through = "searched" if node.op in ("in", "notin") else "compared"
+            self.write(f" {operators[node.op]} environment.{goes_through}(")
+            self.visit(node.expr, frame)
+            self.write(")")
+
         def visit_List(self, node: nodes.List, frame: Frame) -> None:  # noqa: N802 - Jinja's name
             self._collection(super().visit_List, node, frame)
 
@@ -80,18 +86,36 @@ def environment() -> SandboxedEnvironment:  # noqa: C901 - classes of Jinja's, w
             else:
                 super().visit_Tuple(node, frame)
 
-    class RowFormatter(SandboxedFormatter):
-        """`str.format`, whose widths and values are bounded."""
+    class Counting:
+        """What `str.format` makes is counted, for each of its placeholders."""
+
+        factor = 1
+        size = 0
+
+        def count(self, value: Any) -> None:
+            more = self.factor * budget.size_as_text(value)
+            self.size += more
+            budget.spend(1)
+            budget.made(more)
+            budget.check_size(self.size)
 
         def format_field(self, value: Any, format_spec: str) -> Any:
-            bounds.check_format_spec(format_spec)
-            budget.made(budget.size_of(value))
-            return super().format_field(value, format_spec)
+            formatting.check_width(format_spec)
+            self.count(value)
+            return super().format_field(value, format_spec)  # type: ignore[misc]  # of the formatter
 
         def convert_field(self, value: Any, conversion: Any) -> Any:
             if conversion is not None:
-                budget.made(budget.size_of(value))
-            return super().convert_field(value, conversion)
+                self.count(value)
+            return super().convert_field(value, conversion)  # type: ignore[misc]  # of the formatter
+
+    class RowFormatter(Counting, SandboxedFormatter):
+        """`str.format`, whose widths and values are bounded."""
+
+    class RowEscapeFormatter(Counting, SandboxedEscapeFormatter):
+        """The same of a text whose values are escaped."""
+
+        factor = 6
 
     own_calls = (Macro, LoopContext, BlockReference, Cycler, Joiner, Undefined)
     own_methods = {LoopContext: {"cycle", "changed"}, Cycler: {"next", "reset"}}
@@ -106,6 +130,8 @@ def environment() -> SandboxedEnvironment:  # noqa: C901 - classes of Jinja's, w
         text = staticmethod(budget.text)
         turns = staticmethod(budget.turns)
         checked = staticmethod(budget.checked)
+        compared = staticmethod(budget.compared)
+        searched = staticmethod(budget.searched)
 
         def _generate(self, source: nodes.Template, *args: Any, **options: Any) -> str:
             for loop in source.find_all(nodes.For):
@@ -115,12 +141,12 @@ def environment() -> SandboxedEnvironment:  # noqa: C901 - classes of Jinja's, w
 
         @staticmethod
         def escaped(value: Any) -> Markup:
-            budget.made(6 * budget.size_of(value))
+            budget.made(6 * budget.size_as_text(value))
             return escape(value)
 
         @staticmethod
         def concatenated(context: Context, parts: tuple[Any, ...]) -> str:
-            budget.made(sum(map(budget.size_of, parts)))
+            budget.made(sum(map(budget.size_as_text, parts)))
             return markup_join(parts) if context.eval_ctx.autoescape else str_join(parts)
 
         def getattr(self, obj: Any, attribute: str) -> Any:
@@ -143,16 +169,18 @@ def environment() -> SandboxedEnvironment:  # noqa: C901 - classes of Jinja's, w
             template, is_map = value.__self__, value.__name__ == "format_map"
 
             def formatted(*args: Any, **named: Any) -> str:
-                if isinstance(template, Markup):  # whose values are escaped
-                    bounds.check_format_spec(template)
-                    return str(wrapped(*args, **named))
                 given, by_name = ((), args[0]) if is_map else (args, named)
+                if isinstance(template, Markup):
+                    escaping = RowEscapeFormatter(self, escape=template.escape)
+                    return type(template)(escaping.vformat(str(template), given, by_name))
                 return RowFormatter(self).vformat(template, given, by_name)
 
             formatted.is_of_templates = True  # type: ignore[attr-defined]  # what `call` knows it by
             return formatted
 
         def call(self, context: Any, called: Any, /, *args: Any, **named: Any) -> Any:
+            if len(args) + len(named) > budget.FEW:
+                budget.spend(len(args) + len(named))
             if type(called) is Macro and all(map(budget.is_small, args)):
                 budget.spend(1)
                 return super().call(context, called, *args, **named)
@@ -162,6 +190,7 @@ def environment() -> SandboxedEnvironment:  # noqa: C901 - classes of Jinja's, w
                 and type(called.__self__) is str
                 and budget.is_small(called.__self__)
                 and all(map(budget.is_small, args))
+                and not (args and called.__name__ in bounds.ALONE)
             ):
                 for name in _INTERNAL:
                     named.pop(name, None)
@@ -178,6 +207,7 @@ def environment() -> SandboxedEnvironment:  # noqa: C901 - classes of Jinja's, w
                     msg = f"templates do not call {called.__name__!r} of {kind!r} objects"
                     raise SecurityError(msg)
                 args = tuple(list(arg) if isinstance(arg, Iterator) else arg for arg in args)
+                budget.go_through(called.__self__)
                 bound(called.__self__, args, given)
             elif not self._is_known(called):
                 msg = f"templates do not call {type(called).__name__!r} objects"
@@ -205,24 +235,48 @@ def environment() -> SandboxedEnvironment:  # noqa: C901 - classes of Jinja's, w
             del offered[name]  # what is random, and what this version of Jinja has and nobody has looked at
     for name, bound in bounds.FILTERS.items():
         if name in made.filters:
-            made.filters[name] = _bounded(made.filters[name], bound, is_small=name in bounds.SMALL)
+            made.filters[name] = _bounded(made.filters[name], bound, name)
+    for name in bounds.GONE_THROUGH & set(made.tests):
+        test: Any = made.tests[name]
+        goes_through: Callable[[Any], Any] = budget.searched if name == "in" else budget.compared
+        made.tests[name] = _bounded_test(test, goes_through)
     return made
 
 
-def _bounded(function: Callable[..., Any], bound: bounds.Bound, *, is_small: bool) -> Callable[..., Any]:
+def _bounded(function: Callable[..., Any], bound: bounds.Bound, name: str) -> Callable[..., Any]:
     """A filter that takes its steps before it does anything."""
     before = 1 if hasattr(function, "jinja_pass_arg") else 0
+    is_small = name in bounds.SMALL
+    is_alone = name in bounds.ALONE
+    shows = name in bounds.TEXT_FILTERS | bounds.SHOWN
 
     @wraps(function)
     def bounded(*args: Any, **named: Any) -> Any:
         value = args[before] if len(args) > before else None
         if is_small and budget.is_small(value):
-            return function(*args, **named)
+            others = (*args[before + 1 :], *named.values())
+            if not others or (not is_alone and all(map(budget.is_small, others))):
+                return function(*args, **named)
         if isinstance(value, Iterator):
             value = list(budget.counted(value))
             args = (*args[:before], value, *args[before + 1 :])
         budget.spend(1)
-        bound(value, args[before + 1 :], named)
+        given = args[before + 1 :]
+        for one in (value, *given, *named.values()):
+            budget.go_through(one)
+            if shows:
+                budget.size_as_text(one)
+        bound(value, given, named)
         return budget.checked(function(*args, **named))
+
+    return bounded
+
+
+def _bounded_test(function: Callable[..., Any], goes_through: Callable[[Any], Any]) -> Callable[..., Any]:
+    """A test that takes the steps for what a value is compared with."""
+
+    @wraps(function)
+    def bounded(value: Any, other: Any) -> Any:
+        return function(value, goes_through(other))
 
     return bounded

@@ -22,7 +22,7 @@ from hyped_beam.processors.templates.jinja2 import Jinja2
 from hyped_beam.testing import evaluate, flow_of
 
 AT = datetime.datetime(2001, 1, 1)  # noqa: DTZ001 - as rows have it
-ROW = {"text": "ab " * 90, "n": 7, "x": 0.5, "l": ["a", "b", "c"], "at": AT}
+ROW = {"text": "ab " * 90, "n": 7, "x": 0.5, "l": ["a", "b", "c"], "at": AT, "d": Decimal("9.5")}
 
 
 def render(template, row=ROW, **options):
@@ -122,6 +122,46 @@ BOMBS = [
     "{{ range(100000)|map('string')|map('center', 100000)|join }}",
     "{{ range(100000)|map('list')|list }}",
     "{{ [[1] * 100000] * 100000 }}",
+    *(
+        f"{{{{ (({template!r}*5000) {given})|length }}}}"
+        for template, given in [
+            ("%(a)s", "% {'a': 'x' * 1000000}"),
+            ("%(a)s", "|format(a='x' * 1000000)"),
+            ("%(a)r", "% {'a': inputs.text * 4000}"),
+            ("%(a)5s%%", "|format(a='x' * 1000000)"),
+            ("%(a)s", "|e|format(a='x' * 1000000)"),
+            ("{0}", ".format('x' * 1000000)"),
+            ("{a!r}", ".format(a='x' * 1000000)"),
+        ]
+    ),
+    "{{ (('{0}'|e) * 5000).format('x' * 1000000)|length }}",
+    "{{ (('{a}'|e) * 5000).format_map({'a': 'x' * 1000000})|length }}",
+    "{% for i in range(100000) %}{{ 1 if 'x' in range(100000) }}{% endfor %}",
+    "{% for i in range(100000) %}{{ 1 if 'x' not in range(100000) }}{% endfor %}",
+    "{% for i in range(100000) %}{{ 1 if 'x' is in(range(100000)) }}{% endfor %}",
+    "{% set l = range(100000)|list %}{% for i in range(100000) %}{{ 1 if 'x' in l }}{% endfor %}",
+    "{% set l = range(100000)|list %}{% for i in range(100000) %}{{ 1 if l == l + [] }}{% endfor %}",
+    "{% set l = range(100000)|list %}{% set m = l + [] %}{% for i in l %}{{ 1 if l is eq(m) }}{% endfor %}",
+    "{% for i in range(100000) %}{{ 1 if range(100000)|sum }}{% endfor %}",
+    "{% for i in range(100000) %}{{ 1 if range(100000)|max }}{% endfor %}",
+    "{% for i in range(100000) %}{{ 1 if range(100000)|join }}{% endfor %}",
+    "{% for i in range(100000) %}{{ 1 if range(100000).count('x') }}{% endfor %}",
+    "{% for i in range(100000) %}{{ 1 if cycler(*range(100000)) }}{% endfor %}",
+    "{% for i in range(100000) %}{{ '{}'.format(*range(100000)) }}{% endfor %}",
+    "{% set c = range(100000)|map('string')|join %}{{ ('x' * 5000000)|trim('y' * 4000000 ~ 'x') }}",
+    "{{ ('x' * 5000000).strip('y' * 4000000 ~ 'x') }}",
+    "{{ ('x' * 5000000).rstrip('y' * 4000000 ~ 'x') }}",
+    "{% for i in range(100000) %}{{ ('x' * 900)|trim('y' * 900 ~ 'x') }}{% endfor %}",
+    "{{ (' ' * 1000000)|wordwrap(1) }}",
+    "{{ '%d' % (inputs.d ** 999999) }}",
+    "{{ '%(a)d' % {'a': inputs.d ** 999999} }}",
+    "{{ '%i'|format(inputs.d ** 999999) }}",
+    "{{ (inputs.d ** 999999)|round(2, 'floor') }}",
+    "{{ (inputs.d ** 999999)|round(2, 'ceil') }}",
+    "{% for i in range(100000) %}{{ 1 if '{:f}'.format(inputs.d ** 999999) }}{% endfor %}",
+    "{% for i in range(100000) %}{{ 1 if 7 ** 5000|string }}{{ (7 ** 5000)|string|length }}{% endfor %}",
+    "{% set z = 7 ** 5000 %}{% for i in range(100000) %}{{ '%s' % z|string|length }}{% endfor %}",
+    "{% for i in range(1000) %}{{ [7 ** 5000] * 1000 }}{% endfor %}",
     "{{ ([[1] * 1000] * 1000)|sum(start=[])|length }}{{ ([[1]] * 100000)|sum(start=[])|length }}" * 20,
 ]
 
@@ -226,6 +266,44 @@ def test_every_method_of_the_values_of_rows_is_known(kind):
 def test_methods_that_change_values_or_tell_the_time_are_refused(template):
     with pytest.raises(NodeError, match="SecurityError"):
         render(template)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        *("cycler(1)", "inputs.text.upper", "range", "joiner()", "range(3)|map('string')", "namespace()"),
+        *(
+            "[range]",
+            "{'a': joiner()}",
+            "dict(a=joiner()).items()",
+            "joiner()|string",
+            "range|e",
+            "range ~ 1",
+        ),
+        *("[joiner()]|join", "'%s' % joiner()", "'%s'|format(joiner())", "'{}'.format(joiner())", "dict"),
+        *(
+            "'{!r}'.format(range)",
+            "'{0.upper}'.format('a')",
+            "('{}'|e).format(joiner())",
+            "[joiner()]|pprint",
+        ),
+        *("(','|e).join([joiner()])", "inputs.l|map(attribute='upper')|list", "joiner()|lower"),
+    ],
+)
+def test_what_is_no_value_is_not_shown(shown):
+    """It would be shown by its address in memory, which is another each time."""
+    with pytest.raises(NodeError, match="a template shows values, and this is none: "):
+        render(f"{{{{ {shown} }}}}")
+    with pytest.raises(NodeError, match="a template shows values, and this is none: "):
+        render(f"{{% autoescape true %}}{{{{ {shown} }}}}{{% endautoescape %}}")
+
+
+@pytest.mark.parametrize("call", ["timestamp()", "astimezone()"])
+def test_a_time_without_a_zone_is_not_taken_in_that_of_the_machine(call):
+    with pytest.raises(NodeError, match="the time has no zone"):
+        render(f"{{{{ inputs.at.{call} }}}}")
+    row = {"at": AT.replace(tzinfo=datetime.UTC)}
+    assert render("{{ inputs.at.timestamp() }}", row) == "978307200.0"
 
 
 VALUES = [

@@ -1,0 +1,77 @@
+"""How long a text is that is formatted with `%`, known before it is made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from hyped_beam.processors.templates.budget import MOST_BITS, LimitError, made, size_as_text
+
+_NUMBER = re.compile(r"\d+")
+_MOST_DIGITS = 9
+_PLACEHOLDER = re.compile(r"%(?:\(([^()]*)\))?[#0\- +]*[\d*]*(?:\.[\d*]*)?[hlL]?(.)?", re.DOTALL)
+_AS_WHOLE = frozenset("diu")
+_OF_A_CODE = 10  # a character that is shown by its number: "\U0001f600"
+_OF_AN_ENTITY = 6  # a character that is escaped for HTML: "&quot;"
+
+
+def check_width(specification: str) -> None:
+    """Take the steps for the widths and precisions in a text, as in `{:>10}`."""
+    for number in _NUMBER.findall(specification):
+        made(_width(number))
+
+
+def check_whole(value: Any) -> None:
+    """Refuse a decimal that would be a whole number of too many digits.
+
+    Raises:
+        LimitError: It would.
+    """
+    if isinstance(value, Decimal) and abs(value.adjusted()) > MOST_BITS // 4:
+        msg = f"a whole number would have more than {MOST_BITS:,} bits"
+        raise LimitError(msg)
+
+
+def check_percent(template: Any, values: Any) -> None:
+    """Take the steps for `template % values`: for each placeholder what it shows, and its width.
+
+    Raises:
+        LimitError: It would be too large.
+    """
+    text = template.decode("latin-1") if isinstance(template, bytes) else str(template)
+    found = [match.groups() for match in _PLACEHOLDER.finditer(text) if match[2] != "%"]
+    most = len(text) + sum(map(_width, _NUMBER.findall(text)))
+    listed = values if isinstance(values, tuple) else (values,)
+    kinds = {kind for _, kind in found}
+    if kinds & _AS_WHOLE:
+        for value in (*listed, *(values.values() if isinstance(values, Mapping) else ())):
+            check_whole(value)
+    if "*" in text:
+        most += sum(abs(value) for value in listed if isinstance(value, int))
+    factor = 1
+    if kinds & {"r", "a"}:
+        factor = _OF_A_CODE if any(_has_codes(value) for value in _shown_by(values, listed)) else 2
+    if hasattr(template, "__html__"):
+        factor *= _OF_AN_ENTITY
+    if isinstance(values, Mapping):
+        sizes = {str(name): size_as_text(value) for name, value in values.items()}
+        longest = max(sizes.values(), default=0)
+        all_of_it = size_as_text(values)
+        shown = sum(all_of_it if name is None else sizes.get(name, longest) for name, _ in found)
+    else:
+        shown = size_as_text(values)
+    made(most + factor * shown)
+
+
+def _shown_by(values: Any, listed: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(values.values()) if isinstance(values, Mapping) else listed
+
+
+def _has_codes(value: Any) -> bool:
+    return isinstance(value, (str, bytes)) and not (value.isascii() and str(value).isprintable())
+
+
+def _width(number: str) -> int:
+    return int(number[:_MOST_DIGITS]) if len(number) <= _MOST_DIGITS else 10**_MOST_DIGITS
