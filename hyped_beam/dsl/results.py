@@ -17,6 +17,7 @@ from datasets.table import MemoryMappedTable
 from hyped_beam.dsl.result_files import open_sealed, seal
 from hyped_beam.errors import CallSite, InputError
 from hyped_beam.io.filesystem import sync_file
+from hyped_beam.io.folders import BOOKKEEPING
 from hyped_beam.ir.text import graph_text
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.fingerprint import NoFingerprintError, digest_of, fingerprint_of
@@ -199,7 +200,13 @@ def _folder(data: Dataset, cache_dir: str | os.PathLike[str] | None) -> Path | N
     if not files:
         return None
     beside = Path(files[0]["filename"]).absolute().parent
-    return beside if os.access(beside, os.W_OK | os.X_OK) else Path(config.HF_DATASETS_CACHE) / _FOLDER
+    is_usable = os.access(beside, os.W_OK | os.X_OK) and not _is_output(beside)
+    return beside if is_usable else Path(config.HF_DATASETS_CACHE) / _FOLDER
+
+
+def _is_output(folder: Path) -> bool:
+    """Whether a folder is, or lies in, the output of a job, which must hold nothing else."""
+    return any((outer / BOOKKEEPING).is_dir() for outer in (folder, *folder.parents))
 
 
 def _fingerprint(data: Dataset, plan: Plan, batch_size: int | None) -> str:

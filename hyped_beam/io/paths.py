@@ -17,6 +17,9 @@ Path: TypeAlias = str | os.PathLike[str]
 Paths: TypeAlias = Path | Sequence[Path]
 """One path or several."""
 
+CACHED = re.compile(r"cache-.*\.arrow")
+"""Names of files in which `datasets`, and our `apply`, keep results next to the files of a dataset."""
+
 # What is looked for with more suffixes than this is any format.
 SUFFIXES_OF_A_FORMAT = 5
 
@@ -46,6 +49,8 @@ def as_paths(given: Any) -> tuple[str, ...]:
 
 def find_files(paths: Sequence[str], suffixes: tuple[str, ...]) -> list[FileInfo]:
     """The files that paths mean, each once; those of one glob or folder are sorted.
+
+    Of a folder, files of the cache of `datasets` are left out; those that a path or glob names are read.
 
     Args:
         paths: Files, globs (`*`, `?`, `[...]`, and `**` for any folders) and folders.
@@ -115,7 +120,10 @@ def _match(given: str, suffixes: tuple[str, ...]) -> list[FileInfo]:
     if info is not None and not info.is_folder:
         return [info]
     if info is not None:
-        files = [file for file in filesystem.walk(path) if file.name.lower().endswith(suffixes)]
+        found = [file for file in filesystem.walk(path) if file.name.lower().endswith(suffixes)]
+        files = [file for file in found if not CACHED.fullmatch(file.name)]
+        if found and not files:
+            raise _only_cached(given, found[0])
         if not files:
             bare = [
                 suffix for suffix in suffixes if suffix.count(".") == 1
@@ -132,6 +140,13 @@ def _match(given: str, suffixes: tuple[str, ...]) -> list[FileInfo]:
             raise InputError(f"{kind} {given!r}: {reason}", hint="look at its name and at the endpoint")
         raise InputError(f"{kind} {given!r}", hint=_nearest(filesystem, path))
     return files
+
+
+def _only_cached(given: str, file: FileInfo) -> InputError:
+    message = (
+        f"the folder {given!r} holds only files of the cache of datasets, which are left out: {file.name}"
+    )
+    return InputError(message, hint="name the files to read them")
 
 
 def _glob(filesystem: FileSystem, path: str) -> list[FileInfo]:

@@ -23,7 +23,9 @@ from typing_extensions import Self
 if sys.platform != "win32":
     import fcntl
 
-PREFIX = "hyped-beam-"
+PREFIX = ".hyped-beam-"
+"""Hidden, so that readers of the folder that they are made in do not read what is begun there."""
+
 OWNER = "owner"
 """The file that the owner keeps locked; it holds the name of its machine, whose locks others cannot see."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,8 +21,10 @@ import pytest
 from hyped_beam import DataFlow, Processor, env, ops, processor
 from hyped_beam.aggregators import Count, Mean
 from hyped_beam.errors import DefinitionError, InputError
+from hyped_beam.io.readers.arrow import ArrowReader
+from hyped_beam.io.writers.arrow import ArrowDatasetWriter
 from hyped_beam.types.patterns import Int64Column
-from hyped_beam.types.scratch import PREFIX
+from hyped_beam.types.scratch import PREFIX, ScratchFolder
 
 DEADLINE = 60
 FACTOR = 2
@@ -62,6 +65,53 @@ def applied(data: Any, node: Any = None, **options: Any) -> datasets.Dataset:
     flow = DataFlow(features=data.features)
     made = (node or Times()).call(flow.src_features.n)
     return flow.apply(data, collect={"m": made}, **options)[0]
+
+
+# ------------------------------------------------------------------------------------- readers and writers
+
+
+def rows_in(*paths: Any) -> int:
+    reader = ArrowReader([str(path) for path in paths])
+    return sum(
+        batch.num_rows for part in reader.ranges() for batch in reader.read(part, list(reader.features))
+    )
+
+
+def test_readers_of_folders_leave_results_out(ds: datasets.Dataset, tmp_path: Path):
+    result = applied(ds)
+    ds.map(lambda row: {"n": row["n"] + 1})
+    assert len(list((tmp_path / "ds").glob("cache-*"))) > len(result.cache_files)
+    assert rows_in(tmp_path / "ds") == rows_in(tmp_path) == 100
+    assert rows_in(*(name for name, _ in files(result))) == 100
+    assert rows_in(tmp_path / "ds" / "cache-*_of_*.arrow") == 100
+    for path in (tmp_path / "ds").glob("data-*"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"holds only files of the cache of datasets.*\n.*name the files"):
+        rows_in(tmp_path / "ds")
+
+
+def test_readers_of_folders_leave_out_what_is_under_way(ds: datasets.Dataset, tmp_path: Path):
+    with ScratchFolder(tmp_path / "ds") as staging:
+        shutil.copy(ds.cache_files[0]["filename"], staging.path / "part-00000.arrow")
+        assert rows_in(tmp_path / "ds") == 100
+
+
+@pytest.mark.parametrize("by", [(), ("n",)])
+def test_no_result_is_put_into_the_output_of_a_job(tmp_path: Path, monkeypatch, by: tuple[str, ...]):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    source = datasets.Dataset.from_dict({"n": [1] * 6, "m": range(6)})
+    for overwrite in ("error", "resume", "replace"):
+        flow = DataFlow(features=source.features)
+        writer = ArrowDatasetWriter(tmp_path / "out", partition_by=by, overwrite=overwrite)
+        flow.job(source=source).write(collect=flow.src_features, to=writer).run()
+        part = datasets.Dataset.from_file(str(next((tmp_path / "out").rglob("part-*.arrow"))))
+        apply_flow = DataFlow(features=part.features)
+        first, again = (
+            apply_flow.apply(part, collect={"m": apply_flow.src_features.m + 1})[0] for _ in range(2)
+        )
+        assert files(first) == files(again)
+        assert {Path(name).parent for name, _ in files(first)} == {tmp_path / "cache" / "hyped_beam"}
+        assert rows_in(tmp_path / "out") == 6
 
 
 # -------------------------------------------------------------------------------------------- found again
