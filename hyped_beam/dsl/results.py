@@ -18,6 +18,7 @@ from hyped_beam.dsl.result_files import open_sealed, seal
 from hyped_beam.errors import CallSite, InputError
 from hyped_beam.io.filesystem import sync_file
 from hyped_beam.io.folders import BOOKKEEPING
+from hyped_beam.io.readers.mapped_tables import mapped_tables, maps_its_files
 from hyped_beam.ir.text import graph_text
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.fingerprint import NoFingerprintError, digest_of, fingerprint_of
@@ -227,6 +228,8 @@ def _fingerprint(data: Dataset, plan: Plan, batch_size: int | None) -> str:
         )
         for node in graph.nodes.values()
     ]
+    if not maps_its_files(mapped_tables(data)):
+        raise NoFingerprintError("the files of the dataset are not shown to be those that it was opened from")
     files = [Path(file["filename"]).stat() for file in data.cache_files]
     source = [
         data._fingerprint,

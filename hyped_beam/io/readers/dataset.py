@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,17 +22,23 @@ from hyped_beam.errors import InputError
 from hyped_beam.io.readers.arrow import ArrowReader
 from hyped_beam.io.readers.base import Piece, Range, Reader, Scan
 from hyped_beam.io.readers.mapped import forget
+from hyped_beam.io.readers.mapped_tables import mapped_tables, maps_its_files
 from hyped_beam.io.readers.streamed import StreamedScan, fingerprint_of, shards_of, travels
+from hyped_beam.io.unchanged import present
 from hyped_beam.types import arrays
 from hyped_beam.types import features as features_of
 from hyped_beam.types.scratch import ScratchFolder
+
+_DIGESTED_BYTES = 1 << 20
 
 
 class DatasetReader(Reader):
     """Rows of a dataset.
 
     A `Dataset` is read from its own Arrow files where its rows are theirs, all and in order; otherwise the
-    columns that are read are first copied to one Arrow file, which is removed with the reader. An
+    columns that are read are first copied to one Arrow file, which is removed with the reader. So are those
+    of a dataset whose files were deleted or replaced after it was opened, and on systems other than Linux
+    those of any, because there it cannot be told: a job reads the rows that the dataset shows. An
     `IterableDataset` is read shard by shard, one range each, in constant memory: in the workers where it can
     be pickled, else where the job runs.
 
@@ -139,9 +146,12 @@ class DatasetReader(Reader):
         """The same reader of the files as they are now; rows that are copied are copied now."""
         if self.is_streamed:
             return self
-        made = self.model_copy()
-        made.__dict__["_copy"] = self._copy
-        made.__dict__["_files"] = self._files.pinned()
+        current = self._current()
+        made = current.model_copy()
+        made.__dict__["_copy"] = current._copy
+        made.__dict__["_files"] = current._files.pinned()
+        if current._copy is None and not current._maps_its_files():
+            return self.pinned()  # replaced just now
         return made
 
     def check_unchanged(self) -> None:
@@ -153,14 +163,40 @@ class DatasetReader(Reader):
         """What `datasets` itself caches by, and the versions of its files; of an iterable a hash of it."""
         if self.is_streamed:
             return fingerprint_of(self.data)
-        if self._copy is not None:
-            return str(self.data._fingerprint)
-        return f"{self.data._fingerprint} {[file.version for file in self._files.files()]}"
+        current = self._current()
+        if not current._maps_its_files():
+            return f"{self.data._fingerprint} {current._digest}"
+        paths = sorted({str(table.path) for table in mapped_tables(self.data)})
+        versions = [present(path, None).version for path in paths]
+        return f"{self.data._fingerprint} {versions}" if versions else str(self.data._fingerprint)
+
+    def _current(self) -> DatasetReader:
+        """Return this reader, or one that copies the rows if files that it reads were replaced meanwhile."""
+        return self if self._copy is not None or self._maps_its_files() else self._copying
+
+    def _maps_its_files(self) -> bool:
+        return maps_its_files(mapped_tables(self.data))
+
+    @cached_property
+    def _copying(self) -> DatasetReader:
+        made = DatasetReader(self.data, declared=self.declared, columns=self.columns)
+        made.__dict__["_copy"] = ScratchFolder()
+        return made
 
     @cached_property
     def _copy(self) -> ScratchFolder | None:
         """The folder that the rows are copied to, where the dataset has no files that hold just them."""
         return ScratchFolder() if own_files(self.data) is None else None
+
+    @cached_property
+    def _digest(self) -> str:
+        """A digest of the rows that are read: the fingerprint of `datasets` does not tell them."""
+        made = hashlib.blake2b(digest_size=16)
+        for file in self._files.files():
+            with Path(file.uri).open("rb") as rows:
+                while data := rows.read(_DIGESTED_BYTES):
+                    made.update(data)
+        return made.hexdigest()
 
     @cached_property
     def _files(self) -> ArrowReader:
@@ -182,6 +218,8 @@ class DatasetReader(Reader):
 
     def close(self) -> None:
         """Remove the copy of the rows, if one was made, and let go of its file; it is not read again."""
+        if "_copying" in self.__dict__:
+            self._copying.close()
         made = self.__dict__.get("_copy")
         if made is not None:
             forget(made.path)
@@ -231,7 +269,7 @@ def _loaded(folder: str) -> Dataset:
 
 
 def own_files(data: Dataset) -> list[str] | None:
-    """The Arrow files that hold a dataset's rows, all and in order; None where there are none such."""
+    """Return the Arrow files that hold a dataset's rows, all and in order; None where none are shown to."""
     if data._indices is not None or len(data) == 0:
         return None
     table = data._data
@@ -242,8 +280,7 @@ def own_files(data: Dataset) -> list[str] | None:
         blocks = [row[0] for row in table.blocks]
     if not all(isinstance(block, MemoryMappedTable) and _holds_its_file(block) for block in blocks):
         return None
-    paths = [str(block.path) for block in blocks]
-    return paths if all(Path(path).exists() for path in paths) else None
+    return [str(block.path) for block in blocks] if maps_its_files(blocks) else None
 
 
 def _holds_its_file(block: MemoryMappedTable) -> bool:

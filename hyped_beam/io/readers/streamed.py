@@ -13,10 +13,12 @@ from typing import Any
 import cloudpickle
 import pyarrow as pa
 from datasets import IterableDataset
+from datasets.table import MemoryMappedTable
 from typing_extensions import Buffer
 
 from hyped_beam.errors import FlowError, InputError, JobError, nearest_name
 from hyped_beam.io.readers.base import Range, Scan, batch_of
+from hyped_beam.io.readers.mapped_tables import maps_its_files
 from hyped_beam.types import arrays
 from hyped_beam.types import features as features_of
 from hyped_beam.types.encoding import ENCODING_ERRORS, encode
@@ -75,10 +77,19 @@ class _Bounded(io.BytesIO):
         return super().write(data)
 
 
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no types
+    """Refuse tables whose files were replaced: what is pickled of them is the path."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, MemoryMappedTable) and not maps_its_files([obj]):
+            raise pickle.PicklingError("another process would map another file")
+        return super().reducer_override(obj)
+
+
 def _pickled(data: Any) -> bytes | None:
     into = _Bounded()
     try:
-        cloudpickle.Pickler(into).dump(data)
+        _Pickler(into).dump(data)
     except Exception:  # noqa: BLE001 - pickle raises whatever the object's methods do
         return None
     return into.getvalue()
