@@ -20,6 +20,11 @@ from hyped_beam.types.features import Feature
 from hyped_beam.types.patterns import Int64Column, StringColumn
 
 
+def _check_pattern(pattern: str) -> str:
+    expression(pattern).check_spans()
+    return pattern
+
+
 def _check_separator(separator: str | None) -> str | None:
     if separator == "":
         msg = "should not be empty; leave it out to split on white space"
@@ -77,12 +82,7 @@ class SplitRegex(Processor):
     """
 
     pattern: RegularExpression
-
-    @field_validator("pattern")
-    @classmethod
-    def _check_pattern(cls, pattern: str) -> str:
-        expression(pattern).check_spans()
-        return pattern
+    _check = field_validator("pattern")(_check_pattern)
 
     def output(self, text: Feature) -> Feature:
         return features.list_of(text)
@@ -136,6 +136,7 @@ class CountRegexParts(Processor):
     """
 
     pattern: RegularExpression
+    _check = field_validator("pattern")(_check_pattern)
 
     def process(self, text: StringColumn) -> Int64Column:
         return expression(self.pattern).count_parts(text)

@@ -221,7 +221,7 @@ def test_time_does_not_grow_with_what_could_match():
         ("a{1001}", "1,000"),
         ("(?m:^)a$", "apart"),
         (r"\b(?a:\b)", "apart"),
-        ("(" * 4000 + ")" * 4000, "Python's re"),
+        ("(" * 4000 + ")" * 4000, "at most 100 others"),
     ],
 )
 def test_what_is_not_taken_is_refused_where_it_is_written(pattern, hint):

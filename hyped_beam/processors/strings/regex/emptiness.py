@@ -6,6 +6,7 @@ and what is not empty where an empty match came first. The two kinds are therefo
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from hyped_beam.processors.strings.regex.tree import (
@@ -16,9 +17,12 @@ from hyped_beam.processors.strings.regex.tree import (
     Sequence,
     Tree,
     every,
+    inner,
 )
 
 _MOST_OPTIONS = 256
+_MOST_PARTS = 300_000
+"""The most parts of a tree that was rewritten; RE2 takes hardly more."""
 
 EMPTY = Sequence(())
 """What matches empty text everywhere."""
@@ -71,19 +75,13 @@ def is_always_empty(tree: Tree) -> bool:
     return isinstance(tree, Anchor)
 
 
-def may_be_unmatched(tree: Tree, number: int, *, optional: bool = False) -> bool:
-    """Whether a tree can match without a match of one of its groups."""
+def optional_groups(tree: Tree, *, is_optional: bool = False) -> set[int]:
+    """The groups without a match of which a tree can match."""
     if isinstance(tree, Group):
-        if tree.number == number:
-            return optional
-        return may_be_unmatched(tree.part, number, optional=optional)
-    if isinstance(tree, Repeat):
-        return may_be_unmatched(tree.part, number, optional=optional or tree.least == 0)
-    if isinstance(tree, Choice):
-        return any(may_be_unmatched(option, number, optional=True) for option in tree.options)
-    if isinstance(tree, Sequence):
-        return any(may_be_unmatched(part, number, optional=optional) for part in tree.parts)
-    return False
+        own = {tree.number} if is_optional else set()
+        return own | optional_groups(tree.part, is_optional=is_optional)
+    below = is_optional or isinstance(tree, Choice) or (isinstance(tree, Repeat) and tree.least == 0)
+    return set().union(*(optional_groups(part, is_optional=below) for part in inner(tree)))
 
 
 def in_empty_repeats(tree: Tree, *, inside: bool = False) -> set[int]:
@@ -117,7 +115,18 @@ def without_empty_turns(tree: Tree) -> Tree:
     part = without_empty_turns(tree.part)
     if tree.most in (0, 1) or not may_be_empty(part):
         return Repeat(part, tree.least, tree.most, tree.greedy)
-    return _longer_turns(Repeat(part, tree.least, tree.most, tree.greedy))
+    return bounded(_longer_turns(Repeat(part, tree.least, tree.most, tree.greedy)))
+
+
+def bounded(tree: Tree) -> Tree:
+    """A tree in which parts were repeated, unless it became much larger by that.
+
+    Raises:
+        TooManyOptionsError: It did.
+    """
+    if next(itertools.islice(every(tree), _MOST_PARTS, None), None) is not None:
+        raise TooManyOptionsError
+    return tree
 
 
 def _longer_turns(tree: Repeat) -> Tree:
@@ -182,6 +191,8 @@ def options_of(tree: Tree) -> list[Option]:
 def _sequence(parts: list[Tree]) -> list[Option]:
     found = [Option(EMPTY, empty=True)]
     for place, part in enumerate(parts):
+        if not any(option.empty for option in found):
+            break
         following: list[Option] = []
         then = options_of(part)
         for option in found:
@@ -189,10 +200,22 @@ def _sequence(parts: list[Tree]) -> list[Option]:
                 following.append(option)
                 continue
             for other in then:
-                rest = () if other.empty else parts[place + 1 :]
-                following.append(Option(Sequence((option.tree, other.tree, *rest)), other.empty))
+                if other.empty:
+                    following.append(Option(_both(option.tree, other.tree), empty=True))
+                else:
+                    rest = Sequence((*_conditions(option.tree), other.tree, *parts[place + 1 :]))
+                    following.append(Option(rest, empty=False))
         found = _few(following)
     return found
+
+
+def _both(first: Tree, second: Tree) -> Tree:
+    """Two ways to match empty text in one: an anchor that is met twice is met once."""
+    return Sequence(tuple(dict.fromkeys((*_conditions(first), *_conditions(second)))))
+
+
+def _conditions(tree: Tree) -> tuple[Tree, ...]:
+    return inner(tree) if isinstance(tree, Sequence) else (tree,)
 
 
 def _repeat(tree: Repeat) -> list[Option]:

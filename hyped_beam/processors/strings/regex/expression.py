@@ -17,23 +17,29 @@ from hyped_beam.processors.strings.regex.alphabet import LINE_BREAK, WORD_ANCHOR
 from hyped_beam.processors.strings.regex.coded import Coded, Places, pieces
 from hyped_beam.processors.strings.regex.emptiness import (
     EmptyTurnsError,
+    Option,
     TooManyOptionsError,
+    bounded,
     in_empty_repeats,
     is_always_empty,
     may_be_empty,
-    may_be_unmatched,
+    optional_groups,
     options_of,
     without_empty_turns,
 )
 from hyped_beam.processors.strings.regex.re2 import ANCHORS, NEVER, Dialect, class_of, written
 from hyped_beam.processors.strings.regex.spans import Spans, groups_of, spans_of
 from hyped_beam.processors.strings.regex.tree import (
+    LESS_DEEP,
+    TOO_DEEP,
     Anchor,
     Chars,
+    Choice,
     Group,
     Ranges,
     Tree,
     every,
+    is_deep,
     merged,
     parse,
     refusal,
@@ -81,15 +87,16 @@ class Expression:
         self.pattern, self.names, self.groups = pattern, parsed.names, parsed.groups
         self._unclear = in_empty_repeats(parsed.tree)
         self._tree = self._without_empty_turns(parsed.tree)
-        parts = set(every(self._tree))
-        self._anchors = {part for part in parts if isinstance(part, Anchor)}
-        sets = {part.ranges for part in parts if isinstance(part, Chars)}
+        if is_deep(self._tree):
+            raise refusal(pattern, TOO_DEEP, LESS_DEEP)
+        self._anchors = {part for part in every(self._tree) if isinstance(part, Anchor)}
+        sets = {part.ranges for part in every(self._tree) if isinstance(part, Chars)}
         self._reads_all = not self._anchors & set(WORD_ANCHORS) and all(map(_is_about_ascii, sets))
         self._plain = Dialect(_plain_class, ANCHORS)
         never = dict.fromkeys(_NO_BOUNDARIES, NEVER) if re.search(r"\B", "") is None else {}
         self._of_nothing = Dialect(_plain_class, ANCHORS | never)
         self._is_mixed = may_be_empty(self._tree) and not is_always_empty(self._tree)
-        self._check()
+        self._check(self._tree)
 
     def _without_empty_turns(self, tree: Tree) -> Tree:
         try:
@@ -99,19 +106,19 @@ class Expression:
                 self.pattern, "a repeated part can be empty, of which RE2 takes another turn", _NEVER_EMPTY
             ) from None
 
-    def _check(self) -> None:
+    def _check(self, tree: Tree) -> None:
         dialects = [self._plain]
         if not self._reads_all or Anchor.LAST in self._anchors:
             dialects.append(self._alphabet.dialect)
         for dialect in dialects:
             try:
-                pc.match_substring_regex(pa.array([""]), written(self._tree, dialect))
+                pc.match_substring_regex(pa.array([""]), written(tree, dialect))
             except pa.ArrowInvalid as error:
                 problem = str(error).removeprefix("Invalid regular expression: ")
                 hint = (
                     "RE2 repeats at most 1,000 times, inner and outer repeats together, and bounds the size"
                 )
-                raise refusal(self.pattern, f"RE2 does not take it: {problem}", hint) from None
+                raise refusal(self.pattern, f"RE2 does not take it: {problem:.200}", hint) from None
 
     @functools.cached_property
     def _alphabet(self) -> Alphabet:
@@ -120,7 +127,7 @@ class Expression:
         except AlphabetError as error:
             raise refusal(self.pattern, str(error), "match the parts apart, and combine them") from None
 
-    def _groups(self, numbers: set[int]) -> list[Group]:
+    def _groups(self, numbers: frozenset[int]) -> list[Group]:
         return [part for part in every(self._tree) if isinstance(part, Group) and part.number in numbers]
 
     def check_groups(self, numbers: frozenset[int]) -> None:
@@ -142,14 +149,22 @@ class Expression:
         Raises:
             DefinitionError: It has.
         """
+        _ = self._options
+
+    @functools.cached_property
+    def _options(self) -> list[Option]:
+        """The ways in which it matches, checked."""
         try:
-            options_of(self._tree)
+            options = options_of(self._tree)
+            if may_be_empty(self._tree):
+                self._check(bounded(Choice(tuple(option.tree for option in options))))
         except TooManyOptionsError:
             raise refusal(
                 self.pattern,
                 "it has too many ways to match empty text",
                 _NEVER_EMPTY,
             ) from None
+        return options
 
     def matches(self, text: pa.Array) -> pa.Array:
         """Whether it matches anywhere in each text."""
@@ -171,7 +186,7 @@ class Expression:
         """The groups of some names of the first match in each text as a struct; null where there is none."""
         numbers = {name: self.names[name] for name in names}
         captured = frozenset(numbers.values())
-        optional = {number for number in captured if may_be_unmatched(self._tree, number)}
+        optional = captured & optional_groups(self._tree)
         by_place = any(may_be_empty(group) for group in self._groups(optional))
 
         def run(coded: Coded) -> pa.Array:
@@ -301,7 +316,10 @@ def expression(pattern: str) -> Expression:
     Raises:
         DefinitionError: It is none, or RE2 cannot match it.
     """
-    return Expression(pattern)
+    try:
+        return Expression(pattern)
+    except RecursionError:
+        raise refusal(pattern, TOO_DEEP, LESS_DEEP) from None
 
 
 def _is_about_ascii(ranges: Ranges) -> bool:

@@ -35,6 +35,12 @@ _SYNTAX = (
     "the syntax is that of Python's re: https://docs.python.org/3/library/re.html#regular-expression-syntax"
 )
 _BLOCK = 256
+_DEEPEST = 100
+_MOST_LEVELS = 250
+TOO_DEEP = "it is nested too deeply"
+"""What is wrong with a pattern that holds too many parts in one another."""
+LESS_DEEP = f"parts may be in at most {_DEEPEST} others: leave parentheses out that group nothing"
+"""How to write it otherwise."""
 _TYPE_FLAGS = re.ASCII | re.LOCALE | re.UNICODE
 
 
@@ -155,13 +161,12 @@ def parse(pattern: str) -> Parsed:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             read = parser.parse(pattern)
-    except (re.error, Warning, OverflowError, RecursionError) as error:
+    except RecursionError:
+        raise refusal(pattern, TOO_DEEP, LESS_DEEP) from None
+    except (re.error, Warning, OverflowError) as error:
         hint = next((hint for written, hint in _OTHER_SYNTAX if re.search(written, pattern)), None)
         raise refusal(pattern, str(error) or type(error).__name__, hint) from None
-    try:
-        tree = _Reader(pattern).tree(read, read.state.flags)
-    except RecursionError:
-        raise refusal(pattern, "it is nested too deeply") from None
+    tree = _Reader(pattern).tree(read, read.state.flags, 0)
     return Parsed(tree, read.state.groups - 1, dict(read.state.groupdict))
 
 
@@ -171,12 +176,14 @@ class _Reader:
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
 
-    def tree(self, items: Any, flags: int) -> Tree:
-        """The tree of a list of the parser's items."""
-        parts = tuple(self._part(op, value, flags) for op, value in items)
+    def tree(self, items: Any, flags: int, depth: int) -> Tree:
+        """The tree of a list of the parser's items, which is in that many others."""
+        if depth > _DEEPEST:
+            raise refusal(self._pattern, TOO_DEEP, LESS_DEEP)
+        parts = tuple(self._part(op, value, flags, depth + 1) for op, value in items)
         return parts[0] if len(parts) == 1 else Sequence(parts)
 
-    def _part(self, op: Any, value: Any, flags: int) -> Tree:
+    def _part(self, op: Any, value: Any, flags: int, depth: int) -> Tree:
         name = str(op)
         if name in ("LITERAL", "NOT_LITERAL", "ANY", "IN"):
             return Chars(_characters(_Item(op, value), flags & (_TYPE_FLAGS | re.IGNORECASE | re.DOTALL)))
@@ -185,17 +192,17 @@ class _Reader:
         if name == "AT":
             return _anchor(str(value), flags)
         if name == "BRANCH":
-            return Choice(tuple(self.tree(option, flags) for option in value[1]))
+            return Choice(tuple(self.tree(option, flags, depth) for option in value[1]))
         if name == "SUBPATTERN":
             number, added, removed, part = value
             if added & _TYPE_FLAGS:
                 flags &= ~_TYPE_FLAGS
-            inside = self.tree(part, (flags | added) & ~removed)
+            inside = self.tree(part, (flags | added) & ~removed, depth)
             return inside if number is None else Group(number, inside)
         if name in ("MAX_REPEAT", "MIN_REPEAT"):
             least, most, part = value
             unlimited = most == constants.MAXREPEAT
-            inside = self.tree(part, flags)
+            inside = self.tree(part, flags, depth)
             return Repeat(inside, int(least), None if unlimited else int(most), name == "MAX_REPEAT")
         hint = _NOT_IN_RE2.get(name)
         problem = hint.partition(":")[0] if hint else f"RE2 has no {name.lower()}"
@@ -277,11 +284,29 @@ def merged(ranges: Iterator[tuple[int, int]]) -> Ranges:
     return tuple(found)
 
 
+def inner(tree: Tree) -> tuple[Tree, ...]:
+    """What a tree consists of."""
+    if isinstance(tree, Sequence):
+        return tree.parts
+    if isinstance(tree, Choice):
+        return tree.options
+    return (tree.part,) if isinstance(tree, (Repeat, Group)) else ()
+
+
 def every(tree: Tree) -> Iterator[Tree]:
     """A tree and all that is inside it."""
-    yield tree
-    if isinstance(tree, (Repeat, Group)):
-        yield from every(tree.part)
-    elif isinstance(tree, (Sequence, Choice)):
-        for part in tree.parts if isinstance(tree, Sequence) else tree.options:
-            yield from every(part)
+    left = [tree]
+    while left:
+        part = left.pop()
+        yield part
+        left.extend(reversed(inner(part)))
+
+
+def is_deep(tree: Tree) -> bool:
+    """Whether a tree is too deep for what goes through it level by level."""
+    level: list[Tree] = [tree]
+    for _ in range(_MOST_LEVELS):
+        level = [part for whole in level for part in inner(whole)]
+        if not level:
+            return False
+    return True
