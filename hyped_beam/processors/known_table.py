@@ -8,8 +8,6 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from hyped_beam.errors import DefinitionError, InputError, nearest_name
 from hyped_beam.types import features
 from hyped_beam.types.features import Feature
@@ -150,14 +148,7 @@ class KnownTable:
             columns = {column: features.from_json(one) for column, one in saved["columns"].items()}
             problem = features.problem_with(columns)
             _ = features.arrow_schema(columns)
-        except (
-            AttributeError,
-            KeyError,
-            NotImplementedError,
-            TypeError,
-            ValueError,
-            pa.ArrowException,
-        ) as error:
+        except (TypeError, ValueError) as error:
             raise DefinitionError(f"the columns of the table are none: {error}", hint=_SAVE_AGAIN) from None
         if problem is not None:
             raise DefinitionError(problem, hint=_SAVE_AGAIN)

@@ -293,10 +293,20 @@ def to_json(feature: Feature) -> Any:
 
 
 def from_json(saved: Any) -> Feature:
-    """The feature that `to_json` wrote down."""
+    """The feature that `to_json` wrote down.
+
+    Raises:
+        ValueError: It is none; whatever JSON values are given.
+    """
     import datasets
 
-    return datasets.Features.from_dict({"feature": saved})["feature"]
+    try:
+        feature = datasets.Features.from_dict({"feature": saved})["feature"]
+        to_arrow(feature)
+    except Exception as error:  # noqa: BLE001 - `datasets` takes what it is given for a feature, and trips
+        msg = f"{type(error).__name__}: {error}"
+        raise ValueError(msg) from None
+    return feature
 
 
 def same(left: Feature, right: Feature) -> bool:

@@ -159,3 +159,35 @@ def test_a_flow_with_other_characters_is_refused_or_is_what_it_says(saved, seed)
 
 def test_the_flow_itself_is_loaded(saved):
     assert all(check(path, text) for path, text in saved)
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        {"rendered": []},
+        [],
+        [[]],
+        {"a": [1, 2]},
+        None,
+        5,
+        "x",
+        {"_type": []},
+        {"_type": "List", "feature": []},
+    ],
+    ids=str,
+)
+def test_what_is_no_feature_is_refused_wherever_it_stands(saved, stray):
+    for path, text in saved:
+        content = json.loads(text)
+        found = [
+            place for place in places(content) if place[-1:] == ("feature",) and place.count("feature") == 1
+        ]
+        found += [place for place in places(content) if place[-2:] == ("columns", "id")]
+        assert {place[-1] for place in found} == {"feature", "id"}
+        for place in found:
+            changed = copy.deepcopy(content)
+            part(changed, place[:-1])[place[-1]] = stray
+            other = path.with_name("stray.json")
+            other.write_text(json.dumps(changed))
+            with pytest.raises(InputError):
+                DataFlow.load(other)
