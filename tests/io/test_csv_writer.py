@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyped_beam.errors import DefinitionError, DefinitionTypeError
+from hyped_beam.errors import DefinitionError, DefinitionTypeError, InputError
+from hyped_beam.io.readers.csv import CsvReader
 from hyped_beam.io.writers.csv import CsvDatasetWriter
 from hyped_beam.io.writers.csv_text import header, rows
 
@@ -65,9 +66,21 @@ def test_the_module_csv_reads_the_same_text_back(pairs):
     assert back[1:] == [list(pair) for pair in pairs]
 
 
-def test_a_null_alone_is_no_empty_line():
-    assert text_of(pa.table({"t": ["a", None, "b"]})) == b't\na\n""\nb\n'
-    assert text_of(pa.table({"t": ["a", None]}), null="NA") == b"t\na\nNA\n"
+@pytest.mark.parametrize("kind", [pa.string(), pa.int64(), pa.binary()])
+def test_a_null_in_the_only_column_is_refused_without_a_text_for_null(tmp_path, write_table, kind):
+    table = pa.table({"a": pa.array([None], kind)})
+    with pytest.raises(InputError, match=r"only column 'a' holds a null.*\n  hint: .*null=\"NA\""):
+        write_table(CsvDatasetWriter(tmp_path / "out"), table)
+    assert text_of(table, null="NA") == b"a\nNA\n"
+
+
+@pytest.mark.parametrize("null", ["NA", "x", "\\N"])
+def test_an_only_column_comes_back_with_a_text_for_null(tmp_path, write_table, null):
+    table = pa.table({"a": ["x", None, "", null, f"{null} ", '"']})
+    (path,) = write_table(CsvDatasetWriter(tmp_path / "out", null=null), table).paths
+    reader = CsvReader(path, null_values=(null,))
+    back = [batch for part in reader.ranges() for batch in reader.read(part, ["a"])]
+    assert [row["a"] for batch in back for row in batch.to_pylist()] == table["a"].to_pylist()
 
 
 def test_numbers_that_read_like_null_or_hold_the_delimiter_are_quoted():

@@ -23,7 +23,7 @@ class CsvDatasetWriter(Writer):
 
     A string that is empty, or reads like null, is in quotes; null never is. Arrow and polars tell them apart
     so, duckdb with `allow_quoted_nulls=false`; pandas, and with it `datasets`, takes both for null. A null
-    alone in its row, which would make an empty line, is `""`.
+    in the only column needs a text, `null="NA"`: its line would be empty, and is refused without one.
 
     Args:
         path: The folder.

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hyped_beam.errors import CallSite, DefinitionTypeError
+from hyped_beam.errors import CallSite, DefinitionTypeError, InputError
 from hyped_beam.io.writers.plain_text import characters, ends, is_text, parts_of, plain_text
 
 NEVER_IN_NUMBERS = ",;\t|"
@@ -32,11 +32,18 @@ def rows(batch: pa.RecordBatch, delimiter: str, null: str) -> Iterator[pa.Buffer
         batch: Rows of columns that are not nested.
         delimiter: What stands between fields.
         null: What stands for null.
+
+    Raises:
+        InputError: The only column holds a null, and null has no text: a line without any character is not a
+            row to those who read it, and one of two quotes is an empty text.
     """
-    # A line without any character is no row to those who read it.
-    blank = '""' if null == "" and batch.num_columns == 1 else null
+    if null == "" and batch.num_columns == 1 and batch.column(0).null_count:
+        raise InputError(
+            f"the only column {batch.schema.names[0]!r} holds a null, which CSV cannot tell from empty text",
+            hint='give null a text: CsvDatasetWriter(..., null="NA")',
+        )
     for part in parts_of(batch):
-        columns = [_field_text(column, delimiter, null).fill_null(blank) for column in part.columns]
+        columns = [_field_text(column, delimiter, null).fill_null(null) for column in part.columns]
         yield characters(pc.binary_join_element_wise(*_between(columns, delimiter), "\n", ""))
 
 
