@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 import uuid
@@ -26,6 +27,7 @@ from hyped_beam.io.versions import CHANGED, INODE, Version
 from hyped_beam.types.mapped import open_regular
 
 TEMPORARY_SUFFIX = ".tmp"
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp", re.DOTALL)
 # What a disk says that has no hard links, such as FAT.
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 # Small writes are gathered; larger ones go to the system as they come.
@@ -557,4 +559,4 @@ def check_regular(file: FileInfo) -> None:
 
 def is_temporary(name: str) -> bool:
     """Whether a file's name is one of a `PendingFile` that was left behind."""
-    return name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
+    return TEMPORARY.fullmatch(name) is not None

@@ -211,7 +211,13 @@ class OutputFolder:
             ours = bool(self.generation_numbers())  # claimed a moment ago, or by a job that died then
         if ours:
             start = len(self.path.rstrip("/")) + 1
-            foreign = [file.path[start:] for file in self._files() if not _is_ours(file)]
+            listed = self._listed()
+            foreign = [
+                file.path[start:]
+                for file in self._files()
+                if not _is_ours(file)
+                or (listed is not None and _is_shard(file) and file.path[start:] not in listed)
+            ]
         else:  # all that a job leaves that died before it could write its fingerprint
             foreign = [child.name for child in children if child.name != BOOKKEEPING or not child.is_folder]
         if foreign:
@@ -219,6 +225,16 @@ class OutputFolder:
             message = f"the output folder {self.given!r} holds other files: {shown}"
             raise InputError(message, hint="give a new or empty folder; nothing was written")
         return ours
+
+    def _listed(self) -> set[str] | None:
+        """The shards that the manifest lists, beside which a finished output has none; None without one."""
+        shards = self._read_object(self.manifest).get("shards")
+        if shards is None:
+            return None
+        try:
+            return {shard["file"] for shard in shards}
+        except (TypeError, LookupError):
+            raise self.damaged(self.manifest) from None
 
     def _files(self) -> Iterator[FileInfo]:
         """What lies in it and in the folders of partitions; links and other folders are told as they are."""

@@ -193,6 +193,24 @@ def test_what_somebody_put_beside_our_output_is_not_removed(tmp_path, overwrite)
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("overwrite", ["replace", "resume"])
+@pytest.mark.parametrize("name", ["part-99999.jsonl", "k=1/part-00007.bak.jsonl", ".mine.tmp", "k=1/.0.tmp"])
+def test_what_is_named_like_our_files_is_not_removed(name, overwrite, tmp_path):
+    claim = prepare(outputs(tmp_path), "f")
+    finish(claim.destinations, [do(claim.destinations, 0, 1)])
+    claim.release()
+    (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "out" / name).write_text("mine")
+    before = contents(tmp_path)
+    with pytest.raises(InputError, match=f"holds other files: {re.escape(name)}\n"):
+        prepare(outputs(tmp_path), "f", overwrite)
+    assert contents(tmp_path) == before
+    (tmp_path / "out" / name).unlink()
+    (tmp_path / "out" / ".part.0123456789ab.tmp").touch()  # of a process that was killed
+    prepare(outputs(tmp_path), "f", overwrite).release()
+    assert not list((tmp_path / "out").glob(".part*"))
+
+
 def test_an_output_that_is_a_file(tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(InputError, match="is a file"):
