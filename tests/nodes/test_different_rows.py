@@ -174,11 +174,11 @@ MIXED = {
     ),
     "by= a list": (
         lambda src: Sum().call(src.n, by=[src.k, src.yes]),
-        ("by= takes a ref, or a mapping of names to refs",),
+        ("have no type in common", "a list is one key; for several write by="),
     ),
     "each of no ref": (
         lambda src: Sum().call(src.n, by=ops.each("src")),
-        ("each() takes a ref, got str", "ops.each(flow.src_features)"),
+        ("each() takes a ref, got 'src'", "start from flow.src_features"),
     ),
     "explode of the whole dataset": (
         lambda src: ops.explode(ops.collect([Sum().call(src.n)])),
