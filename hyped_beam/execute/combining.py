@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyped_beam.execute.batch import Batch, take_value
-from hyped_beam.execute.failure import RAISED, Place, cause_of, found_error, node_error
+from hyped_beam.execute.failure import RAISED, Place, found_error, node_error, shown_cause
 from hyped_beam.execute.known import key_columns
 from hyped_beam.execute.taken import TakenRows, Taking
 from hyped_beam.execute.timing import Timings, add_timing, node_key
@@ -164,7 +164,7 @@ def aggregate_in_place(
     try:
         batch.values[step.node] = runtime.finish(states)
     except RAISED as error:
-        raise node_error(error, step, {}, None, None) from cause_of(error)
+        raise node_error(error, step, {}, None, None) from shown_cause(error, step)
 
 
 def step_inputs(step: Step | AggregateStep, batch: Batch, program: Program) -> dict[str, Value]:
@@ -208,4 +208,4 @@ def _updated(
     try:
         return update(given, rows)
     except RAISED as error:
-        raise found_error(error, update, step, given, rows, place(chosen)) from cause_of(error)
+        raise found_error(error, update, step, given, rows, place(chosen)) from shown_cause(error, step)

@@ -16,11 +16,11 @@ from hyped_beam.execute.batch import Batch
 from hyped_beam.execute.failure import (
     RAISED,
     Place,
-    cause_of,
     is_alike,
     is_length,
     node_error,
     row_search,
+    shown_cause,
     slice_inputs,
 )
 from hyped_beam.execute.share import Share
@@ -204,9 +204,9 @@ class LimitedStep:
                 return self.runtime.from_rows(await self._run_rows(inputs, rows))
             return await self._run_slices(inputs, rows)
         except RowError as error:
-            raise node_error(error, self.step, inputs, error.row, place) from cause_of(error)
+            raise node_error(error, self.step, inputs, error.row, place) from shown_cause(error, self.step)
         except RAISED as error:
-            raise node_error(error, self.step, inputs, None, place) from cause_of(error)
+            raise node_error(error, self.step, inputs, None, place) from shown_cause(error, self.step)
 
     async def close(self) -> None:
         """Let go of its share of the limits, and of its threads.

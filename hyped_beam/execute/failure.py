@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sysconfig
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -102,11 +103,7 @@ def node_error(
         place: Where these rows are; None where it is not known.
     """
     cause = cause_of(error)
-    secrets = secret_values(step.operation) if isinstance(step.operation, Configured) else []
-
-    def shown(text: str) -> str:
-        return without_secrets(text, secrets)
-
+    shown = functools.partial(masked, step)
     hint = _hint_of(cause)
     where = (None if place is None else place.of(row)) or Span(1, None)
     return NodeError(
@@ -121,6 +118,30 @@ def node_error(
         raised_in=_raised_in(cause),
         hint=None if hint is None else shown(hint),
     )
+
+
+def masked(step: Any, text: str) -> str:
+    """A text in which no secret of a step's node can be read."""
+    return without_secrets(
+        text, secret_values(step.operation) if isinstance(step.operation, Configured) else []
+    )
+
+
+def shown_cause(error: BaseException, step: Any) -> BaseException:
+    """What was raised, to be the cause of the error that is reported: tracebacks show it.
+
+    Where that would show a secret of the node, it is an exception of the same name that says the
+    same without.
+    """
+    cause = cause_of(error)
+    trace = "".join(traceback.format_exception(cause))
+    without = masked(step, trace)
+    if without == trace:
+        return cause
+    named = {"__module__": type(cause).__module__}
+    copy: Exception = type(error_type(cause), (Exception,), named)(masked(step, error_text(cause)))
+    copy.add_note(without)
+    return copy
 
 
 def _hint_of(cause: BaseException) -> str | None:

@@ -19,7 +19,15 @@ from hyped_beam.execute.batch import Batch, source_batch
 from hyped_beam.execute.batch_result import BatchAggregates, BatchResult
 from hyped_beam.execute.combining import StageUpdate, aggregate_in_place, step_inputs
 from hyped_beam.execute.coroutines import LimitedStep, all_done, background_loop, first_result, run_in_loop
-from hyped_beam.execute.failure import RAISED, Place, cause_of, found_error, node_error, slice_inputs
+from hyped_beam.execute.failure import (
+    RAISED,
+    Place,
+    found_error,
+    masked,
+    node_error,
+    shown_cause,
+    slice_inputs,
+)
 from hyped_beam.execute.keeping import kept_values
 from hyped_beam.execute.known import Late, StageKnown
 from hyped_beam.execute.row_numbers import row_numbers
@@ -125,9 +133,10 @@ class StageRunner:
             else:
                 hook()
         except InputError as error:  # what it was given to read is wrong, not the node
-            raise InputError(error.message, site=error.site or step.site, hint=error.hint) from error
+            message, hint = masked(step, error.message), error.hint and masked(step, error.hint)
+            raise InputError(message, site=error.site or step.site, hint=hint) from shown_cause(error, step)
         except RAISED as error:
-            raise node_error(error, step, {}, None, None) from cause_of(error)
+            raise node_error(error, step, {}, None, None) from shown_cause(error, step)
 
     def renew(self, late: Late) -> None:
         """Have it know other things of earlier stages; its nodes stay set up."""
@@ -316,9 +325,9 @@ def make_rows(
     try:
         parent, columns = runtime.run(inputs, rows)
     except RAISED as error:
-        raise found_error(error, runtime.run, step, inputs, rows, Place(step, batch, program)) from cause_of(
-            error
-        )
+        raise found_error(
+            error, runtime.run, step, inputs, rows, Place(step, batch, program)
+        ) from shown_cause(error, step)
     batch.add_rows(step.scope, step.rows, parent)
     batch.values[step.node] = columns
 
@@ -368,6 +377,6 @@ def _run_slice(
     try:
         return runtime.run(inputs, rows)
     except RowError as error:
-        raise node_error(error, step, inputs, error.row, place) from cause_of(error)
+        raise node_error(error, step, inputs, error.row, place) from shown_cause(error, step)
     except RAISED as error:
-        raise found_error(error, runtime.run, step, inputs, rows, place) from cause_of(error)
+        raise found_error(error, runtime.run, step, inputs, rows, place) from shown_cause(error, step)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyped_beam.execute.combining import KEYS, state_column
-from hyped_beam.execute.failure import RAISED, cause_of, node_error
+from hyped_beam.execute.failure import RAISED, node_error, shown_cause
 from hyped_beam.execute.streams import from_bytes, to_bytes
 from hyped_beam.nodes.aggregator import AggregatorRuntime
 from hyped_beam.nodes.groups import Groups
@@ -70,7 +70,7 @@ class StateMerger:
             try:
                 columns[state_column(at)] = runtime.merge(states.column(state_column(at)), by)
             except RAISED as error:
-                raise node_error(error, step, {}, None, None) from cause_of(error)
+                raise node_error(error, step, {}, None, None) from shown_cause(error, step)
         return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 
     def finish(self, states: pa.RecordBatch) -> tuple[pa.StructArray | None, dict[int, pa.Array]]:
@@ -89,7 +89,7 @@ class StateMerger:
             try:
                 values[step.node] = runtime.finish(states.column(state_column(at)))
             except RAISED as error:
-                raise node_error(error, step, {}, None, None) from cause_of(error)
+                raise node_error(error, step, {}, None, None) from shown_cause(error, step)
         return keys, values
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import traceback
 from urllib.parse import quote
 
 import datasets
@@ -216,6 +217,39 @@ def test_a_saved_flow_gives_variables_to_secret_options_alone(flow, tmp_path, mo
         (tmp_path / "changed.json").write_text(changed)
         with pytest.raises(InputError):
             DataFlow.load(tmp_path / "changed.json")
+
+
+@pytest.mark.parametrize("way", ["batch", "apply"])
+def test_a_secret_is_in_no_traceback(flow, way, tmp_path):
+    collect = {"t": Fails(key="hush-hush").call(flow.src_features.text)}
+    ds = datasets.Dataset.from_dict({"text": ["a"]})
+    run = {
+        "batch": lambda: flow.batch_process({"text": ["a"]}, collect=collect, index=[7]),
+        "apply": lambda: flow.apply(ds, collect=collect, cache_dir=tmp_path),
+    }
+    with pytest.raises(NodeError) as raised:
+        run[way]()
+    shown = [line for line in traceback.format_exception(raised.value) if "Fails(key=" not in line]
+    assert "hush" not in "".join(shown)
+    assert "ValueError: https://ask.example/?key=***" in "".join(shown)
+    assert type(raised.value.__cause__).__name__ == "ValueError"
+
+
+class OpensNothing(Processor):
+    key: Secret[str]
+
+    def setup(self):
+        raise InputError(f"there is no {self.key}", hint=f"make {self.key}")
+
+    def process_row(self, text: str) -> str:
+        return text
+
+
+def test_a_secret_is_not_said_of_a_file_that_is_not_there(flow):
+    collect = {"t": OpensNothing(key="hush-hush").call(flow.src_features.text)}
+    with pytest.raises(InputError, match=r"there is no \*\*\*") as raised:
+        flow.batch_process({"text": ["a"]}, collect=collect)
+    assert "hush" not in "".join(traceback.format_exception(raised.value))
 
 
 SCRIPT = """
