@@ -10,9 +10,10 @@ import pytest
 
 from hyped_beam.dsl.flow import DataFlow
 from hyped_beam.errors import DefinitionError, InputError
+from hyped_beam.processors.strings.regex import tree
 from hyped_beam.processors.strings.regex.emptiness import options_of
 from hyped_beam.processors.strings.regex.expression import expression
-from hyped_beam.processors.strings.regex.tree import every, parse
+from hyped_beam.processors.strings.regex.tree import Chars, every, parse
 from hyped_beam.processors.strings.regular_expressions import template
 from hyped_beam.processors.strings.splitting import CountRegexParts
 from hyped_beam.testing import flow_of
@@ -78,6 +79,29 @@ def test_depth_is_refused_from_within_many_calls(depth):
         called(depth)
     except DefinitionError as error:
         assert "nested too deeply" in str(error)  # noqa: PT017 - or taken, by how deep the stack may be
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["ab", "^ab", r"\w", r"^\w", r"\d\S", r"^\s\-é", "b-ya-ca", "^\0-\U0010ffff", "^a", "新-", r"^\W\d"],
+)
+@pytest.mark.parametrize("flags", ["", "(?a)"])
+def test_sets_are_those_of_re(body, flags):
+    pattern = f"{flags}[{body}]"
+    characters = [chr(code) for code in range(0x110000)]
+    (chars,) = [part for part in every(parse(pattern).tree) if isinstance(part, Chars)]
+    ours = {code for first, last in chars.ranges for code in range(first, last + 1)}
+    is_one = re.compile(pattern).match
+    assert ours == {code for code, character in enumerate(characters) if is_one(character)}
+    assert list(chars.ranges) == sorted(chars.ranges)
+
+
+def test_sets_are_read_without_a_look_at_every_character(monkeypatch):
+    asked = []
+    spans = tree._spans
+    monkeypatch.setattr(tree, "_spans", lambda *given: asked.append(given) or spans(*given))
+    parse("".join(f"[{chr(0x3400 + number)}é][^{chr(0x3400 + number)}]" for number in range(1000)))
+    assert len(asked) == 0
 
 
 def test_anchors_that_repeat_are_looked_at_once():

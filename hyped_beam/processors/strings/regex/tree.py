@@ -244,7 +244,33 @@ def _characters(item: _Item, flags: int) -> Ranges:
         text = "".join(sorted({*_with_case(), chr(item.value)}))  # others equal none but themselves
         found = sorted({ord(text[place]) for span in _spans(item, flags, text) for place in range(*span)})
         return merged((code, code) for code in found)
+    if str(item.op) == "NOT_LITERAL" and not flags & re.IGNORECASE:
+        return _set([(constants.NEGATE, None), (constants.LITERAL, item.value)], flags)
+    if str(item.op) == "IN" and not flags & re.IGNORECASE and not _is_category(item):
+        return _set(item.value, flags)
     return tuple((start, stop - 1) for start, stop in _spans(item, flags, _every_character()))
+
+
+def _is_category(item: _Item) -> bool:
+    return len(item.value) == 1 and str(item.value[0][0]) == "CATEGORY"
+
+
+def _set(items: Any, flags: int) -> Ranges:
+    """The characters of a set in brackets: of all of them, `re` is asked about its classes alone."""
+    ranges: list[tuple[int, int]] = []
+    for op, value in items:
+        if str(op) == "LITERAL":
+            ranges.append((value, value))
+        elif str(op) == "RANGE":
+            ranges.append((int(value[0]), int(value[1])))
+        elif str(op) == "CATEGORY":
+            ranges.extend(_characters(_Item(constants.IN, [(op, value)]), flags))
+    found = merged(iter(sorted(ranges)))
+    if str(items[0][0]) != "NEGATE":
+        return found
+    firsts = [0, *(last + 1 for _, last in found)]
+    lasts = [*(first - 1 for first, _ in found), sys.maxunicode]
+    return tuple((first, last) for first, last in zip(firsts, lasts, strict=True) if first <= last)
 
 
 def _spans(item: _Item, flags: int, text: str) -> Iterator[tuple[int, int]]:
