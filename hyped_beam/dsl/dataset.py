@@ -56,7 +56,7 @@ def apply_now(
     found = results.found(outputs, aggregates=plan.has_aggregates) if reuses else None
     if found is not None:
         return _datasets_of(found.tables, plan, data, results), found.aggregates
-    with ended_cleanly(), ScratchFolder(results.folder) as staging, ScratchFolder() as scratch:
+    with ended_cleanly(), results.staging() as staging, ScratchFolder() as scratch:
         folders = {name: f"{staging.path}/{name}" for name in outputs}
         result = _run(data, plan.with_batch_size(batch_size), num_proc or 1, scratch.path, folders, cache)
         shards = {

@@ -23,7 +23,7 @@ from hyped_beam.ir.text import graph_text
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.fingerprint import NoFingerprintError, digest_of, fingerprint_of
 from hyped_beam.nodes.installed import versions
-from hyped_beam.types.scratch import process_folder
+from hyped_beam.types.scratch import ScratchFolder, process_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +54,17 @@ class Results:
     folder: Path
     fingerprint: str
     is_known: bool
+
+    def staging(self) -> ScratchFolder:
+        """A new folder for files that are not complete, on the same file system.
+
+        Raises:
+            InputError: It cannot be made.
+        """
+        try:
+            return ScratchFolder(self.folder)
+        except OSError as error:
+            raise _unusable(self.folder, "written to", error) from error
 
     def found(self, outputs: Sequence[str], *, aggregates: bool) -> Found | None:
         """What an earlier `apply` has left; None where it left nothing, or not all of it is whole.
@@ -183,13 +194,17 @@ def results_of(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        message = f"the folder {str(folder)!r} for results cannot be made: {error.strerror or error}"
-        raise InputError(message, site=CallSite.nearest(), hint="give another one: cache_dir=PATH") from error
+        raise _unusable(folder, "made", error) from error
     try:
         return Results(folder, _fingerprint(data, plan, batch_size), is_known=True)
     except NoFingerprintError as error:
         _LOG.info("the result is not reused: %s", error)
         return Results(folder, generate_random_fingerprint(), is_known=False)
+
+
+def _unusable(folder: Path, what: str, error: OSError) -> InputError:
+    message = f"the folder {str(folder)!r} for results cannot be {what}: {error.strerror or error}"
+    return InputError(message, site=CallSite.nearest(), hint="give another one: cache_dir=PATH")
 
 
 def _folder(data: Dataset, cache_dir: str | os.PathLike[str] | None) -> Path | None:

@@ -57,11 +57,16 @@ def find_files(paths: Sequence[str], suffixes: tuple[str, ...]) -> list[FileInfo
         suffixes: What the files of a folder are told by.
 
     Raises:
-        InputError: A path, glob or folder matches nothing.
+        InputError: A path, glob or folder matches nothing, or may not be looked at.
     """
     found: dict[str, FileInfo] = {}
     for given in paths:
-        for file in _match(given, suffixes):
+        try:
+            matched = _match(given, suffixes)
+        except OSError as error:
+            reason = error.strerror or str(error).splitlines()[0]
+            raise InputError(f"{given!r} cannot be read: {reason}") from error
+        for file in matched:
             check_regular(file)
             found.setdefault(file.uri, file)
     return list(found.values())

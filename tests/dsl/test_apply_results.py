@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from hyped_beam import DataFlow, Processor, env, ops, processor
 from hyped_beam.aggregators import Count, Mean
 from hyped_beam.errors import DefinitionError, InputError
 from hyped_beam.io.readers.arrow import ArrowReader
+from hyped_beam.io.readers.json import JsonReader
 from hyped_beam.io.writers.arrow import ArrowDatasetWriter
 from hyped_beam.types.patterns import Int64Column
 from hyped_beam.types.scratch import PREFIX, ScratchFolder
@@ -112,6 +114,45 @@ def test_no_result_is_put_into_the_output_of_a_job(tmp_path: Path, monkeypatch, 
         assert files(first) == files(again)
         assert {Path(name).parent for name, _ in files(first)} == {tmp_path / "cache" / "hyped_beam"}
         assert rows_in(tmp_path / "out") == 6
+
+
+# ----------------------------------------------------------------------------------------------- messages
+
+
+def one_line(error: pytest.ExceptionInfo[InputError]) -> str:
+    text = str(error.value)
+    assert len(text.splitlines()) <= 2  # the hint
+    return text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_folders_of_others_are_told_in_a_sentence(request: pytest.FixtureRequest):
+    outer = Path(tempfile.mkdtemp(dir="/tmp"))  # which others may look into, unlike `tmp_path`
+    request.addfinalizer(lambda: shutil.rmtree(outer))
+    results, private = outer / "results", outer / "private"
+    results.mkdir()
+    private.mkdir(mode=0o700)
+    (private / "x.jsonl").write_text('{"n": 1}\n')
+    outer.chmod(0o755)
+    in_memory = datasets.Dataset.from_dict({"n": [1, 2]})
+    os.seteuid(65534)
+    try:
+        with pytest.raises(
+            InputError, match=r"results' for results cannot be written to: Permission denied"
+        ) as error:
+            applied(in_memory, cache_dir=results)
+        assert "cache_dir=PATH" in one_line(error)
+        for path in (private / "x.jsonl", private, private / "*.jsonl"):
+            with pytest.raises(InputError, match="may not be looked into|Permission denied") as error:
+                _ = JsonReader(path).features
+            one_line(error)
+    finally:
+        os.seteuid(0)
+
+
+def test_a_path_that_no_file_can_have_is_told_in_a_sentence(tmp_path: Path):
+    with pytest.raises(InputError, match="cannot be read: File name too long"):
+        _ = JsonReader(tmp_path / ("x" * 300)).features
 
 
 # -------------------------------------------------------------------------------------------- found again
