@@ -114,7 +114,19 @@ def _remove_if_left(folder: Path) -> None:
         if owner.read() != _machine():
             return
         fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held while it is removed, against a second one
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_owner_last(folder)
+
+
+def _remove_owner_last(folder: Path) -> None:
+    """Remove a folder so that what is left where this process is killed is found by the next one."""
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            elif entry.name != OWNER:
+                with contextlib.suppress(OSError):
+                    Path(entry.path).unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _own(folder: Path) -> BinaryIO | None:
@@ -136,6 +148,6 @@ def _machine() -> bytes:
 
 def _remove(path: str, owner: BinaryIO | None, process: int) -> None:
     if os.getpid() == process:  # not in a forked child, to which it does not belong
-        shutil.rmtree(path, ignore_errors=True)
+        _remove_owner_last(Path(path))
     if owner is not None:
         owner.close()

@@ -106,6 +106,31 @@ def test_what_is_not_known_to_be_left_stays(tmp_path: Path, monkeypatch: pytest.
     assert all(one.exists() for one in (other_machine, without, by_link, other_user, target))
 
 
+@pytest.mark.parametrize("at", [1, 5, 15, 25])
+def test_a_folder_whose_remover_was_killed_is_removed_by_the_next_one(tmp_path: Path, at: int):
+    program = f"""
+import os, signal, sys
+from hyped_beam.types.scratch import ScratchFolder
+folder = ScratchFolder({str(tmp_path)!r})
+(folder.path / "inner").mkdir()
+for number in range(25):
+    (folder.path / str(number)).touch()
+left = {at}
+def kill(event, arguments):
+    global left
+    if event == "os.remove":
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(kill)
+folder.close()
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
+    assert [path.name for path in tmp_path.glob(f"{PREFIX}*/{OWNER}")] == [OWNER]
+    sweep(str(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_forked_child_removes_nothing_of_its_parent(tmp_path: Path):
     program = f"""
 import os
