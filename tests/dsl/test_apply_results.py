@@ -143,7 +143,7 @@ def test_folders_of_others_are_told_in_a_sentence(request: pytest.FixtureRequest
             applied(in_memory, cache_dir=results)
         assert "cache_dir=PATH" in one_line(error)
         for path in (private / "x.jsonl", private, private / "*.jsonl"):
-            with pytest.raises(InputError, match="may not be looked into|Permission denied") as error:
+            with pytest.raises(InputError, match=r"may not be looked into|Permission denied") as error:
                 _ = JsonReader(path).features
             one_line(error)
     finally:
