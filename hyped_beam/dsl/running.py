@@ -45,7 +45,11 @@ def start(
     """Check a job, and run it: to its end, or in the background; see `Job.run`."""
     with ended_cleanly(), contextlib.ExitStack() as held:
         work = held.enter_context(ScratchFolder()).path
-        prepared = _prepare(job, runner, options, processes, work, cache)
+        try:
+            prepared = _prepare(job, runner, options, processes, work, cache)
+        except InputError as error:  # a missing source, a folder that is taken
+            error.site = error.site or CallSite.nearest()
+            raise
         held.callback(prepared.give_up)
         _warn_of_others(prepared)
 

@@ -14,7 +14,7 @@ import xxhash
 from pydantic import Field, PrivateAttr, field_serializer, field_validator
 from typing_extensions import Self
 
-from hyped_beam.errors import InputError, some_of
+from hyped_beam.errors import CallSite, InputError, some_of
 from hyped_beam.io.contents import fingerprint_of
 from hyped_beam.io.filesystem import FileInfo
 from hyped_beam.io.globs import GLOB
@@ -189,7 +189,11 @@ class FileReader(Reader):
         Raises:
             InputError: A file is missing or damaged, or files disagree.
         """
-        return self._columns[0]
+        try:
+            return self._columns[0]
+        except InputError as error:
+            error.site = error.site or CallSite.nearest()
+            raise
 
     def files(self) -> list[FileInfo]:
         """The files as they are now, or were when the reader was pinned, in the order in which they are read.
