@@ -241,9 +241,14 @@ def _restore_node_error(saved: dict[str, object]) -> NodeError:
     return NodeError.from_json(saved)
 
 
+def listed(names: Iterable[str]) -> str:
+    """All names, for a message of one line."""
+    return ", ".join(map(escaped_name, names))
+
+
 def some_of(names: Sequence[str], most: int = A_LINE_OF_NAMES) -> str:
     """Names for a message: at most so many, and dots for the others."""
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+    return listed(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def shortened(value: object, width: int = 80) -> str:
@@ -275,7 +280,7 @@ def unknown_name(
     if close is not None:
         hint = f"did you mean {close!r}?"
     elif known:
-        hint = f"there are: {', '.join(known)}"
+        hint = f"there are: {listed(known)}"
     else:
         hint = f"{of} has no {what}s"
     return UnknownNameError(f"{of} has no {what} {name!r}", site=site or CallSite.nearest(), hint=hint)

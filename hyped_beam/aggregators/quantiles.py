@@ -75,7 +75,7 @@ class _Exact(_QuantileAggregator):
     """All different numbers of each group, ascending, each with its count."""
 
     max_bytes: MaxBytes = MAX_BYTES
-    _HINT: ClassVar[str] = "use ApproxQuantiles"
+    _HINT: ClassVar[str] = "use ApproxQuantiles(q=...) with the same q"
 
     def _what(self) -> str:
         return "counted numbers"

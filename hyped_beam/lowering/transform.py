@@ -13,7 +13,7 @@ import pyarrow as pa
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
-from hyped_beam.errors import InputError
+from hyped_beam.errors import InputError, listed
 from hyped_beam.execute.batch import Batch
 from hyped_beam.execute.batch_result import BatchResult
 from hyped_beam.execute.stage import StageRunner
@@ -126,7 +126,7 @@ def _column(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
     """A column of a batch in the type that the program takes."""
     if field.name not in batch.schema.names:
         msg = f"the batch has no column {field.name!r}, which the flow reads"
-        raise InputError(msg, hint=f"it has: {', '.join(batch.schema.names)}")
+        raise InputError(msg, hint=f"it has: {listed(batch.schema.names)}")
     column = batch.column(field.name)
     try:
         return arrays.conform(column, field.type)

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from hyped_beam.errors import CallSite, DefinitionTypeError, UnknownNameError, escaped
+from hyped_beam.errors import CallSite, DefinitionTypeError, UnknownNameError, escaped_name, listed
 from hyped_beam.ir.builder import GraphBuilder
 from hyped_beam.ir.graph import Edge
 from hyped_beam.nodes import registry, suggestions
@@ -61,7 +61,7 @@ class Ref:
         return sorted(name for name in names if name.isidentifier())
 
     def __repr__(self) -> str:
-        return escaped(f"<ref {self.__edge}: {features.describe(self.__feature)}>")
+        return escaped_name(f"<ref {self.__edge}: {features.describe(self.__feature)}>")
 
     def __format__(self, specification: str) -> NoReturn:
         raise _not_now(
@@ -325,5 +325,5 @@ def _no_attribute(ref: Ref, name: str) -> UnknownNameError:
     owner = features.shortened(feature)
     names = dir(ref) if what == "method" else list(features.fields(feature))
     hint = suggestions.hint_for(name, names, suggestions.functions() | suggestions.aggregators())
-    hint = hint or f"it has: {', '.join(names) or 'none'}"
+    hint = hint or f"it has: {listed(names) or 'none'}"
     return UnknownNameError(f"{owner} has no {what} {name!r}", site=CallSite.nearest(), hint=hint)

@@ -103,3 +103,11 @@ def test_a_ref_shows_what_it_is_and_can_be_a_key():
     assert "string" in repr(SRC.text)
     assert {SRC.text: 1}
     assert hash(SRC.text) == hash(SRC["text"])
+
+
+def test_a_line_end_in_a_name_stays_within_the_line():
+    source = flow_of({"a\nb": "string", "c": "int64"})
+    assert repr(source["a\nb"]).startswith(r"<ref %0.a\nb: ")
+    with pytest.raises(DefinitionError) as raised:
+        _ = source.zzzzzz
+    assert r"a\nb, c" in raised.value.hint
