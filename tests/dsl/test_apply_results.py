@@ -19,7 +19,7 @@ import datasets
 import pyarrow as pa
 import pytest
 
-from hyped_beam import DataFlow, Processor, env, ops, processor
+from hyped_beam import DataFlow, Processor, Secret, env, ops, processor
 from hyped_beam.aggregators import Count, Mean
 from hyped_beam.errors import DefinitionError, InputError
 from hyped_beam.io.readers.arrow import ArrowReader
@@ -328,7 +328,7 @@ class Sizes(Processor):
 
 
 class Keyed(Processor):
-    key: str
+    key: Secret[str]
 
     def process_row(self, n: int) -> int:
         return n + int(self.key)
