@@ -17,7 +17,7 @@ from hyped_beam.types.features import Family
 
 
 def collect(value: Any = None, /, **fields: Any) -> Any:
-    """Refs and constants as one ref: a struct for a mapping, a list for a list, nested as deep as wished.
+    """Refs and constants as one ref: a struct for a mapping, a list for a list, nested up to 48 deep.
 
     Args:
         value: A mapping of names, or a list; or nothing, where fields are given.

@@ -118,3 +118,11 @@ def test_in_a_saved_flow_they_are_refused(tmp_path, pattern):
     (tmp_path / "flow.json").write_text(saved)
     with pytest.raises(InputError, match="is not a regular expression"):
         DataFlow.load(tmp_path / "flow.json")
+
+
+def test_too_many_sets_without_case_are_refused():
+    sets = "".join(f"[{chr(0x4E00 + number)}a]" for number in range(101))
+    assert parse(f"(?i){sets[: 4 * 100]}")
+    assert parse(sets)
+    with pytest.raises(DefinitionError, match="more than 100 different sets in which case does not count"):
+        parse(f"(?i){sets}")

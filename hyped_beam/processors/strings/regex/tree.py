@@ -37,6 +37,7 @@ _SYNTAX = (
 _BLOCK = 256
 _DEEPEST = 100
 _MOST_LEVELS = 250
+_MOST_CASELESS_SETS = 100
 TOO_DEEP = "it is nested too deeply"
 """What is wrong with a pattern that holds too many parts in one another."""
 LESS_DEEP = f"parts may be in at most {_DEEPEST} others: leave parentheses out that group nothing"
@@ -175,6 +176,7 @@ class _Reader:
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
+        self._caseless: set[_Item] = set()
 
     def tree(self, items: Any, flags: int, depth: int) -> Tree:
         """The tree of a list of the parser's items, which is in that many others."""
@@ -186,7 +188,10 @@ class _Reader:
     def _part(self, op: Any, value: Any, flags: int, depth: int) -> Tree:
         name = str(op)
         if name in ("LITERAL", "NOT_LITERAL", "ANY", "IN"):
-            return Chars(_characters(_Item(op, value), flags & (_TYPE_FLAGS | re.IGNORECASE | re.DOTALL)))
+            item = _Item(op, value)
+            if flags & re.IGNORECASE and name in ("NOT_LITERAL", "IN"):
+                self._count_caseless(item)
+            return Chars(_characters(item, flags & (_TYPE_FLAGS | re.IGNORECASE | re.DOTALL)))
         if name == "FAILURE":
             return Chars(())
         if name == "AT":
@@ -207,6 +212,13 @@ class _Reader:
         hint = _NOT_IN_RE2.get(name)
         problem = hint.partition(":")[0] if hint else f"RE2 has no {name.lower()}"
         raise refusal(self._pattern, problem, hint)
+
+    def _count_caseless(self, item: _Item) -> None:
+        """Refuse too many different sets without case: `re` is asked about every character for each."""
+        self._caseless.add(item)
+        if len(self._caseless) > _MOST_CASELESS_SETS:
+            problem = f"it has more than {_MOST_CASELESS_SETS} different sets in which case does not count"
+            raise refusal(self._pattern, problem, "write (?i:...) around fewer of them")
 
 
 def _anchor(name: str, flags: int) -> Anchor:
