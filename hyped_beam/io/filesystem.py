@@ -540,12 +540,6 @@ def locate(uri: str) -> tuple[FileSystem, str]:
     return filesystem_fsspec.locate(uri)
 
 
-def info_of(uri: str) -> FileInfo | None:
-    """What is at a path or URI, or None."""
-    filesystem, path = locate(uri)
-    return filesystem.info(path)
-
-
 def check_regular(file: FileInfo) -> None:
     """Refuse what is no file: a pipe would be waited for, and a device may have no end.
 

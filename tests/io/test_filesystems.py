@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hyped_beam.errors import DefinitionError, InputError, UnknownNameError
-from hyped_beam.io.filesystem import info_of, locate
+from hyped_beam.io.filesystem import locate
 from hyped_beam.io.paths import find_files
 
 MEGABYTE = 1 << 20
@@ -24,6 +24,11 @@ def place(request, tmp_path):
     if request.param == "s3":
         return request.getfixturevalue("s3").uri("place")
     return f"memory://{uuid.uuid4().hex}"
+
+
+def info_of(uri):
+    filesystem, path = locate(uri)
+    return filesystem.info(path)
 
 
 def test_a_file_is_there_once_it_is_published(place):

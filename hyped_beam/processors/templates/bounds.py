@@ -484,68 +484,6 @@ METHODS: Mapping[type, Mapping[str, Bound]] = {
 }
 """The methods that templates may call, by the class of the value, and what bounds each."""
 
-NOT_CALLED: Mapping[type, frozenset[str]] = {
-    str: frozenset({"format", "format_map", "maketrans"}),  # the first two are wrapped by the sandbox
-    bytes: frozenset({"fromhex", "maketrans"}),
-    bool: frozenset(),
-    int: frozenset({"from_bytes"}),
-    float: frozenset({"fromhex", "from_number"}),
-    Decimal: frozenset(
-        (
-            "as_integer_ratio",
-            "compare_signal",
-            "compare_total",
-            "compare_total_mag",
-            "fma",
-            "from_float",
-            "from_number",
-            "logical_and",
-            "logical_invert",
-            "logical_or",
-            "logical_xor",
-            "max_mag",
-            "min_mag",
-            "next_minus",
-            "next_plus",
-            "next_toward",
-            "radix",
-            "remainder_near",
-            "rotate",
-            "same_quantum",
-            "scaleb",
-            "shift",
-            "to_integral",
-            "to_integral_exact",
-            "to_integral_value",
-        )
-    ),
-    list: frozenset({"append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"}),
-    tuple: frozenset(),
-    range: frozenset(),
-    dict: frozenset({"clear", "fromkeys", "pop", "popitem", "setdefault", "update"}),
-    datetime.datetime: frozenset(
-        (
-            "combine",
-            "fromisocalendar",
-            "fromisoformat",
-            "fromordinal",
-            "fromtimestamp",
-            "now",
-            "strptime",
-            "today",
-            "utcfromtimestamp",
-            "utcnow",
-        )
-    ),
-    datetime.date: frozenset(
-        {"fromisocalendar", "fromisoformat", "fromordinal", "fromtimestamp", "strptime", "today"}
-    ),
-    datetime.time: frozenset({"fromisoformat", "strptime"}),
-    datetime.timedelta: frozenset(),
-    datetime.tzinfo: frozenset(),
-}
-"""The methods that they may not: those that change values, that are of the class, or that tell the time."""
-
 
 def method_bound(value: Any, name: str) -> Bound | None:
     """What bounds a method of a value; None where templates may not call it."""
