@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import uuid
 from pathlib import Path
 
 import pyarrow as pa
@@ -63,3 +64,13 @@ def words():
     return pa.table(
         {"text": [f"row {row} " * (row % 5) for row in rows], "n": rows, "half": [row / 2 for row in rows]}
     )
+
+
+@pytest.fixture(params=["local", "s3", "memory"])
+def place(request, tmp_path):
+    """The URI of an empty place, as a user would write it."""
+    if request.param == "local":
+        return str(tmp_path / "place")
+    if request.param == "s3":
+        return request.getfixturevalue("s3").uri("place")
+    return f"memory://{uuid.uuid4().hex}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import tempfile
-import uuid
 from pathlib import Path
 
 import pytest
@@ -14,16 +13,6 @@ from hyped_beam.io.filesystem import locate
 from hyped_beam.io.paths import find_files
 
 MEGABYTE = 1 << 20
-
-
-@pytest.fixture(params=["local", "s3", "memory"])
-def place(request, tmp_path):
-    """The URI of an empty place, as a user would write it."""
-    if request.param == "local":
-        return str(tmp_path / "place")
-    if request.param == "s3":
-        return request.getfixturevalue("s3").uri("place")
-    return f"memory://{uuid.uuid4().hex}"
 
 
 def info_of(uri):

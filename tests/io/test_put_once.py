@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,16 +18,6 @@ from hyped_beam.io import filesystem
 from hyped_beam.io.filesystem import checksum_of, locate
 
 MANY = 16
-
-
-@pytest.fixture(params=["local", "s3", "memory"])
-def place(request, tmp_path):
-    """The URI of an empty place, as a user would write it."""
-    if request.param == "local":
-        return str(tmp_path / "place")
-    if request.param == "s3":
-        return request.getfixturevalue("s3").uri("place")
-    return f"memory://{uuid.uuid4().hex}"
 
 
 def test_the_first_wins_and_others_get_what_it_wrote(place):
