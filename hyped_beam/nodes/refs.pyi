@@ -11,7 +11,7 @@ from typing import Literal, overload
 import inspect
 from collections.abc import Iterable
 from typing import Any, NoReturn
-from hyped_beam.errors import CallSite, DefinitionTypeError, UnknownNameError
+from hyped_beam.errors import CallSite, DefinitionTypeError, UnknownNameError, escaped_name, listed
 from hyped_beam.ir.builder import GraphBuilder
 from hyped_beam.ir.graph import Edge
 from hyped_beam.nodes import registry, suggestions
@@ -286,6 +286,9 @@ class Ref:
         """
     def flatten(self) -> Ref:
         """The elements of the inner lists of each list, one level less deep; inner lists that are null have none.
+
+        Lists of a fixed length of lists of a fixed length give lists of a fixed length, in which an inner list
+        that is null stands for as many nulls.
 
         Example:
             >>> import pyarrow as pa
