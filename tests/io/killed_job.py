@@ -1,8 +1,8 @@
 """A program for a test: runs a job as often as it is asked to, each time in a process of its own.
 
 It imports everything once and forks, so that a run takes as long as the job. For each line
-`RUNNER NUM_PROC FOLDER` on its standard input it prints the number of the process that runs the job, and then
-its exit status.
+`RUNNER NUM_PROC FOLDER` on its standard input it prints `begun` with the number of the process that runs the
+job, and then `ended` with its exit status.
 
     python killed_job.py INPUT
 """
@@ -71,9 +71,9 @@ def main():
             run(source, folder, runner, int(num_proc))
             sys.stdout.flush()
             os._exit(0)
-        print(process, flush=True)  # noqa: T201 - how the test is told
+        print("begun", process, flush=True)  # noqa: T201 - how the test is told
         _, status = os.waitpid(process, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201
+        print("ended", os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -45,11 +45,17 @@ class Program:
         """Start the job; the number of its process."""
         self.process.stdin.write(f"{runner} {num_proc} {folder}\n")
         self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+        return self._next("begun")
 
     def status(self) -> int:
         """How it ended, once it has."""
-        return int(self.process.stdout.readline())
+        return self._next("ended")
+
+    def _next(self, what: str) -> int:
+        """The next number that the program tells: a status that is taken for a process would be killed."""
+        told, number = self.process.stdout.readline().split()
+        assert told == what
+        return int(number)
 
     def children(self) -> list[int]:
         """All processes that come of this program, but itself."""
@@ -65,17 +71,24 @@ class Program:
         return found
 
 
+def paths(folder, pattern):
+    """What matches a pattern, while jobs remove folders that are looked into."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return set(folder.glob(pattern))
+
+
 def ranges_done(folder):
-    return len(list(folder.glob("numbers/__hyped_beam__/ranges/*/*.json")))
+    return len(paths(folder, "numbers/__hyped_beam__/ranges/*/*.json"))
 
 
 def files_begun(folder):
     """The files that are being written, or were when the job was killed."""
-    return set(folder.glob("*/__hyped_beam__/staged/*/*"))
+    return paths(folder, "*/__hyped_beam__/staged/*/*")
 
 
 def is_finished(folder):
-    return len(list(folder.glob("*/__hyped_beam__/manifest.json"))) == OUTPUTS
+    return len(paths(folder, "*/__hyped_beam__/manifest.json")) == OUTPUTS
 
 
 def wait_for(condition):

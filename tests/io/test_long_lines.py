@@ -75,11 +75,11 @@ def test_long_lines_are_put_together_in_linear_time(tmp_path):
     """What is read of a line is not copied again with each piece that is read."""
     path = tmp_path / "rows.txt"
     times = []
-    for megabytes in (15, 60):
+    for megabytes in (4, 60):
         path.write_bytes(b"a" * (megabytes * MB) + b"\nb\n")
         best = min(_seconds(path) for _ in range(3))
         times.append(best)
-    assert times[1] < 12 * times[0]  # 4 times, were nothing else at work on the machine
+    assert times[1] < 90 * times[0]  # 15 times, were nothing else at work; 225 times, were all copied again
 
 
 def _seconds(path):
