@@ -285,9 +285,13 @@ class OutputFolder:
             self.filesystem.check_writable(folder)
             waiting += [child.path for child in inner]
 
-    def remove_temporaries(self) -> None:
-        """Remove what processes have left of our own files that died while they wrote them."""
-        for folder in (self.bookkeeping, self.generations):
+    def remove_temporaries(self, *others: str) -> None:
+        """Remove what processes have left of our own files that died while they wrote them.
+
+        Args:
+            *others: Folders to look into besides those of ownership.
+        """
+        for folder in (self.bookkeeping, self.generations, *others):
             for child in self.filesystem.children(folder):
                 if is_temporary(child.name):
                     self.filesystem.delete(child.path)

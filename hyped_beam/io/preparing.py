@@ -61,7 +61,9 @@ class Claim:
             return
         done_ranges(self.destinations)
         for ownership in self.owned:
-            ownership.folder.remove_staged(ownership.owner.generation)
+            folder, generation = ownership.folder, ownership.owner.generation
+            folder.remove_staged(generation)
+            folder.remove_temporaries(folder.records(generation))
 
 
 def check_outputs(

@@ -317,6 +317,20 @@ def test_a_process_that_is_forked_does_not_keep_the_folder(tmp_path):
         os.waitpid(process, 0)
 
 
+def test_a_record_that_an_ended_process_was_writing_is_removed_with_what_it_staged(tmp_path):
+    claim = prepare(outputs(tmp_path), "f")
+    write(claim.destinations, 0, 1).commit()
+    folder = claim.destinations[0].folder
+    pending = folder.filesystem.create(folder.record(1, 1))
+    pending.write(b"{")
+    assert list(tmp_path.rglob("*.tmp"))
+    claim.remove_unfinished()
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert list(done_ranges(claim.destinations)) == [0]
+    pending.discard()
+    claim.release()
+
+
 def test_a_job_that_is_not_run_lets_go_of_its_folder(tmp_path):
     splits = datasets.DatasetDict({name: datasets.Dataset.from_dict({"n": [1]}) for name in ("a", "b")})
     (tmp_path / "out" / "b").mkdir(parents=True)
