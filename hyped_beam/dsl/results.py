@@ -101,8 +101,16 @@ class Results:
             The rows of each output, by the files that they are in.
 
         Raises:
-            OSError: The disk is full, ...
+            InputError: They cannot be written: the disk is full, ...
         """
+        try:
+            return self._put(shards, aggregates, staging)
+        except OSError as error:
+            raise _unusable(self.folder, "written to", error) from error
+
+    def _put(
+        self, shards: Mapping[str, Sequence[str]], aggregates: pa.RecordBatch | None, staging: Path
+    ) -> dict[str, list[MemoryMappedTable]]:
         moves: list[tuple[Path, Path]] = []
         tables: dict[str, list[MemoryMappedTable]] = {}
         for name, paths in shards.items():
@@ -128,7 +136,7 @@ class Results:
 
     def of(self, output: str) -> str:
         """The fingerprint of one of several outputs."""
-        return _digest([self.fingerprint, output])
+        return digest_of([self.fingerprint, output])
 
     def _shard(self, output: str, number: int, count: int) -> Path:
         suffix = "" if count == 1 else f"_{number:05d}_of_{count:05d}"
@@ -252,9 +260,4 @@ def _fingerprint(data: Dataset, plan: Plan, batch_size: int | None) -> str:
         str(data.split),
         [(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino) for found in files],
     ]
-    return _digest([graph_text(graph), nodes, batch_size, dict(versions()), source])
-
-
-def _digest(value: Any) -> str:
-    """A digest, which `datasets` takes as a fingerprint."""
-    return digest_of(value)
+    return digest_of([graph_text(graph), nodes, batch_size, dict(versions()), source])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -127,6 +128,19 @@ def test_folders_of_others_are_told_in_a_sentence(request: pytest.FixtureRequest
             one_line(error)
     finally:
         os.seteuid(0)
+
+
+def test_a_full_disk_is_told_in_a_sentence(ds: datasets.Dataset, monkeypatch):
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError) as caught:
+        applied(ds)
+    assert "cannot be written to: No space left on device" in one_line(caught)
+    assert "cache_dir=PATH" in one_line(caught)
+    monkeypatch.undo()
+    assert applied(ds)["m"][:] == [2 * n for n in range(100)]
 
 
 def test_a_path_that_no_file_can_have_is_told_in_a_sentence(tmp_path: Path):
