@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import os
 import time
 import weakref
@@ -25,6 +26,7 @@ class Lock:
     def __init__(self, path: str, descriptor: int | None) -> None:
         self.path = path
         self._descriptor = descriptor
+        self._process = os.getpid()
         _held.add(self)
 
     @property
@@ -42,6 +44,8 @@ class Lock:
         if removed:
             Path(self.path).unlink(missing_ok=True)
         if descriptor is not None:
+            if os.getpid() == self._process:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that is being forked may still have a copy
             os.close(descriptor)
 
     def __del__(self) -> None:
@@ -56,8 +60,10 @@ def _close_copies() -> None:
         held.release()
 
 
-# A process that is forked has copies of open files, which would keep the locks of its parent alive.
-os.register_at_fork(after_in_child=_close_copies)
+@functools.cache
+def _close_copies_after_forks() -> None:
+    # A process that is forked has copies of open files, which would keep the locks of its parent alive.
+    os.register_at_fork(after_in_child=_close_copies)
 
 
 def lock(path: str, *, shared: bool = False, seconds: float = 0, creates: bool = True) -> Lock | None:
@@ -76,6 +82,7 @@ def lock(path: str, *, shared: bool = False, seconds: float = 0, creates: bool =
         FileNotFoundError: There is no such file, or no folder for it.
         OSError: It cannot be opened.
     """
+    _close_copies_after_forks()
     deadline = time.monotonic() + seconds
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if creates else 0), 0o666)
