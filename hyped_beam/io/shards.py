@@ -7,9 +7,10 @@ same files.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from operator import methodcaller
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache
 
 import pyarrow as pa
 
@@ -27,7 +28,6 @@ OPEN_SHARDS = 64
 """How many partitions of a range have a file that is still being written. Others go on in a file of the next
 number."""
 
-FEW_TO_SYNC = 4
 SYNC_THREADS = 8
 
 PARTS_OF_SHARD = 16
@@ -50,6 +50,7 @@ class RangeOutput:
         self._open: dict[str, _Sequence] = {}  # the one written last stands last
         self._held: dict[str, list[pa.RecordBatch]] = {}
         self._held_bytes = 0
+        self._syncing = Syncing() if destination.is_synced else None
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append rows of the output's schema."""
@@ -71,7 +72,7 @@ class RangeOutput:
 
     def _sequence(self, partition: Partition, folder: str) -> _Sequence:
         if folder not in self._sequences:
-            self._sequences[folder] = _Sequence(self._destination, self._number, partition)
+            self._sequences[folder] = _Sequence(self._destination, self._number, partition, self._syncing)
         return self._sequences[folder]
 
     def _write_held(self) -> None:
@@ -94,14 +95,9 @@ class RangeOutput:
         return tuple(shard.told() for shard in self._shards())
 
     def sync(self) -> None:
-        """Have the disk keep the complete files; several at once, for the disk takes them together."""
-        files = [shard.file for shard in self._shards()]
-        if len(files) <= FEW_TO_SYNC:
-            for file in files:
-                file.sync()
-            return
-        with ThreadPoolExecutor(SYNC_THREADS) as threads:
-            list(threads.map(methodcaller("sync"), files))
+        """Wait until the disk keeps the complete files, if the destination asks for that."""
+        if self._syncing is not None:
+            self._syncing.wait()
 
     def stage(self, paths: Callable[[int], str]) -> list[str]:
         """Leave the complete files where they are found by the record that lists them.
@@ -120,6 +116,8 @@ class RangeOutput:
 
     def discard(self) -> None:
         """Leave nothing of what was not staged."""
+        if self._syncing is not None:
+            self._syncing.end()
         for shard in self._shards():
             shard.file.discard()
 
@@ -131,10 +129,13 @@ class RangeOutput:
 class _Sequence:
     """The files of one partition: each is ended when it is full, and the next begun with the next row."""
 
-    def __init__(self, destination: Destination, number: int, partition: Partition) -> None:
+    def __init__(
+        self, destination: Destination, number: int, partition: Partition, syncing: Syncing | None
+    ) -> None:
         self._destination = destination
         self._number = number
         self._partition = partition
+        self._syncing = syncing
         self._rows = destination.writer.max_shard_rows
         self._bytes = destination.writer.shard_bytes
         self._current: PendingShard | None = None
@@ -172,7 +173,43 @@ class _Sequence:
     def end(self) -> None:
         if self._current is not None:
             self._current.end()
+            if self._syncing is not None:
+                self._syncing.begin(self._current.file)
             self._current = None
+
+
+class Syncing:
+    """Brings complete files to the disk while the next ones are written.
+
+    Several are synced at once, for the disk takes them together.
+    """
+
+    def __init__(self) -> None:
+        self._begun: list[Future[None]] = []
+
+    def begin(self, file: PendingFile) -> None:
+        """Begin to sync a file."""
+        self._begun.append(_sync_threads(os.getpid()).submit(file.sync))
+
+    def wait(self) -> None:
+        """Wait for all files.
+
+        Raises:
+            OSError: The disk does not keep one of them.
+        """
+        for one in self._begun:
+            one.result()
+        self._begun.clear()
+
+    def end(self) -> None:
+        """Begin no more, and wait for those that have begun, whatever becomes of them."""
+        wait([one for one in self._begun if not one.cancel()])
+        self._begun.clear()
+
+
+@cache
+def _sync_threads(process: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a process that is forked has none of them
+    return ThreadPoolExecutor(SYNC_THREADS, "hyped-beam-sync")
 
 
 class PendingShard:

@@ -32,15 +32,26 @@ class Row:
         return f"| {self.what} | {self.against} | {self.ratio:.2f} | {self.bound} | {self.note} |"
 
 
-def seconds(functions: Mapping[str, Callable[[], object]], runs: int = RUNS) -> dict[str, float]:
-    """The median seconds of each function, run in turn after one warm-up of each."""
+def seconds(
+    functions: Mapping[str, Callable[[], object]], runs: int = RUNS, after: Callable[[], object] | None = None
+) -> dict[str, float]:
+    """The median seconds of each function, run in turn after one warm-up of each.
+
+    Args:
+        functions: What is measured.
+        runs: How often.
+        after: What removes what a function has left, each time; it is not measured.
+    """
     taken: dict[str, list[float]] = {name: [] for name in functions}
     for turn in range(runs + 1):
         for name, function in functions.items():
             started = time.perf_counter()
             function()
+            ended = time.perf_counter()
             if turn:
-                taken[name].append(time.perf_counter() - started)
+                taken[name].append(ended - started)
+            if after is not None:
+                after()
     return {name: statistics.median(times) for name, times in taken.items()}
 
 
