@@ -22,9 +22,10 @@ else each time. Each attempt
 So what counts is one attempt with all of its files and states, from the moment at which its record appears.
 
 **A job** owns its folders, and records nothing once another job does: each attempt looks for its generation
-before steps 2 and 3, and so does `finish`. Records are in the folder of their generation, as is what is
-staged. A job that resumes takes over (`done.adopt`) what the one before has recorded, as far as it is intact,
-and removes the rest. It reads nothing that the one before may still write, which removes nothing of it.
+before steps 2 and 3, and so does `finish`. Records are in the folder of their owner, as is what is staged:
+its name is the generation, and where there are no locks a mark that no other owner has. A job that resumes
+takes over (`done.adopt`) what the one before has recorded, as far as it is intact, and removes the rest. It
+reads nothing that the one before may still write, which removes nothing of it.
 
 **The manifest** is written last: when all shards that it lists are there, with their sizes, of records of
 this generation, and when every check of the job holds. It is created, too: one that an overtaken job has
@@ -204,14 +205,15 @@ class RangeCommit:
             destination = self._destinations[name]
             folder = destination.folder
             with self._writing(name):
-                staged = output.stage(partial(folder.staged, record))
+                staged = output.stage(partial(folder.staged, destination.claimed.name, record))
                 self._staged += [(destination, path) for path in staged]
                 if staged and destination.is_synced:
-                    folder.filesystem.sync([folder.staging(destination.claimed.generation)])
+                    folder.filesystem.sync([folder.staging(destination.claimed.name)])
 
     def _stage_states(self, record: RangeRecord, states: bytes) -> None:
-        home = self._home.folder
-        file = home.filesystem.create(home.states(record))
+        home, owner = self._home.folder, self._home.claimed.name
+        path = home.states(owner, record)
+        file = home.filesystem.create(path)
         try:
             file.write(states)
             if self._home.is_synced:
@@ -219,9 +221,9 @@ class RangeCommit:
             file.publish()
         finally:
             file.discard()
-        self._staged.append((self._home, home.states(record)))
+        self._staged.append((self._home, path))
         if self._home.is_synced:
-            home.filesystem.sync([home.records(record.generation)])
+            home.filesystem.sync([home.records(owner)])
 
     def _publish(self, record: RangeRecord) -> RangeRecord:
         """Put the record into its place, and what it lists; the record that counts."""
@@ -229,7 +231,7 @@ class RangeCommit:
         with self._failing(self._home.name), publishing(destinations):
             home = self._home.folder
             data = home.filesystem.put_once(
-                home.record(record.generation, self._number), record.to_json().encode()
+                home.record(self._home.claimed.name, self._number), record.to_json().encode()
             )
             counts = RangeRecord.from_json(data.decode())
             if counts.attempt != record.attempt:
@@ -256,10 +258,9 @@ class RangeCommit:
         try:
             with failed_writing(output, self._destinations[output].writer.path, JobError):
                 yield
-        except JobError as error:
-            if isinstance(error.__cause__, OSError):
-                with contextlib.suppress(OSError, InputError):
-                    check_owner(self._destinations[output])
+        except JobError:
+            with contextlib.suppress(OSError, InputError):
+                check_owner(self._destinations[output])
             raise
 
 
@@ -315,9 +316,9 @@ def _finish(destination: Destination, records: Sequence[RangeRecord], home: Dest
             f"the output {destination.name!r} in {folder.given!r} is not what was written: {wrong}",
             hint='something else has changed the folder; overwrite="resume" does what is missing again',
         )
-    folder.remove_staged(owner.generation)
+    folder.remove_staged(owner.name)
     if destination is home:
-        folder.remove_states(owner.generation, records)
+        folder.remove_states(owner.name, records)
     manifest = Manifest(
         output=destination.name,
         folder=folder.filesystem.uri(folder.path),
@@ -372,9 +373,7 @@ def _without_rows(destination: Destination) -> Shard:
     try:
         pending.end()
         shard = pending.told()
-        staged = folder.staged(
-            RangeRecord(0, {destination.name: (shard,)}, generation=destination.claimed.generation), 0
-        )
+        staged = folder.staged(destination.claimed.name, RangeRecord(0, {destination.name: (shard,)}), 0)
         if destination.is_synced:
             pending.file.sync()
         pending.file.publish(staged)

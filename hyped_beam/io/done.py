@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeAlias
 
 import xxhash
 
@@ -12,7 +13,11 @@ from hyped_beam.errors import JobError
 from hyped_beam.io.destinations import Destination
 from hyped_beam.io.filesystem import checksum_of
 from hyped_beam.io.folders import OutputFolder
+from hyped_beam.io.ownership import Owner
 from hyped_beam.io.records import RangeRecord, Shard
+
+_Found: TypeAlias = tuple[str, RangeRecord]
+"""A record, behind the name of the owner that has written it."""
 
 CHUNK_BYTES = 1 << 20
 READERS = 4
@@ -25,31 +30,35 @@ def read_record(destinations: Sequence[Destination], number: int) -> RangeRecord
     Returns:
         The record; None where the range is not done, or what it made has been lost since.
     """
-    record = _record_of(destinations, destinations[0].claimed.generation, number)
+    owner = destinations[0].claimed.name
+    record = _record_of(destinations, owner, number)
     if record is None:
         return None
     for destination, index, shard in _shards(destinations, record):
-        if not _is_there(destination.folder, shard) and not _publish(destination, record, index, shard):
+        if not _is_there(destination.folder, shard) and not _publish(
+            destination, owner, record, index, shard
+        ):
             return None
     return record
 
 
 def read_rows_in(destinations: Sequence[Destination], number: int) -> int | None:
     """The rows of the source in a range that has a record; nothing else is looked at, and nothing changed."""
-    record = _record_of(destinations, destinations[0].claimed.generation, number)
+    record = _record_of(destinations, destinations[0].claimed.name, number)
     return None if record is None else record.rows_in
 
 
 def read_states(destinations: Sequence[Destination], record: RangeRecord) -> bytes | None:
     """The states of the aggregates of a range that is done, or None where it has none."""
-    return None if record.states is None else _states(destinations[0].folder, record)
+    home = destinations[0]
+    return None if record.states is None else _states(home.folder, home.claimed.name, record)
 
 
 def done_ranges(destinations: Sequence[Destination]) -> dict[int, RangeRecord]:
     """The records of the ranges that are done, by their numbers."""
     if not destinations:
         return {}
-    numbers = destinations[0].folder.record_numbers(destinations[0].claimed.generation)
+    numbers = destinations[0].folder.record_numbers(destinations[0].claimed.name)
     records = {number: read_record(destinations, number) for number in sorted(numbers)}
     return {number: record for number, record in records.items() if record is not None}
 
@@ -62,7 +71,7 @@ def publish(destinations: Sequence[Destination], record: RangeRecord) -> None:
         OSError: It cannot be put there.
     """
     for destination, index, shard in _shards(destinations, record):
-        if not _publish(destination, record, index, shard):
+        if not _publish(destination, destination.claimed.name, record, index, shard):
             where = f"range {record.number} of the output {destination.name!r}"
             raise JobError(
                 f"{shard.file}, which {where} has written, is lost",
@@ -70,9 +79,9 @@ def publish(destinations: Sequence[Destination], record: RangeRecord) -> None:
             )
 
 
-def _publish(destination: Destination, record: RangeRecord, index: int, shard: Shard) -> bool:
+def _publish(destination: Destination, owner: str, record: RangeRecord, index: int, shard: Shard) -> bool:
     folder = destination.folder
-    staged, target = folder.staged(record, index), f"{folder.path}/{shard.file}"
+    staged, target = folder.staged(owner, record, index), f"{folder.path}/{shard.file}"
     return folder.filesystem.move(staged, target, shard.checksum) or _is_there(folder, shard)
 
 
@@ -90,10 +99,10 @@ def _shards(
             yield destination, index, shard
 
 
-def _record_of(destinations: Sequence[Destination], generation: int, number: int) -> RangeRecord | None:
+def _record_of(destinations: Sequence[Destination], owner: str, number: int) -> RangeRecord | None:
     """The record of a range whose states are there too; its shards are not looked at."""
     home = destinations[0].folder
-    saved = home.filesystem.read(home.record(generation, number))
+    saved = home.filesystem.read(home.record(owner, number))
     if saved is None:
         return None
     try:
@@ -108,13 +117,13 @@ def _record_of(destinations: Sequence[Destination], generation: int, number: int
         return None
     if set(record.outputs) != {destination.name for destination in destinations}:
         return None
-    if record.states is not None and _states(home, record) is None:
+    if record.states is not None and _states(home, owner, record) is None:
         return None
     return record
 
 
-def _states(home: OutputFolder, record: RangeRecord) -> bytes | None:
-    saved = home.filesystem.read(home.states(record))
+def _states(home: OutputFolder, owner: str, record: RangeRecord) -> bytes | None:
+    saved = home.filesystem.read(home.states(owner, record))
     return saved if saved is not None and checksum_of(saved) == record.states else None
 
 
@@ -129,54 +138,51 @@ def adopt(destinations: Sequence[Destination], *, verify: bool) -> None:
         verify: Whether files are read, and their checksums compared; else their sizes alone.
     """
     home, owner = destinations[0].folder, destinations[0].claimed
-    found: dict[int, RangeRecord] = {}
-    for generation in sorted(home.record_generations(), reverse=True):
-        for number in home.record_numbers(generation):
-            record = None if number in found else _record_of(destinations, generation, number)
+    found: dict[int, _Found] = {}
+    for earlier in reversed(home.recorders()):
+        for number in home.record_numbers(earlier):
+            record = None if number in found else _record_of(destinations, earlier, number)
             if record is not None:
-                found[number] = record
-    intact = _intact(destinations, found.values(), verify=verify)
-    written = [_adopted(home, record, owner.generation) for record in intact]
+                found[number] = earlier, record
+    adopted = _intact(destinations, found.values(), verify=verify)
+    written = [_adopted(home, earlier, record, owner) for earlier, record in adopted]
     if written and destinations[0].is_synced:
         home.filesystem.sync([path for paths in written for path in paths])
-        home.filesystem.sync([home.records(owner.generation)])
+        home.filesystem.sync([home.records(owner.name)])
     for destination in destinations:
-        destination.folder.remove_older(destination.claimed.generation)
-        destination.folder.keep_only({s.file for record in intact for s in record.outputs[destination.name]})
+        kept = {shard.file for _, record in adopted for shard in record.outputs[destination.name]}
+        destination.folder.remove_older(destination.claimed.name)
+        destination.folder.keep_only(kept)
 
 
-def _adopted(home: OutputFolder, record: RangeRecord, generation: int) -> list[str]:
-    """Write down a record, and its states, as those of a generation; the files."""
-    adopted = replace(record, generation=generation)
-    path = home.record(generation, record.number)
-    if record == adopted:
-        return [path]
-    states = _states(home, record) if record.states is not None else None
+def _adopted(home: OutputFolder, earlier: str, record: RangeRecord, owner: Owner) -> list[str]:
+    """Write down a record of an earlier owner, and its states, as those of another one; the files."""
+    adopted = replace(record, generation=owner.generation)
+    path, states_path = home.record(owner.name, record.number), home.states(owner.name, record)
+    states = _states(home, earlier, record) if record.states is not None else None
     if states is not None:
-        home.filesystem.write(home.states(adopted), states)
+        home.filesystem.write(states_path, states)
     home.filesystem.write(path, adopted.to_json().encode())
-    return [path, home.states(adopted)] if states is not None else [path]
+    return [path, states_path] if states is not None else [path]
 
 
-def _intact(
-    destinations: Sequence[Destination], records: Iterable[RangeRecord], *, verify: bool
-) -> list[RangeRecord]:
+def _intact(destinations: Sequence[Destination], found: Iterable[_Found], *, verify: bool) -> list[_Found]:
     """Those of some records all of whose shards are in their places, and are what they were."""
     sizes = {destination.name: destination.folder.shard_sizes() for destination in destinations}
 
-    def is_intact(record: RangeRecord) -> bool:
+    def is_intact(earlier: str, record: RangeRecord) -> bool:
         for destination, index, shard in _shards(destinations, record):
             there = sizes[destination.name].get(shard.file) == shard.size
-            if not there and not _publish(destination, record, index, shard):
+            if not there and not _publish(destination, earlier, record, index, shard):
                 return False
             if verify and not is_unchanged(destination.folder, shard):
                 return False
         return True
 
     with ThreadPoolExecutor(READERS) as threads:
-        ordered = sorted(records, key=lambda record: record.number)
-        intact = threads.map(is_intact, ordered)
-        return [record for record, holds in zip(ordered, intact, strict=True) if holds]
+        ordered = sorted(found, key=lambda each: each[1].number)
+        intact = threads.map(is_intact, *zip(*ordered, strict=True)) if ordered else ()
+        return [each for each, holds in zip(ordered, intact, strict=True) if holds]
 
 
 def is_unchanged(folder: OutputFolder, shard: Shard) -> bool:

@@ -19,6 +19,9 @@ GENERATIONS, FINGERPRINT, MANIFEST = "generations", "fingerprint.json", "manifes
 SHARD = re.compile(r"part-\d{5,}(-\d{5,})?\.\w+(\.\w+)*")
 PARTITION = re.compile(r"[^/=%]+=[^/]*")
 STATES = re.compile(r"\d+-[0-9a-f]+\.arrow")
+MARK = "-"
+OWNER = re.compile(rf"\d+({MARK}[0-9a-f]+)?")
+"""The names of owners: the number of the generation, and a mark where others may write as well."""
 SHOWN = 3
 
 
@@ -66,30 +69,39 @@ class OutputFolder:
         """The path of what is locked by whoever puts something into place."""
         return f"{self.bookkeeping}/publishing.lock"
 
-    def records(self, generation: int) -> str:
-        """The path of the folder of the records of a generation."""
-        return f"{self.bookkeeping}/ranges/{generation:06d}"
+    def records(self, owner: str) -> str:
+        """The path of the folder of the records of an owner, by its name (`Owner.name`)."""
+        return f"{self.bookkeeping}/ranges/{owner}"
 
-    def record(self, generation: int, number: int) -> str:
+    def record(self, owner: str, number: int) -> str:
         """The path of the record of a range."""
-        return f"{self.records(generation)}/{number:05d}.json"
+        return f"{self.records(owner)}/{number:05d}.json"
 
-    def states(self, record: RangeRecord) -> str:
+    def states(self, owner: str, record: RangeRecord) -> str:
         """The path of the states of the aggregates of an attempt at a range."""
-        return f"{self.records(record.generation)}/{record.number:05d}-{record.attempt}.arrow"
+        return f"{self.records(owner)}/{record.number:05d}-{record.attempt}.arrow"
 
-    def staging(self, generation: int) -> str:
-        """The path of the folder of the shards of a generation that are not in their places yet."""
-        return f"{self.bookkeeping}/staged/{generation:06d}"
+    def begun(self, owner: str) -> str:
+        """The path of what an owner leaves beside its records before the first one.
 
-    def staged(self, record: RangeRecord, index: int) -> str:
+        It goes with the records, whoever removes them. So what an owner writes that was overtaken, and whose
+        records are removed, is told from the records of one that died.
+        """
+        return f"{self.records(owner)}/begun"
+
+    def staging(self, owner: str) -> str:
+        """The path of the folder of the shards of an owner that are not in their places yet."""
+        return f"{self.bookkeeping}/staged/{owner}"
+
+    def staged(self, owner: str, record: RangeRecord, index: int) -> str:
         """The path of a shard of an attempt at a range until it is in its place.
 
         Args:
+            owner: The name of the owner.
             record: The record of the attempt.
             index: Which of the shards it is that the record lists for this output.
         """
-        return f"{self.staging(record.generation)}/{record.number:05d}-{record.attempt}-{index}"
+        return f"{self.staging(owner)}/{record.number:05d}-{record.attempt}-{index}"
 
     @property
     def manifest(self) -> str:
@@ -101,15 +113,22 @@ class OutputFolder:
         """The path of the fingerprint, whose presence says that the folder is ours."""
         return f"{self.bookkeeping}/{FINGERPRINT}"
 
-    def record_numbers(self, generation: int) -> list[int]:
-        """The ranges of which a generation has a record."""
-        names = (child.name for child in self.filesystem.children(self.records(generation)))
+    def record_numbers(self, owner: str) -> list[int]:
+        """The ranges of which an owner has a record."""
+        names = (child.name for child in self.filesystem.children(self.records(owner)))
         return [int(name.removesuffix(".json")) for name in names if re.fullmatch(r"\d+\.json", name)]
 
-    def record_generations(self) -> list[int]:
-        """The generations that have records."""
-        names = (child.name for child in self.filesystem.children(f"{self.bookkeeping}/ranges"))
-        return [int(name) for name in names if name.isdecimal()]
+    def recorders(self) -> list[str]:
+        """The names of the owners whose records count, the oldest first."""
+        return [
+            name
+            for name in self._owners("ranges")
+            if MARK not in name or self.filesystem.info(self.begun(name)) is not None
+        ]
+
+    def _owners(self, kind: str) -> list[str]:
+        names = (child.name for child in self.filesystem.children(f"{self.bookkeeping}/{kind}"))
+        return sorted((name for name in names if OWNER.fullmatch(name)), key=_generation_of)
 
     def generation_numbers(self) -> list[int]:
         """The generations that are claimed, and were not released."""
@@ -118,9 +137,8 @@ class OutputFolder:
 
     def newest_generation(self) -> int:
         """The largest number of a generation that something here is of; 0 for nothing."""
-        staged = (child.name for child in self.filesystem.children(f"{self.bookkeeping}/staged"))
-        numbers = [*self.generation_numbers(), *self.record_generations()]
-        return max([*numbers, *map(int, filter(str.isdecimal, staged)), self._of_manifest()], default=0)
+        owners = (*self._owners("ranges"), *self._owners("staged"))
+        return max(*self.generation_numbers(), *map(_generation_of, owners), self._of_manifest(), 0)
 
     def _of_manifest(self) -> int:
         number = self._read_object(self.manifest).get("generation", 0)
@@ -296,34 +314,36 @@ class OutputFolder:
                 if is_temporary(child.name):
                     self.filesystem.delete(child.path)
 
-    def remove_older(self, generation: int) -> None:
-        """Remove the records, and what was never put into place, of the generations before one.
+    def remove_older(self, owner: str) -> None:
+        """Remove the records, and what was never put into place, of the generations before an owner's.
 
         What a process has left behind that still writes there is removed by whoever comes next.
         """
-        for name in ("ranges", "staged"):
-            for child in self.filesystem.children(f"{self.bookkeeping}/{name}"):
-                if not child.name.isdecimal() or int(child.name) < generation:
-                    with contextlib.suppress(OSError):
-                        self.filesystem.delete(child.path)
+        for kind in ("ranges", "staged"):
+            self._remove_older(kind, owner)
 
-    def remove_staged(self, generation: int) -> None:
-        """Remove what a generation and those before it have begun to write, and not put into place."""
-        for child in self.filesystem.children(f"{self.bookkeeping}/staged"):
-            if not child.name.isdecimal() or int(child.name) <= generation:
+    def _remove_older(self, kind: str, owner: str) -> None:
+        for child in self.filesystem.children(f"{self.bookkeeping}/{kind}"):
+            if not OWNER.fullmatch(child.name) or _generation_of(child.name) < _generation_of(owner):
                 with contextlib.suppress(OSError):
                     self.filesystem.delete(child.path)
+
+    def remove_staged(self, owner: str) -> None:
+        """Remove what an owner and those before it have begun to write, and not put into place."""
+        self._remove_older("staged", owner)
+        with contextlib.suppress(OSError):
+            self.filesystem.delete(self.staging(owner))
         self.filesystem.remove_if_empty(f"{self.bookkeeping}/staged")
 
-    def remove_states(self, generation: int, records: Iterable[RangeRecord]) -> None:
+    def remove_states(self, owner: str, records: Iterable[RangeRecord]) -> None:
         """Remove the states of attempts that have failed.
 
         Args:
-            generation: Whose they are.
+            owner: Whose they are.
             records: What counts.
         """
-        counting = {self.states(record).rpartition("/")[2] for record in records}
-        for child in self.filesystem.children(self.records(generation)):
+        counting = {self.states(owner, record).rpartition("/")[2] for record in records}
+        for child in self.filesystem.children(self.records(owner)):
             if STATES.fullmatch(child.name) and child.name not in counting:
                 self.filesystem.delete(child.path)
 
@@ -375,20 +395,19 @@ class OutputFolder:
             elif _is_ours(child):
                 self.filesystem.delete(child.path)
 
-    def begin(self, generation: int, *, is_synced: bool) -> None:
-        """Make the folders of a generation, on a disk of this machine; a store has none.
+    def begin(self, owner: str, *, is_synced: bool) -> None:
+        """Make the folders of an owner, on a disk of this machine; a store has none.
 
         Args:
-            generation: Its number.
+            owner: Its name.
             is_synced: Whether the disk is to keep them also if the machine stops.
         """
-        if not self.filesystem.is_local:
-            return
-        made = [self.staging(generation), self.records(generation)]
-        for folder in made:
+        for folder in (self.staging(owner), self.records(owner)):
             self.filesystem.make_folder(folder)
-        if is_synced:
-            self.filesystem.sync([self.fingerprint])
+        if MARK in owner:
+            self.filesystem.write(self.begun(owner), b"")
+        if is_synced and self.filesystem.is_local:
+            self.filesystem.sync([self.fingerprint, *([self.begun(owner)] if MARK in owner else [])])
             outer = [f"{self.bookkeeping}/staged", f"{self.bookkeeping}/ranges", self.bookkeeping, self.path]
             self.filesystem.sync(outer)
 
@@ -418,6 +437,10 @@ class OutputFolder:
             missing.append(path)
             path = path.rpartition("/")[0]
         return missing
+
+
+def _generation_of(owner: str) -> int:
+    return int(owner.partition(MARK)[0])
 
 
 def _is_shard(file: FileInfo) -> bool:

@@ -32,12 +32,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hyped_beam.errors import InputError, JobError
-from hyped_beam.io.folders import OutputFolder
+from hyped_beam.io.folders import MARK, OutputFolder
 from hyped_beam.io.locks import Lock, lock
 from hyped_beam.io.records import as_json
 
 if TYPE_CHECKING:
     from hyped_beam.io.destinations import Destination
+
+MARKED = 8
+"""How many characters of the token stand in names."""
 
 PUBLISHING_SECONDS = 60.0
 """How long a job waits for the workers of the job before it, which put into place what they have begun to."""
@@ -52,11 +55,22 @@ class Owner:
         token: What no other job has.
         is_contested: Whether the job before it may live on and write into the folder: there is no lock there,
             and that job has not ended itself.
+        is_locked: Whether locks keep all others off the folders of the job.
     """
 
     generation: int
     token: str
     is_contested: bool = False
+    is_locked: bool = False
+
+    @property
+    def name(self) -> str:
+        """What its folders of records and of staged shards are called.
+
+        A number is given again once its job is withdrawn. Where there are no locks, one that was overtaken
+        may still write then, so that the number alone would not tell two jobs apart.
+        """
+        return f"{self.generation:06d}" + ("" if self.is_locked else f"{MARK}{self.token[:MARKED]}")
 
 
 class OvertakenError(JobError):
@@ -113,13 +127,19 @@ class Ownership:
                 self.folder.filesystem.remove_if_empty(folder)
 
 
-def claim(folder: OutputFolder, number: int) -> Ownership:
+def new_token() -> str:
+    """What no other job has."""
+    return uuid.uuid4().hex
+
+
+def claim(folder: OutputFolder, number: int, token: str) -> Ownership:
     """Become the owner of a folder.
 
     Args:
         folder: The folder.
         number: The generation: more than `OutputFolder.newest_generation` of each folder of the job, for what
             an attempt stages in one of them is found in the others by the same number.
+        token: What no other job has, and all folders of the job have; see `new_token`.
 
     Raises:
         InputError: Another job owns it, and lives, or claims it at this moment.
@@ -129,7 +149,7 @@ def claim(folder: OutputFolder, number: int) -> Ownership:
     try:
         if held is not None and held.is_real:
             folder.remove_temporaries()
-        owner = Owner(number, uuid.uuid4().hex)
+        owner = Owner(number, token)
         data = _told(owner)
         _put_generation(folder, number, data)
         older = [other for other in folder.generation_numbers() if other < number]
@@ -138,7 +158,7 @@ def claim(folder: OutputFolder, number: int) -> Ownership:
         is_locked = held is not None and held.is_real
         if is_locked:
             _wait_for_workers(folder)
-        return Ownership(folder, Owner(number, owner.token, bool(older) and not is_locked), held)
+        return Ownership(folder, Owner(number, token, bool(older) and not is_locked, is_locked), held)
     except BaseException:
         if held is not None:
             held.release(removed=held.is_real)

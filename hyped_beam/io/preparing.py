@@ -11,7 +11,7 @@ from hyped_beam.io.destinations import Destination
 from hyped_beam.io.done import adopt, done_ranges
 from hyped_beam.io.filesystem import locate
 from hyped_beam.io.folders import OutputFolder
-from hyped_beam.io.ownership import Ownership, claim, refuse_owned
+from hyped_beam.io.ownership import Ownership, check_owner, claim, new_token, refuse_owned
 from hyped_beam.io.paths import matched_by
 from hyped_beam.io.writing_errors import failed_writing
 
@@ -50,7 +50,7 @@ class Claim:
         """Leave nothing of a job that has not done a single range; what is done is kept to be resumed."""
         with contextlib.suppress(OSError, InputError):
             new = [each for each, made in zip(self.owned, self.made, strict=True) if made is not None]
-            if not any(each.folder.record_numbers(each.owner.generation) for each in new):
+            if not any(each.folder.record_numbers(each.owner.name) for each in new):
                 self.withdraw()
                 return
         self.release()
@@ -61,9 +61,9 @@ class Claim:
             return
         done_ranges(self.destinations)
         for ownership in self.owned:
-            folder, generation = ownership.folder, ownership.owner.generation
-            folder.remove_staged(generation)
-            folder.remove_temporaries(folder.records(generation))
+            folder, owner = ownership.folder, ownership.owner.name
+            folder.remove_staged(owner)
+            folder.remove_temporaries(folder.records(owner))
 
 
 def check_outputs(
@@ -213,6 +213,7 @@ def prepare_kinds(
         InputError: See `check_outputs`; or a folder holds the output of another job than the one resumed, or
             cannot be written to. Nothing of what was there has changed.
         DefinitionError: An output cannot be what it is told to be; nothing was written.
+        OvertakenError: Another job has claimed a folder meanwhile.
     """
     told = {"job": fingerprint} if isinstance(fingerprint, str) else dict(fingerprint)
     places = [
@@ -225,8 +226,12 @@ def prepare_kinds(
         place.check(overwrite, holds=holds)
     try:
         number = max((place.destination.folder.newest_generation() for place in places), default=0) + 1
+        token = new_token()
         for place in places:
-            place.claim(number)
+            place.claim(number, token)
+        if not all(place.ownership.owner.is_locked for place in places):
+            for place in places:  # one name in all of them
+                place.ownership.owner = replace(place.ownership.owner, is_locked=False)
         for place in places:  # another job may have come and gone since; from here on there is none
             place.holds = _check_folder(place.destination.folder, overwrite, owned=True)
             place.check(overwrite, holds=place.holds)
@@ -274,12 +279,12 @@ class _Place:
             with failed_writing(self.destination.name, folder.given, InputError):
                 folder.check_removable(with_shards=overwrite == "replace")
 
-    def claim(self, number: int) -> None:
+    def claim(self, number: int, token: str) -> None:
         """Become the owner of the folder."""
         folder = self.destination.folder
         with failed_writing(self.destination.name, folder.given, InputError):
             self.made = tuple(folder.missing_folders())
-            self.owned = claim(folder, number)
+            self.owned = claim(folder, number, token)
 
     @property
     def ownership(self) -> Ownership:
@@ -325,7 +330,7 @@ def _fingerprint_of(
 
 def _check_same(folder: OutputFolder, wanted: Mapping[str, str]) -> None:
     found = folder.read_fingerprint()
-    has_records = any(folder.record_numbers(generation) for generation in folder.record_generations())
+    has_records = any(folder.record_numbers(owner) for owner in folder.recorders())
     if not found and not has_records:  # it died before it said so, and has done nothing
         return
     changed = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
@@ -340,15 +345,16 @@ def _begin(places: Sequence[_Place], overwrite: str, *, verify: bool) -> None:
     for place, destination in zip(places, destinations, strict=True):
         folder = destination.folder
         with failed_writing(destination.name, folder.given, InputError):
+            check_owner(destination)
             if place.holds and overwrite == "replace":
                 folder.clear()
             folder.filesystem.delete(folder.manifest)
             folder.write_fingerprint(place.fingerprint)
-            folder.begin(destination.claimed.generation, is_synced=destination.is_synced)
+            folder.begin(destination.claimed.name, is_synced=destination.is_synced)
             if destination.is_synced:
                 folder.filesystem.sync([path.rpartition("/")[0] or "/" for path in place.made])
     if overwrite == "resume" and any(place.holds for place in places):
         with failed_writing(destinations[0].name, destinations[0].folder.given, InputError):
             adopt(destinations, verify=verify)
     for destination in destinations:
-        destination.folder.remove_older(destination.claimed.generation)
+        destination.folder.remove_older(destination.claimed.name)

@@ -229,7 +229,7 @@ class PendingShard:
         self._name = destination.shard_name(number, index, self._partition)
         self.rows = 0
         folder = destination.folder
-        staging = folder.staging(destination.claimed.generation)
+        staging = folder.staging(destination.claimed.name)
         # The folder is there as long as the job owns the output; what is left of another makes none.
         self.file: PendingFile = folder.filesystem.create(f"{staging}/{number:05d}", makes_folder=False)
         try:

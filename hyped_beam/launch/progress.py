@@ -72,7 +72,7 @@ class DoneInOutput(Done):
 
     def _numbers(self) -> list[int]:
         home = self._destinations[0]
-        return home.folder.record_numbers(home.claimed.generation)
+        return home.folder.record_numbers(home.claimed.name)
 
     def _read(self, number: int) -> int | None:
         return read_rows_in(self._destinations, number)

@@ -40,6 +40,12 @@ def do(made, number, *values, states=None):
     return commit.commit(states)
 
 
+def one(keys):
+    """The only one of some keys."""
+    (key,) = keys
+    return key
+
+
 def held(s3):
     """The files; Arrow leaves empty keys behind that stand for folders."""
     return [key for key in s3.held() if not key.endswith("/")]
@@ -49,10 +55,11 @@ def contents(s3):
     """The files, without what says how many jobs it took."""
     generation = re.compile(rb'"generation": \d+')
     return {
-        re.sub(r"/ranges/\d+/", "/ranges/", key): generation.sub(
+        re.sub(r"/ranges/\d+-[0-9a-f]{8}/", "/ranges/", key): generation.sub(
             b"", s3.client.get_object(Bucket=s3.bucket, Key=key)["Body"].read()
         )
         for key in held(s3)
+        if not key.endswith("/begun")
     }
 
 
@@ -125,7 +132,8 @@ def test_resuming_does_what_is_missing_and_removes_what_is_left(s3):
     disturbed = prepare(disturbed, "f").destinations
     do(disturbed, 1, 1, 2, states=b"s")
     do(disturbed, 0, 1, 2, 3, 4)  # died before its record, with other rows than it has now
-    s3.client.delete_object(Bucket=s3.bucket, Key="y/a/__hyped_beam__/ranges/000001/00000.json")
+    record = one(key for key in held(s3) if key.startswith("y/a/") and key.endswith("/00000.json"))
+    s3.client.delete_object(Bucket=s3.bucket, Key=record)
     with pytest.raises(InputError, match=r"'s3://.*/y/a' holds the unfinished output"):
         prepare(disturbed, "f")
     claim = prepare(disturbed, "f", "resume")
@@ -147,7 +155,11 @@ def test_replacing_removes_what_jobs_wrote(s3):
     made = prepare(made, "f").destinations
     finish(made, [do(made, 0, 1, 2)])
     made = prepare(made, "g", "replace").destinations
-    assert held(s3) == ["out/__hyped_beam__/fingerprint.json", "out/__hyped_beam__/generations/000002.json"]
+    assert [re.sub("-[0-9a-f]{8}", "-MARK", key) for key in held(s3)] == [
+        "out/__hyped_beam__/fingerprint.json",
+        "out/__hyped_beam__/generations/000002.json",
+        "out/__hyped_beam__/ranges/000002-MARK/begun",
+    ]
     finish(made, [do(made, 0, 1)])
     assert len([key for key in held(s3) if "part-" in key]) == 1
 

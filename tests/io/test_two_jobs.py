@@ -321,7 +321,7 @@ def test_a_record_that_an_ended_process_was_writing_is_removed_with_what_it_stag
     claim = prepare(outputs(tmp_path), "f")
     write(claim.destinations, 0, 1).commit()
     folder = claim.destinations[0].folder
-    pending = folder.filesystem.create(folder.record(1, 1))
+    pending = folder.filesystem.create(folder.record("000001", 1))
     pending.write(b"{")
     assert list(tmp_path.rglob("*.tmp"))
     claim.remove_unfinished()
