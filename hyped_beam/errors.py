@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import functools
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
-NOT_THE_USERS = (str(Path(__file__).parent) + "/", "<frozen ")
+NOT_THE_USERS = (str(Path(__file__).parent) + "/", "<frozen ", functools.__file__, contextlib.__file__)
 """How the file names of frames begin that are this package's or the interpreter's own."""
 
 A_LINE_OF_NAMES = 5

@@ -236,6 +236,9 @@ def _read_features(given: Any) -> Any:
         problem = feature_types.problem_with(columns)
         if problem is not None:
             raise ValueError(problem)  # noqa: TRY301 - as above
+    except DefinitionError as error:
+        error.site = CallSite.nearest()
+        raise
     except (TypeError, ValueError) as error:
         raise DefinitionError(
             f"features= takes the columns of a dataset: {error}",

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import BeforeValidator, Field, PlainSerializer
 from typing_extensions import Self
 
-from hyped_beam.errors import DefinitionError, DefinitionTypeError, nearest_name
+from hyped_beam.errors import DefinitionTypeError
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method
 from hyped_beam.processors import conversions
@@ -32,11 +32,6 @@ _PYTHON_TYPES: dict[Any, str] = {
     datetime.timedelta: "duration[us]",
 }
 _NAMES = {kind.__name__: dtype for kind, dtype in _PYTHON_TYPES.items()}
-_DTYPES = (
-    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
-    "float64", "string", "large_string", "binary", "large_binary", "date32", "date64", "time32[s]",
-    "time64[us]", "timestamp[us]", "timestamp[us, tz=UTC]", "duration[us]", "decimal128(18, 2)",
-)  # fmt: skip
 
 
 def _feature(given: Any) -> Feature:
@@ -54,7 +49,7 @@ def _feature(given: Any) -> Feature:
     if isinstance(given, type) and given in _PYTHON_TYPES:
         return features.value(_PYTHON_TYPES[given])
     if isinstance(given, str):
-        return _feature_of_dtype(given)
+        return features.of_dtype(_NAMES.get(given, given))
     try:
         if isinstance(given, (Mapping, list, tuple)):
             given = _of_parts(given)
@@ -73,15 +68,6 @@ def _of_parts(given: Any) -> Feature:
         return features.from_json(given)
     (element,) = given
     return features.list_of(_feature(element))
-
-
-def _feature_of_dtype(name: str) -> Feature:
-    try:
-        return features.value(_NAMES.get(name, name))
-    except (ValueError, TypeError, AttributeError):
-        close = nearest_name(name, [*_DTYPES, *_NAMES])
-        known = f"did you mean {close!r}?" if close else f"there are: {', '.join(_DTYPES)}"
-        raise DefinitionError(f"there is no dtype {name!r}", hint=known) from None
 
 
 FeatureField: TypeAlias = Annotated[Any, BeforeValidator(_feature), PlainSerializer(features.to_json)]

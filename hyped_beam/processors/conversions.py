@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from hyped_beam.errors import nearest_name
 from hyped_beam.processors.row_errors import with_hint
 from hyped_beam.types import features
+from hyped_beam.types.decimals import decimals_of
 from hyped_beam.types.features import Family, Feature
 from hyped_beam.types.vectors import computable, unwrapped, values_of
 
@@ -180,8 +181,9 @@ def _between(given: pa.DataType, wanted: pa.DataType) -> Conversion:
         return lambda array: _whole_floats(array, wanted)
     if types.is_floating(given) and _is_text(wanted):
         return lambda array: pc.cast(_float_text(array), wanted)
-    if _is_text(given) and types.is_integer(wanted):
-        return lambda array: _parsed_integers(array, wanted)
+    if _is_text(given) and (types.is_integer(wanted) or types.is_decimal(wanted)):
+        parse = _parsed_integers if types.is_integer(wanted) else decimals_of
+        return lambda array: parse(array, wanted)
     if types.is_temporal(given) and types.is_integer(wanted):
         return lambda array: pc.cast(pc.cast(array, _counter(given)), wanted)
     if types.is_integer(given) and types.is_temporal(wanted):

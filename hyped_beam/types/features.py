@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from hyped_beam.errors import escaped_name, some_of
+from hyped_beam.errors import DefinitionError, escaped_name, some_of
+from hyped_beam.types.dtypes import unknown_dtype
 from hyped_beam.types.nesting import TOO_DEEP, is_too_deep
 
 Feature: TypeAlias = Any
@@ -47,6 +48,18 @@ def value(dtype: str) -> Feature:
     import datasets
 
     return datasets.Value(dtype)
+
+
+def of_dtype(name: str) -> Feature:
+    """Return the feature that the name of a type stands for.
+
+    Raises:
+        DefinitionError: There is no such type.
+    """
+    try:
+        return value(name)
+    except (ValueError, TypeError, AttributeError):
+        raise unknown_dtype(name) from None
 
 
 def to_arrow(feature: Feature) -> pa.DataType:
@@ -83,6 +96,7 @@ def as_features(features: Any) -> Any:
 
     Raises:
         TypeError: It describes no columns.
+        DefinitionError: There is no dtype of a name.
     """
     import datasets
 
@@ -132,9 +146,13 @@ def _as_feature(name: str, feature: Any) -> Feature:
 
     Raises:
         TypeError: It is no feature.
+        DefinitionError: There is no dtype of that name.
     """
     if isinstance(feature, str):
-        return value(feature)
+        try:
+            return of_dtype(feature)
+        except DefinitionError as error:
+            raise DefinitionError(f"column {name!r}: {error.message}", hint=error.hint) from None
     if isinstance(feature, Mapping):
         return {str(key): _as_feature(f"{name}.{key}", inner) for key, inner in feature.items()}
     if isinstance(feature, (list, tuple)) and len(feature) == 1:

@@ -108,6 +108,9 @@ MISFITS = [
     (pa.timestamp("us"), [NOON, NOON.replace(microsecond=1)], "timestamp[s]", "lose data"),
     (pa.decimal128(4, 2), [decimal.Decimal("1.00"), decimal.Decimal("1.50")], "int64", "data loss"),
     (pa.string(), ["1.25", "1.255"], "decimal128(4, 2)", "data loss"),
+    (pa.string(), ["1", "1" * 50], "decimal128(38, 0)", "does not fit"),
+    (pa.large_string(), ["1", "99e37"], "decimal128(38, 0)", "does not fit"),
+    (pa.string(), ["1", "1" * 80], "decimal256(76, 0)", "does not fit"),
     (pa.int64(), [1, 1000], "decimal128(4, 2)", "does not fit"),
     (pa.int64(), [1, 2**40], "date32", "not in range"),
 ]

@@ -17,8 +17,8 @@ from hyped_beam.io.readers.base import Block, Piece, batch_of, rows_per_batch
 from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.csv_text import Dialect, column_names, parsed_type, tables
 from hyped_beam.io.readers.csv_types import Kind, inferred
+from hyped_beam.io.readers.csv_values import Decoder
 from hyped_beam.io.readers.files import FileReader
-from hyped_beam.io.readers.json_values import decoded
 from hyped_beam.io.readers.lines import blocks_of, bounds, compression_of, rows_before
 from hyped_beam.io.readers.numbers import BEYOND, warn_of_text
 from hyped_beam.io.readers.suffixes import compressed_suffixes
@@ -143,21 +143,15 @@ class CsvReader(FileReader):
         """The rows of a file, or those whose lines begin in a piece."""
         parsed = pa.schema([(field.name, parsed_type(field.type)) for field in wanted])
         row = 0
+        decoder = Decoder(piece, self._dialect(piece.path))
         for stored, size in tables(piece, self._dialect(piece.path), parsed):
-            columns = [self._decoded(stored, field, piece) for field in wanted]
+            columns = [decoder.decode(stored[field.name], field) for field in wanted]
             batch = batch_of(columns, wanted.names, stored.num_rows)
             step = rows_per_batch(batch.num_rows, size)
             for start in range(0, batch.num_rows, step):
                 cut = batch.slice(start, step)
                 yield row, cut
                 row += cut.num_rows
-
-    def _decoded(self, stored: pa.RecordBatch, field: pa.Field, piece: Piece) -> pa.Array:
-        try:
-            return decoded(stored[field.name], field.type)
-        except pa.ArrowException as error:
-            message = f"column {field.name!r} of {piece.path} is not {field.type}: {error}"
-            raise InputError(message, hint="declare what the values are: features=...") from None
 
 
 def _first_with(files: Sequence[FileInfo], name: str, kind: Kind, dialect_of: Any) -> str:

@@ -16,7 +16,17 @@ import pyarrow as pa
 from hyped_beam.errors import InputError
 from hyped_beam.io.readers.agreement import check_unique
 from hyped_beam.io.readers.base import Piece
-from hyped_beam.io.readers.lines import BOM, CHUNK_BYTES, Chunk, check_utf8, chunks, line_number, text_of
+from hyped_beam.io.readers.lines import (
+    BOM,
+    CHUNK_BYTES,
+    Chunk,
+    bounds,
+    check_utf8,
+    chunks,
+    line_number,
+    text_of,
+)
+from hyped_beam.io.readers.numbers import declared_name, is_number, is_number_type, out_of_range
 from hyped_beam.io.unchanged import present
 from hyped_beam.io.versions import Version
 from hyped_beam.types.arrays import storage_type
@@ -26,7 +36,14 @@ KIND = "CSV"
 BLOCK_BYTES = 2 * CHUNK_BYTES
 ROW = re.compile(r"Row #(\d+): ")
 COLUMN = re.compile(r"In CSV column #(\d+): ")
+# How pyarrow says that a value is not of the type of its column, and in what decimals differ.
+VALUE = re.compile(
+    r"CSV conversion error to (?P<type>.*): invalid value '(?P<value>.*)'"
+    r"|Error converting '(?P<number>.*)' to (?P<decimal>decimal.*): .*",
+    re.DOTALL,
+)
 HINT = "mend the line, or look at delimiter= and quote="
+HINT_OF_VALUES = "declare what the values are: features=..., or what stands for null: null_values=..."
 
 
 @dataclass(frozen=True)
@@ -94,6 +111,9 @@ def parsed_type(arrow_type: pa.DataType) -> pa.DataType:
         pa.types.is_binary_view,
         pa.types.is_large_string,
         pa.types.is_string_view,
+        pa.types.is_decimal32,
+        pa.types.is_decimal64,
+        pa.types.is_decimal256,
     )
     return pa.string() if any(check(kind) for check in as_text) else kind
 
@@ -185,7 +205,7 @@ def tables(piece: Piece, dialect: Dialect, schema: pa.Schema) -> Iterator[tuple[
     try:
         yield from parts(piece, dialect, names, options)
     except pa.ArrowInvalid as error:
-        raise _explained(piece, dialect, names, error) from None
+        raise _explained(piece, dialect, names, options, error) from None
 
 
 def _streamed(
@@ -244,7 +264,7 @@ def _line_by_line(
                 convert_options=options,
             )
         except pa.ArrowInvalid as error:
-            raise _explained(piece, dialect, names, error, chunk) from None
+            raise _explained(piece, dialect, names, options, error, chunk) from None
         for batch in table.combine_chunks().to_batches():
             yield batch, len(data)
 
@@ -294,6 +314,7 @@ def _explained(
     piece: Piece,
     dialect: Dialect,
     names: tuple[str, ...],
+    options: Any,
     error: Exception,
     within: Chunk | None = None,
 ) -> InputError:
@@ -316,9 +337,22 @@ def _explained(
     line = None if number is None else _line_of(piece.path, dialect, int(number[1]), within)
     where = piece.path if line is None else f"{piece.path}:{line}"
     if column is not None:
-        told = "declare what the values are: features=..., or what stands for null: null_values=..."
-        return InputError(f"{where}: {reason}", hint=told)
+        return _wrong_value(where, names[int(column[1])], reason, options)
     return InputError(f"{where}: {reason}", hint=HINT)
+
+
+def _wrong_value(where: str, name: str, reason: str, options: Any) -> InputError:
+    """The error for a value that is not of the type of its column."""
+    found = VALUE.fullmatch(reason)
+    value = None if found is None else found["value"] or found["number"]
+    kind = options.column_types.get(name)
+    if not value or kind is None:
+        return InputError(f"{where}: column {name!r}: {reason}", hint=HINT_OF_VALUES)
+    if is_number(value) and is_number_type(kind):
+        message, hint = out_of_range(name, value, kind)
+        return InputError(f"{where}: {message}", hint=hint)
+    message = f"{where}: column {name!r} is declared as {declared_name(kind)}, which {value!r:.60} is not"
+    return InputError(message, hint=HINT_OF_VALUES)
 
 
 def _ragged(uri: str, dialect: Dialect, expected: int) -> InputError | None:
@@ -339,6 +373,20 @@ def _line_of(uri: str, dialect: Dialect, number: int, within: Chunk | None) -> i
         return line_number(uri, KIND, within.offset + begin)
     rows = _numbered_rows(uri, dialect)
     return next((line for index, (line, _) in enumerate(rows, start=1) if index == number), None)
+
+
+def line_of_row(piece: Piece, dialect: Dialect, row: int) -> int | None:
+    """The line on which a row of a piece begins, rows counted from 0 without the header."""
+    number = row if dialect.names is not None or piece.start else row + 1
+    if dialect.newlines_in_values:
+        return _line_of(piece.path, dialect, number + 1, None)
+    for chunk in chunks(piece, KIND):
+        starts, ends = bounds(chunk.data)
+        filled = starts[ends > starts]
+        if number < len(filled):
+            return line_number(piece.path, KIND, chunk.offset + int(filled[number]))
+        number -= len(filled)
+    return None
 
 
 def _numbered_rows(uri: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from hyped_beam.io.filesystem import FileInfo
 from hyped_beam.io.readers.base import Piece
 from hyped_beam.io.readers.csv_text import Dialect, column_names, tables
-from hyped_beam.io.readers.numbers import SHORTEST_INEXACT, Numbers, of_integers, of_texts
+from hyped_beam.io.readers.numbers import SHORTEST_INEXACT, Numbers, of_fraction, of_integers, of_texts
 from hyped_beam.io.unchanged import present
 from hyped_beam.io.versions import Version
 
@@ -82,12 +82,21 @@ def _kind_of(column: pa.Array) -> Kind:
         with contextlib.suppress(pa.ArrowInvalid):
             return Kind("number", of_integers(pc.cast(values, arrow_type)))
     try:
-        pc.cast(values, pa.float64())
+        floats = pc.cast(values, pa.float64())
     except pa.ArrowInvalid:
         return Kind("text")
     whole = values.filter(pc.match_substring_regex(values, INTEGER))
     found = Numbers.NONE if len(whole) == len(values) else Numbers.FRACTIONS
-    return Kind("number", found | _of_whole(whole))
+    return Kind("number", found | _of_whole(whole) | _of_infinite(values.filter(pc.is_inf(floats))))
+
+
+def _of_infinite(values: pa.Array) -> Numbers:
+    """What texts are that float64 reads as infinite."""
+    fractions = values.filter(pc.invert(pc.match_substring_regex(values, INTEGER)))
+    found = Numbers.NONE
+    for text in fractions.unique().to_pylist():
+        found |= of_fraction(text)
+    return found
 
 
 def _of_whole(values: pa.Array) -> Numbers:

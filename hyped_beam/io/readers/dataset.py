@@ -63,8 +63,16 @@ class DatasetReader(Reader):
     columns: tuple[str, ...] | None = None
 
     def __init__(self, data: Any, features: Any = None, **options: Any) -> None:
-        declared = options.pop("declared", None) if features is None else features_of.as_features(features)
+        declared = options.pop("declared", None) if features is None else features
         super().__init__(data=data, declared=declared, **options)
+
+    @field_validator("declared", mode="before")
+    @classmethod
+    def _take_features(cls, given: Any) -> Any:
+        try:
+            return None if given is None else features_of.as_features(given)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("data", mode="before")
     @classmethod

@@ -19,8 +19,21 @@ from hyped_beam.io.readers.agreement import disagreement
 from hyped_beam.io.readers.base import Block, Piece, batch_of, rows_per_batch
 from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.files import FileReader
-from hyped_beam.io.readers.json_numbers import holds_text, with_numbers_as_text
-from hyped_beam.io.readers.json_types import marked, merged, numbers_as_text, numbers_in, settled
+from hyped_beam.io.readers.json_numbers import (
+    check_infinities,
+    holds_infinity,
+    holds_text,
+    misfit,
+    with_numbers_as_text,
+)
+from hyped_beam.io.readers.json_types import (
+    marked,
+    merged,
+    numbers_as_text,
+    numbers_in,
+    settled,
+    with_bounded_exponents,
+)
 from hyped_beam.io.readers.json_values import decoded, parsed_type
 from hyped_beam.io.readers.lines import (
     BOM,
@@ -35,7 +48,7 @@ from hyped_beam.io.readers.lines import (
     line_number,
     rows_before,
 )
-from hyped_beam.io.readers.numbers import BEYOND, Numbers, warn_of_text
+from hyped_beam.io.readers.numbers import BEYOND, Numbers, out_of_range, warn_of_text
 from hyped_beam.io.readers.suffixes import compressed_suffixes
 from hyped_beam.io.unchanged import present
 from hyped_beam.io.versions import Version
@@ -46,6 +59,7 @@ KIND = "JSON lines"
 # How pyarrow names columns and rows; rows are counted in what it was given.
 COLUMN = re.compile(r"Column\(/(.*?)\)")
 NUMBER_FOR_TEXT = "changed from string to number"
+NUMBER_TOO_BIG = "Number too big"
 IN_ROW = re.compile(r" in row \d+$")
 OPENING, CLOSING = ord("{"), ord("}")
 # Of a bracket and a brace: their codes differ in one bit.
@@ -217,7 +231,7 @@ def _batch(uri: str, chunk: Chunk, parsed: pa.Schema, wanted: pa.Schema) -> pa.R
     try:
         return _parsed(chunk.data, parsed, wanted)
     except pa.ArrowException as error:
-        raise _culprit(uri, chunk, lambda data: _parsed(data, parsed, wanted), error) from None
+        raise _culprit(uri, chunk, lambda data: _parsed(data, parsed, wanted), error, wanted) from None
 
 
 def _parsed(data: bytes, parsed: pa.Schema, wanted: pa.Schema) -> pa.RecordBatch:
@@ -227,7 +241,8 @@ def _parsed(data: bytes, parsed: pa.Schema, wanted: pa.Schema) -> pa.RecordBatch
     try:
         table = _table(data, parsed)
     except pa.ArrowInvalid as error:
-        if NUMBER_FOR_TEXT not in str(error) or not any(holds_text(field.type) for field in wanted):
+        has_numbers = NUMBER_FOR_TEXT in str(error) and any(holds_text(field.type) for field in wanted)
+        if not has_numbers and NUMBER_TOO_BIG not in str(error):
             raise
         starts, ends = _rows(data)
         columns = with_numbers_as_text(
@@ -237,6 +252,9 @@ def _parsed(data: bytes, parsed: pa.Schema, wanted: pa.Schema) -> pa.RecordBatch
     if table.num_rows != rows:
         raise pa.ArrowInvalid("a line holds more than one object")
     columns = [decoded(_whole(table[field.name]), field.type) for field in wanted]
+    if any(map(holds_infinity, columns)):
+        starts, ends = _rows(data)
+        check_infinities((data[start:end] for start, end in zip(starts, ends, strict=True)), wanted)
     return batch_of(columns, wanted.names, rows)
 
 
@@ -256,7 +274,9 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _culprit(uri: str, chunk: Chunk, parse: Any, error: Exception) -> InputError:
+def _culprit(
+    uri: str, chunk: Chunk, parse: Any, error: Exception, wanted: pa.Schema | None = None
+) -> InputError:
     """The error for the first line with which lines can no longer be parsed."""
     starts, ends = _rows(chunk.data)
     good, bad = 0, len(starts)  # the lines before `good` parse, those before `bad` do not
@@ -271,9 +291,13 @@ def _culprit(uri: str, chunk: Chunk, parse: Any, error: Exception) -> InputError
     line = line_number(uri, KIND, chunk.offset + start)
     try:
         json.loads(chunk.data[start:end])
-    except ValueError as found:
-        message = f"{uri}:{line}: not a line of JSON: {found}"
+    except ValueError as problem:
+        message = f"{uri}:{line}: not a line of JSON: {problem}"
         return InputError(message, hint="each line must be one JSON object")
+    number = None if wanted is None else misfit(chunk.data[start:end], wanted)
+    if number is not None:
+        message, hint = out_of_range(*number)
+        return InputError(f"{uri}:{line}: {message}", hint=hint)
     reason = IN_ROW.sub("", str(error).removeprefix("JSON parse error: "))
     reason = COLUMN.sub(r"column '\1'", reason)
     hint = "mend the line, or declare what the values are: features=..."
@@ -301,7 +325,12 @@ def _inferred(uri: str, version: Version, longest: int) -> tuple[tuple[str, pa.D
 
 def _inferred_of(uri: str, chunk: Chunk) -> list[tuple[str, pa.DataType]]:
     def infer(data: bytes) -> pa.Table:
-        table = _table(data, None)
+        try:
+            table = _table(data, None)
+        except pa.ArrowInvalid as error:
+            if NUMBER_TOO_BIG not in str(error):
+                raise
+            table = _table(with_bounded_exponents(data), None)
         if table.num_rows != len(_rows(data)[0]):
             raise pa.ArrowInvalid("a line holds more than one object")
         return table

@@ -7,6 +7,7 @@ those of all lines and files are put together before one of them is chosen.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -15,12 +16,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hyped_beam.io.readers.numbers import EXACT_IN_FLOAT64, SHORTEST_INEXACT, Numbers, of_integers, of_text
+from hyped_beam.io.readers.numbers import (
+    BEYOND,
+    EXACT_IN_FLOAT64,
+    SHORTEST_INEXACT,
+    Numbers,
+    of_fraction,
+    of_integers,
+    of_text,
+)
 
 ELEMENT: Final = "[]"
 """Stands for the elements of a list in the path of a column."""
 
-LONG_INTEGER = re.compile(rb"(?<![\d.])\d{%d,}(?![\d.eE])" % SHORTEST_INEXACT)
+LONG_NUMBER = re.compile(rb"(?<![\d.])\d{%d,}(?![\d.eE])|\d{200,}|\d[eE]\+?\d{3,}" % SHORTEST_INEXACT)
+"""A number that may be an integer that float64 does not hold, or beyond all of float64."""
+
+TEXT_OR_EXPONENT = re.compile(rb'"(?:[^"\\]+|\\.)*"|-?\d+(?:\.\d+)?[eE][+-]?\d+', re.DOTALL)
+
+
+LARGE = 1e308
 
 
 class Token(str):
@@ -84,7 +99,7 @@ def marked(table: pa.Table, data: bytes, starts: Any, ends: Any) -> list[tuple[s
     """
     columns = {name: _whole(table[name]) for name in table.column_names}
     floats = [path for name, column in columns.items() for path in _large_floats(column, (name,))]
-    long = _with_long_integers(data, starts) if floats else []
+    long = _with_long_numbers(data, starts) if floats else []
     rounded = _rounded(floats, (data[starts[line] : ends[line]] for line in long))
     if rounded:
         found = _told(rounded, (data[start:end] for start, end in zip(starts, ends, strict=True)))
@@ -156,19 +171,20 @@ def _large_floats(array: pa.Array, path: tuple[str, ...]) -> Iterator[tuple[str,
             yield path
 
 
-def _with_long_integers(data: bytes, starts: Any) -> Sequence[int]:
-    """The lines that may hold an integer that float64 does not, by their numbers; some hold it in text."""
-    places = [found.start() for found in LONG_INTEGER.finditer(data)]
+def _with_long_numbers(data: bytes, starts: Any) -> Sequence[int]:
+    """The lines that may hold a number that float64 does not, by their numbers; some hold it in text."""
+    places = [found.start() for found in LONG_NUMBER.finditer(data)]
     return np.unique(np.searchsorted(starts, places, side="right") - 1).tolist()
 
 
 def _rounded(floats: Iterable[tuple[str, ...]], lines: Iterable[bytes]) -> set[tuple[str, ...]]:
-    """Those of some places at which lines hold an integer that float64 does not, or over 64 bits."""
+    """Those of some places at which lines hold a number that float64 does not, or an integer over 64 bits."""
     wanted = set(floats)
     found: set[tuple[str, ...]] = set()
     for line in lines:
+        row = parsed_line(line)
         for path in wanted - found:
-            if any(of_text(token) & ~Numbers.NEGATIVE for token in _integers(parsed_line(line), path)):
+            if any(_of_token(token) & BEYOND for token in _tokens(row, path)):
                 found.add(path)
     return found
 
@@ -180,7 +196,7 @@ def _told(places: Iterable[tuple[str, ...]], lines: Iterable[bytes]) -> dict[tup
         row = parsed_line(line)
         for path in found:
             for token in _tokens(row, path):
-                found[path] |= of_text(token) if _is_integer(token) else Numbers.FRACTIONS
+                found[path] |= _of_token(token)
     return found
 
 
@@ -189,12 +205,25 @@ def parsed_line(line: bytes) -> Any:
     return json.loads(line, parse_int=Token, parse_float=Token, parse_constant=Token)
 
 
-def _integers(row: Any, path: tuple[str, ...]) -> Iterator[str]:
-    return (token for token in _tokens(row, path) if _is_integer(token))
+def with_bounded_exponents(data: bytes) -> bytes:
+    """Lines with the largest numbers that `pyarrow.json` reads in the place of such as it does not.
+
+    It takes a number with an exponent over 308 for an error, whatever the column; types are found in what is
+    returned, and the numbers are then looked up in the lines as they were.
+    """
+    return TEXT_OR_EXPONENT.sub(_bounded, data)
 
 
-def _is_integer(token: str) -> bool:
-    return token.lstrip("-").isdecimal()
+def _bounded(found: re.Match[bytes]) -> bytes:
+    token = found[0]
+    if token.startswith(b'"'):
+        return token
+    number = float(token)
+    return repr(math.copysign(LARGE, number) if math.isinf(number) else number).encode()
+
+
+def _of_token(token: str) -> Numbers:
+    return of_text(token) if token.lstrip("-").isdecimal() else of_fraction(token)
 
 
 def _tokens(value: Any, path: tuple[str, ...]) -> Iterator[str]:

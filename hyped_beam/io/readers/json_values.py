@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyped_beam.types.arrays import conform, is_list
+from hyped_beam.types.decimals import decimals_of
 
 
 def parsed_type(arrow_type: pa.DataType) -> pa.DataType:
@@ -63,6 +64,8 @@ def decoded(array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
     if pa.types.is_time(arrow_type):  # no kernel parses times, but one parses them behind dates
         dated = pc.binary_join_element_wise("1970-01-01", array, "T")
         return pc.cast(pc.cast(dated, pa.timestamp(arrow_type.unit)), arrow_type)
+    if is_text(array.type) and pa.types.is_decimal(arrow_type):
+        return decimals_of(array, arrow_type)
     return pc.cast(array, arrow_type)
 
 

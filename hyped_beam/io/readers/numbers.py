@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import warnings
 from collections.abc import Iterable
 from enum import IntFlag
@@ -10,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyped_beam.errors import CallSite
+from hyped_beam.types import features as features_of
 
 EXACT_IN_FLOAT64 = 1 << 53
 """Up to here float64 holds every integer; of larger ones some."""
@@ -17,6 +20,12 @@ EXACT_IN_FLOAT64 = 1 << 53
 SHORTEST_INEXACT = 16
 """An integer of fewer digits is one that float64 holds."""
 
+NAMED_INFINITY = r"^\s*[+-]?(?i:inf|infinity)\s*$"
+"""Text that means infinity; another number that becomes infinite was too large for its type."""
+
+_INTEGER = re.compile(r"\s*[+-]?(\d+)\s*")
+_SHOWN = 60
+_DIGITS_OF_DECIMAL128, _DIGITS_OF_DECIMAL256 = 38, 76
 _LARGEST_INT64, _LARGEST_UINT64 = (1 << 63) - 1, (1 << 64) - 1
 _LONGEST = 4_000
 """Digits of an integer that Python still reads; of more than 309 float64 holds none."""
@@ -35,10 +44,14 @@ class Numbers(IntFlag):
     """An integer that float64 does not hold."""
     FRACTIONS = 16
     """A number that is no integer, or is not written as one."""
+    OVER_FLOAT64 = 32
+    """A number with an exponent or a fraction that is larger than any of float64."""
 
     @property
     def arrow_type(self) -> pa.DataType:
         """The type that holds all of them; text where there is none."""
+        if Numbers.OVER_FLOAT64 in self:
+            return pa.string()
         if Numbers.FRACTIONS in self:
             return pa.string() if Numbers.INEXACT in self else pa.float64()
         over = Numbers.OVER_INT64 in self
@@ -52,7 +65,7 @@ class Numbers(IntFlag):
         return pa.types.is_string(self.arrow_type)
 
 
-BEYOND = Numbers.OVER_INT64 | Numbers.OVER_64_BITS | Numbers.INEXACT
+BEYOND = Numbers.OVER_INT64 | Numbers.OVER_64_BITS | Numbers.INEXACT | Numbers.OVER_FLOAT64
 """What may make numbers text."""
 
 
@@ -99,6 +112,68 @@ def of_text(text: str) -> Numbers:
     return sign | over | _exactness((number,))
 
 
+def of_fraction(text: str) -> Numbers:
+    """What one number is that is not written as an integer."""
+    is_over = math.isinf(float(text)) and not re.search(NAMED_INFINITY, text)
+    return Numbers.FRACTIONS | (Numbers.OVER_FLOAT64 if is_over else Numbers.NONE)
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number, as files have them."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text and text.isascii()
+
+
+def declared_name(kind: pa.DataType) -> str:
+    """Return how a type is written in `features=`."""
+    return features_of.describe(features_of.from_arrow(kind))
+
+
+def is_number_type(kind: pa.DataType) -> bool:
+    """Whether values of a type are numbers."""
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+
+
+def out_of_range(column: str, text: str, kind: pa.DataType) -> tuple[str, str]:
+    """What to say of a number that a column does not hold.
+
+    Args:
+        column: The name of the column; of a field within it with dots.
+        text: The number, as it is written.
+        kind: The type that is declared.
+
+    Returns:
+        What is wrong, and how to fix it.
+    """
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    message = f"column {column!r} is declared as {declared_name(kind)}, which does not hold {shown}"
+    top = column.partition(".")[0].partition("[")[0]
+    example = f'features={{"{top}": ..., ...}}'
+    return message, f"declare {_wider(text, kind)}: {example}"
+
+
+def _wider(text: str, kind: pa.DataType) -> str:
+    """How to declare what holds a number."""
+    found = _INTEGER.fullmatch(text)
+    if found is None:
+        is_double = not math.isinf(float(text)) and not pa.types.is_float64(kind)
+        return '"float64", or "string" for what is written' if is_double else '"string" for what is written'
+    count = len(found[1])
+    over = of_text(text) & (Numbers.OVER_INT64 | Numbers.OVER_64_BITS)
+    kept = f'"string" for its {count} digits'
+    if not over:
+        return '"int64"'
+    if over == Numbers.OVER_INT64 and not pa.types.is_uint64(kind):
+        return f'"uint64" or "decimal128(38, 0)" for the number, or {kept}'
+    for wider, most in (("decimal128", _DIGITS_OF_DECIMAL128), ("decimal256", _DIGITS_OF_DECIMAL256)):
+        if count <= most:
+            return f'"{wider}({most}, 0)" for the number, or {kept}'
+    return kept
+
+
 def _exactness(integers: Iterable[int]) -> Numbers:
     return Numbers.NONE if all(map(_is_exact, integers)) else Numbers.INEXACT
 
@@ -119,13 +194,16 @@ def warn_of_text(uri: str, column: str, numbers: Numbers) -> None:
         numbers: What its numbers are.
     """
     top = column.partition(".")[0].partition("[")[0]
-    held = "integers that float64 cannot hold" if Numbers.FRACTIONS in numbers else "integers beyond 64 bits"
-    beside = " beside fractions" if Numbers.FRACTIONS in numbers else ""
-    wanted = "float64" if Numbers.FRACTIONS in numbers else "decimal128(38, 0)"
+    if Numbers.OVER_FLOAT64 in numbers:
+        held, other = "numbers beyond those of float64", ""
+    elif Numbers.FRACTIONS in numbers:
+        held, other = "integers that float64 cannot hold beside fractions", ', or "float64"'
+    else:
+        held, other = "integers beyond 64 bits", ', or "decimal128(38, 0)"'
     example = f'{{"{top}": "string", ...}}' if top == column else f'{{"{top}": ..., ...}}'
     told = (
-        f"{uri}: column {column!r} has {held}{beside}, and is read as text: declare what it is, with all "
-        f'columns that are wanted: features={example}, or "{wanted}"'
+        f"{uri}: column {column!r} has {held}, and is read as text: declare what it is, with all "
+        f"columns that are wanted: features={example}{other}"
     )
     site = CallSite.nearest()
     if site is None:
