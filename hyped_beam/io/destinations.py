@@ -10,6 +10,7 @@ import pyarrow as pa
 from hyped_beam.io.folders import OutputFolder
 from hyped_beam.io.ownership import Owner
 from hyped_beam.io.partitions import Partition, check_partitions, folder_of, without
+from hyped_beam.io.shard_names import ShardNames
 from hyped_beam.io.writers.base import Writer
 
 
@@ -60,6 +61,12 @@ class Destination:
         """
         check_partitions(self.schema, self.writer.partition_by)
         self.writer.check(self.file_schema)
+
+    @property
+    def shard_names(self) -> ShardNames:
+        """What its files can be called."""
+        writer = self.writer
+        return ShardNames.of(writer.partition_by, writer.suffix, is_numbered=writer.cuts_ranges)
 
     @property
     def shard_glob(self) -> str:

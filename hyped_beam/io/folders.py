@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hyped_beam.errors import InputError
 from hyped_beam.io.filesystem import FileInfo, FileSystem, is_temporary, locate
 from hyped_beam.io.records import RangeRecord, as_json
+from hyped_beam.io.shard_names import ShardNames
 
 # `datasets`, pyarrow and Spark leave out folders whose names begin so; `datasets` only with two of them.
 BOOKKEEPING = "__hyped_beam__"
 GENERATIONS, FINGERPRINT, MANIFEST = "generations", "fingerprint.json", "manifest.json"
-SHARD = re.compile(r"part-\d{5,}(-\d{5,})?\.\w+(\.\w+)*")
+FILES = "files"
+"""What the names of shards are told as, beside the fingerprint."""
 PARTITION = re.compile(r"[^/=%]+=[^/]*")
 STATES = re.compile(r"\d+-[0-9a-f]+\.arrow")
 MARK = "-"
@@ -228,14 +230,8 @@ class OutputFolder:
         if not ours and not is_claimed and not self.filesystem.is_local:
             ours = bool(self.generation_numbers())  # claimed a moment ago, or by a job that died then
         if ours:
-            start = len(self.path.rstrip("/")) + 1
-            listed = self._listed()
-            foreign = [
-                file.path[start:]
-                for file in self._files()
-                if not _is_ours(file)
-                or (listed is not None and _is_shard(file) and file.path[start:] not in listed)
-            ]
+            is_ours = self._what_is_ours()
+            foreign = [self._inner(file) for file in self._files() if not is_ours(file)]
         else:  # all that a job leaves that died before it could write its fingerprint
             foreign = [child.name for child in children if child.name != BOOKKEEPING or not child.is_folder]
         if foreign:
@@ -267,9 +263,28 @@ class OutputFolder:
                     yield child
 
     def shard_sizes(self) -> dict[str, int]:
-        """The bytes of each shard that lies in it, by its path in the folder."""
-        start = len(self.path.rstrip("/")) + 1
-        return {file.path[start:]: file.size for file in self._files() if _is_shard(file)}
+        """The bytes of each file that lies where shards do, by its path in the folder."""
+        return {self._inner(file): file.size for file in self._files() if _is_plain(file)}
+
+    def _inner(self, file: FileInfo) -> str:
+        """The path of a file in it."""
+        return file.path[len(self.path.rstrip("/")) + 1 :]
+
+    def _what_is_ours(self) -> Callable[[FileInfo], bool]:
+        """What tells the files that jobs have put into it, beside the bookkeeping.
+
+        They are those that the manifest lists. Without one they are all that the job can have named which the
+        folder belongs to, for a machine that stops may lose the record of a shard that is in its place.
+        """
+        listed, names = self._listed(), self._names()
+
+        def is_ours(file: FileInfo) -> bool:
+            path = self._inner(file)
+            if not _is_plain(file):
+                return False
+            return names is not None and names.has(path) if listed is None else path in listed
+
+        return is_ours
 
     # ----------------------------------------------------------------------------------------- removing
 
@@ -278,10 +293,11 @@ class OutputFolder:
 
         An output of another job that lies within stays as it is.
         """
+        is_ours = self._what_is_ours()
         self.filesystem.delete(self.manifest)
         for name in ("ranges", "staged"):
             self.filesystem.delete(f"{self.bookkeeping}/{name}")
-        dict(self._keep_only(self.path, (), []))
+        dict(self._keep_only(self.path, (), is_ours, []))
 
     def check_removable(self, *, with_shards: bool) -> None:
         """Refuse what `clear` could not remove, before anything of it is.
@@ -354,7 +370,9 @@ class OutputFolder:
                 self.filesystem.delete(child.path)
 
     def keep_only(self, shards: Collection[str]) -> dict[str, int]:
-        """Remove all shards but some, and files that were begun beside them; nothing behind a link.
+        """Remove all that jobs have put into it but some shards; nothing behind a link.
+
+        What has a name that no shard of this output has is somebody else's, and stays.
 
         Args:
             shards: The paths in the folder of those that stay.
@@ -366,7 +384,7 @@ class OutputFolder:
             InputError: Within lies an output of another job, of which nothing is removed.
         """
         others: list[str] = []
-        sizes = dict(self._keep_only(self.path, shards, others))
+        sizes = dict(self._keep_only(self.path, shards, self._what_is_ours(), others))
         if others:
             raise InputError(
                 f"the output {self.given!r} holds the output of another job: {others[0]}",
@@ -375,24 +393,23 @@ class OutputFolder:
         return sizes
 
     def _keep_only(
-        self, folder: str, shards: Collection[str], others: list[str]
+        self, folder: str, shards: Collection[str], is_ours: Callable[[FileInfo], bool], others: list[str]
     ) -> Iterator[tuple[str, int]]:
         """See `keep_only`; the folders of outputs that lie within are gathered in `others`."""
-        start = len(self.path.rstrip("/")) + 1
         children = self.filesystem.children(folder)
         if folder != self.path and any(child.name == BOOKKEEPING for child in children):
-            others.append(folder[start:])
+            others.append(folder[len(self.path.rstrip("/")) + 1 :])
             return
         for child in children:
             if child.is_link:
                 continue
             if child.is_folder:
                 if PARTITION.fullmatch(child.name):
-                    yield from self._keep_only(child.path, shards, others)
+                    yield from self._keep_only(child.path, shards, is_ours, others)
                     self.filesystem.remove_if_empty(child.path)
-            elif _is_shard(child) and child.path[start:] in shards:
-                yield child.path[start:], child.size
-            elif _is_ours(child):
+            elif self._inner(child) in shards:
+                yield self._inner(child), child.size
+            elif is_ours(child):
                 self.filesystem.delete(child.path)
 
     def begin(self, owner: str, *, is_synced: bool) -> None:
@@ -413,12 +430,13 @@ class OutputFolder:
 
     # -------------------------------------------------------------------------------------- fingerprint
 
-    def write_fingerprint(self, fingerprint: Mapping[str, str]) -> None:
-        """Say which job the folder belongs to, where it does not say so."""
+    def write_fingerprint(self, fingerprint: Mapping[str, str], names: ShardNames) -> None:
+        """Say which job the folder belongs to, and what its shards are called, where it does not say so."""
+        told = {"version": 1, FILES: str(names), **fingerprint}
         with contextlib.suppress(InputError):  # what is replaced may be anything
-            if self.read_fingerprint() == fingerprint:
+            if self._read_object(self.fingerprint) == told:
                 return
-        self.filesystem.write(self.fingerprint, as_json({"version": 1, **fingerprint}, indent=1).encode())
+        self.filesystem.write(self.fingerprint, as_json(told, indent=1).encode())
 
     def read_fingerprint(self) -> dict[str, str]:
         """The fingerprint of the job whose output it is; nothing where it died before it wrote one.
@@ -427,8 +445,14 @@ class OutputFolder:
             InputError: It is not what a job writes.
         """
         saved = self._read_object(self.fingerprint)
-        saved.pop("version", None)
-        return saved
+        return {name: text for name, text in saved.items() if name not in ("version", FILES)}
+
+    def _names(self) -> ShardNames | None:
+        """What the shards of the job are called whose output it is; None where that is not known."""
+        with contextlib.suppress(InputError):  # what is replaced may be anything
+            names = self._read_object(self.fingerprint).get(FILES)
+            return ShardNames.parse(names) if isinstance(names, str) else None
+        return None
 
     def missing_folders(self) -> list[str]:
         """The folders that claiming it would make: itself and those it lies in, from the inside out."""
@@ -443,9 +467,5 @@ def _generation_of(owner: str) -> int:
     return int(owner.partition(MARK)[0])
 
 
-def _is_shard(file: FileInfo) -> bool:
-    return not file.is_folder and not file.is_link and SHARD.fullmatch(file.name) is not None
-
-
-def _is_ours(file: FileInfo) -> bool:
-    return _is_shard(file) or (not file.is_folder and not file.is_link and is_temporary(file.name))
+def _is_plain(file: FileInfo) -> bool:
+    return not file.is_folder and not file.is_link

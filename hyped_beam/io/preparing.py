@@ -349,7 +349,7 @@ def _begin(places: Sequence[_Place], overwrite: str, *, verify: bool) -> None:
             if place.holds and overwrite == "replace":
                 folder.clear()
             folder.filesystem.delete(folder.manifest)
-            folder.write_fingerprint(place.fingerprint)
+            folder.write_fingerprint(place.fingerprint, destination.shard_names)
             folder.begin(destination.claimed.name, is_synced=destination.is_synced)
             if destination.is_synced:
                 folder.filesystem.sync([path.rpartition("/")[0] or "/" for path in place.made])

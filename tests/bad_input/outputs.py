@@ -26,7 +26,7 @@ def _earlier_output(folder: Path) -> None:
     (folder / "out" / "__hyped_beam__").mkdir(parents=True)
     (folder / "out" / "part-00000.jsonl").write_text('{"text": "old"}\n')
     (folder / "out" / "__hyped_beam__" / "fingerprint.json").write_text(
-        '{"version": 1, "program": "another"}'
+        '{"version": 1, "files": "part-NNNNN.jsonl", "program": "another"}'
     )
 
 

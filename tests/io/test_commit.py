@@ -205,10 +205,75 @@ def test_what_is_named_like_our_files_is_not_removed(name, overwrite, tmp_path):
     with pytest.raises(InputError, match=f"holds other files: {re.escape(name)}\n"):
         prepare(outputs(tmp_path), "f", overwrite)
     assert contents(tmp_path) == before
-    (tmp_path / "out" / name).unlink()
-    (tmp_path / "out" / ".part.0123456789ab.tmp").touch()  # of a process that was killed
-    prepare(outputs(tmp_path), "f", overwrite).release()
-    assert not list((tmp_path / "out").glob(".part*"))
+
+
+FOREIGN = [
+    "part-00007.bak.jsonl",
+    "part-00007-00000.jsonl",
+    "part-00007.json",
+    "part-00007.jsonl.gz",
+    "part-7.jsonl",
+    "k=1/part-00007.jsonl",
+    ".part-00007.jsonl.0123456789ab.tmp",
+    "README",
+]
+
+
+@pytest.mark.parametrize("overwrite", ["error", "replace", "resume"])
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_an_unfinished_output_cannot_have_named_is_not_removed(name, overwrite, tmp_path):
+    claim = prepare(outputs(tmp_path), "f")
+    do(claim.destinations, 0, 1)
+    claim.release()
+    (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "out" / name).write_text("mine")
+    before = contents(tmp_path)
+    with pytest.raises(InputError, match=f"holds other files: {re.escape(name)}\n"):
+        prepare(outputs(tmp_path), "f", overwrite)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("ends", ["finished", "withdrawn"])
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_a_job_cannot_have_named_stays_when_it_ends(name, ends, tmp_path):
+    claim = prepare(outputs(tmp_path), "f")
+    record = do(claim.destinations, 0, 1)
+    (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "out" / name).write_text("mine")
+    if ends == "finished":
+        (manifest,) = finish(claim.destinations, [record])
+        assert [shard.file for shard in manifest.shards] == ["part-00000.jsonl"]
+        claim.release()
+    else:
+        claim.withdraw()
+        assert visible(tmp_path) == [f"out/{name}"]
+    assert (tmp_path / "out" / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("overwrite", ["replace", "resume"])
+@pytest.mark.parametrize(
+    ("options", "ours", "foreign"),
+    [
+        ({}, "part-00007.jsonl", "part-00007-00000.jsonl"),
+        ({"compression": "gzip"}, "part-00007.jsonl.gz", "part-00007.jsonl"),
+        ({"max_shard_rows": 9}, "part-00007-00001.jsonl", "part-00007.jsonl"),
+        ({"partition_by": "k"}, "k=x%20y/part-00007-00001.jsonl", "j=x/part-00007-00001.jsonl"),
+        ({"partition_by": ("k", "j")}, "k=x/j=/part-00007-00000.jsonl", "k=x/part-00007-00000.jsonl"),
+    ],
+)
+def test_a_shard_without_a_record_is_known_by_its_name(options, ours, foreign, overwrite, tmp_path):
+    schema = pa.schema({"n": pa.int64(), "k": pa.string(), "j": pa.string()})
+    made = [Destination("out", JsonDatasetWriter(tmp_path / "out", **options), schema)]
+    prepare(made, "f").release()
+    (tmp_path / "out" / ours).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "out" / ours).write_text("the machine stopped, and its record was not on the disk")
+    prepare(made, "f", overwrite).release()
+    assert not (tmp_path / "out" / ours).exists()
+    (tmp_path / "out" / foreign).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "out" / foreign).write_text("mine")
+    with pytest.raises(InputError, match=f"holds other files: {re.escape(foreign)}\n"):
+        prepare(made, "f", overwrite)
+    assert (tmp_path / "out" / foreign).read_text() == "mine"
 
 
 def test_an_output_that_is_a_file(tmp_path):
