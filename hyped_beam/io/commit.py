@@ -331,6 +331,7 @@ def _finish(destination: Destination, records: Sequence[RangeRecord], home: Dest
         columns={field.name: str(field.type) for field in destination.schema},
         partition_by=destination.writer.partition_by,
         generation=owner.generation,
+        suffix=destination.writer.suffix,
     )
     if destination.is_synced:
         folder.filesystem.sync([*(f"{folder.path}/{path}" for path in _partitions_of(shards)), folder.path])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from hyped_beam.errors import InputError, nearest_name, some_of
@@ -19,6 +20,12 @@ Paths: TypeAlias = Path | Sequence[Path]
 
 CACHED = re.compile(r"cache-.*\.arrow")
 """Names of files in which `datasets`, and our `apply`, keep results next to the files of a dataset."""
+
+CACHE = "cache-"
+"""How a pattern begins that means such files."""
+
+SAVED, SAVED_SUFFIX = "state.json", ".arrow"
+"""What `save_to_disk` lists its files in, and how their names end."""
 
 # What is looked for with more suffixes than this is any format.
 SUFFIXES_OF_A_FORMAT = 5
@@ -50,7 +57,9 @@ def as_paths(given: Any) -> tuple[str, ...]:
 def find_files(paths: Sequence[str], suffixes: tuple[str, ...]) -> list[FileInfo]:
     """The files that paths mean, each once; those of one glob or folder are sorted.
 
-    Of a folder, files of the cache of `datasets` are left out; those that a path or glob names are read.
+    Of a folder or glob, files of the cache of `datasets` are left out, and Arrow files in the folder of a
+    saved dataset that it does not list, as `load_from_disk` leaves them out. A path, or a glob of
+    `cache-...`, reads them.
 
     Args:
         paths: Files, globs (`*`, `?`, `[...]`, and `**` for any folders) and folders.
@@ -125,42 +134,79 @@ def _match(given: str, suffixes: tuple[str, ...]) -> list[FileInfo]:
     if info is not None and not info.is_folder:
         return [info]
     if info is not None:
-        found = [file for file in filesystem.walk(path) if file.name.lower().endswith(suffixes)]
-        files = [file for file in found if not CACHED.fullmatch(file.name)]
-        if found and not files:
-            raise _only_cached(given, found[0])
-        if not files:
+        inside = list(filesystem.walk(path))
+        found = [file for file in inside if file.name.lower().endswith(suffixes)]
+        if not found:
             bare = [
                 suffix for suffix in suffixes if suffix.count(".") == 1
             ]  # that of a compression may follow
             kind = f"{bare[0]} files" if len(bare) <= SUFFIXES_OF_A_FORMAT else "files of a known format"
             hint = f"files of a folder are told by their names: {', '.join(bare)}"
             raise InputError(f"there are no {kind} in the folder {given!r}", hint=hint)
-        return files
-    files = _glob(filesystem, path) if GLOB.search(path) else []
+        return _without_leftovers(filesystem, f"the folder {given!r} holds", found, inside)
+    beside, files = _glob(filesystem, path) if GLOB.search(path) else ([], [])
     if not files:
         kind = "no file matches" if GLOB.search(path) else "there is no file or folder"
         reason = filesystem.missing(path)
         if reason is not None:
             raise InputError(f"{kind} {given!r}: {reason}", hint="look at its name and at the endpoint")
         raise InputError(f"{kind} {given!r}", hint=_nearest(filesystem, path))
-    return files
+    if path.rpartition("/")[2].startswith(CACHE):
+        return files
+    return _without_leftovers(filesystem, f"{given!r} matches", files, beside)
 
 
-def _only_cached(given: str, file: FileInfo) -> InputError:
-    message = (
-        f"the folder {given!r} holds only files of the cache of datasets, which are left out: {file.name}"
-    )
-    return InputError(message, hint="name the files to read them")
+def _without_leftovers(
+    filesystem: FileSystem, shown: str, files: list[FileInfo], beside: list[FileInfo]
+) -> list[FileInfo]:
+    """Files without those of the cache of `datasets`, and without what a saved dataset does not list.
+
+    Args:
+        filesystem: Where they are.
+        shown: How they were found, for a message.
+        files: The files.
+        beside: Whatever was looked at to find them, files that list those of saved datasets among it.
+
+    Raises:
+        InputError: Nothing is left.
+    """
+    listed = {
+        file.path.rpartition("/")[0]: names
+        for file in beside
+        if file.name == SAVED and (names := _names_in(filesystem.read(file.path))) is not None
+    }
+    kept = [file for file in files if not CACHED.fullmatch(file.name) and _is_listed(file, listed)]
+    if not kept:
+        raise InputError(
+            f"{shown} only files of the cache of datasets, or such as the dataset saved there does not list, "
+            f"which are left out: {files[0].name}",
+            hint="name the files to read them",
+        )
+    return kept
 
 
-def _glob(filesystem: FileSystem, path: str) -> list[FileInfo]:
+def _is_listed(file: FileInfo, listed: Mapping[str, Collection[str]]) -> bool:
+    folder, _, name = file.path.rpartition("/")
+    return not name.lower().endswith(SAVED_SUFFIX) or folder not in listed or name in listed[folder]
+
+
+def _names_in(state: bytes | None) -> set[str] | None:
+    """The files that a saved dataset lists; None where it is something else that has the same name."""
+    try:
+        return {str(file["filename"]) for file in json.loads(state or b"")["_data_files"]}
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+
+
+def _glob(filesystem: FileSystem, path: str) -> tuple[list[FileInfo], list[FileInfo]]:
+    """The files that were looked at, and those of them that match."""
     root, rest = _split_glob(path)
     pattern = re.compile(as_regex(rest))
     start = len(root.rstrip("/")) + 1
     deep = "/" in rest or "**" in rest
     candidates = filesystem.walk(root) if deep else iter(filesystem.children(root))
-    return [file for file in candidates if not file.is_folder and pattern.fullmatch(file.path[start:])]
+    files = [file for file in candidates if not file.is_folder]
+    return files, [file for file in files if pattern.fullmatch(file.path[start:])]
 
 
 def _split_glob(path: str) -> tuple[str, str]:

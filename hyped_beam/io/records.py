@@ -103,6 +103,7 @@ class Manifest:
          "rows": 3, "size": 57,                    of all files
          "ranges": 2,                              how many the source was cut into
          "generation": 1,                          how many jobs have written to the folder
+         "suffix": ".jsonl",                       how the names of files end, also where there are none
          "partition_by": ["group"],
          "columns": {"group": "string", "n": "int64"},     Arrow types; partition columns too
          "features": {"n": {"dtype": "int64", "_type": "Value"}, ...},     for Features.from_dict
@@ -126,6 +127,7 @@ class Manifest:
         columns: The Arrow type of each column, as text.
         partition_by: The columns that stand in the names of folders, not in the files.
         generation: Of the job that wrote it; see `ownership`.
+        suffix: How the names of its files end.
     """
 
     output: str
@@ -139,6 +141,7 @@ class Manifest:
     columns: Mapping[str, str]
     partition_by: Sequence[str] = ()
     generation: int = 0
+    suffix: str = ""
 
     @property
     def paths(self) -> list[str]:
@@ -158,6 +161,7 @@ class Manifest:
             "size": self.size,
             "ranges": self.ranges,
             "generation": self.generation,
+            "suffix": self.suffix,
             "partition_by": list(self.partition_by),
             "columns": dict(self.columns),
             "features": self.features,

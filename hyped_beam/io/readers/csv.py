@@ -18,6 +18,7 @@ from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.csv_text import Dialect, column_names, parsed_type, tables
 from hyped_beam.io.readers.csv_types import Kind, inferred
 from hyped_beam.io.readers.csv_values import Decoder
+from hyped_beam.io.readers.empty_outputs import EmptyOutput
 from hyped_beam.io.readers.files import FileReader
 from hyped_beam.io.readers.lines import blocks_of, bounds, compression_of, rows_before
 from hyped_beam.io.readers.numbers import BEYOND, warn_of_text
@@ -56,6 +57,7 @@ class CsvReader(FileReader):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = compressed_suffixes((".csv", ".tsv"))
+    infers_types: ClassVar[bool] = True
     kind: ClassVar[str] = "CSV"
 
     delimiter: str | None = None
@@ -106,6 +108,11 @@ class CsvReader(FileReader):
             if kind.is_long:
                 warn_of_text(_first_with(files, name, kind, self._dialect), name, kind.numbers)
         return features_of.as_features(pa.schema([(name, kind.arrow_type) for name, kind in types.items()]))
+
+    def features_without_rows(self, outputs: Sequence[EmptyOutput]) -> dict[str, Any]:
+        """The features of outputs without rows, under the names that are given."""
+        renamed = outputs if self.names is None else [output.renamed(self.names) for output in outputs]
+        return super().features_without_rows(renamed)
 
     def check_declared(self, files: Sequence[FileInfo], declared: Mapping[str, Any]) -> None:
         """Refuse files that lack a column, and types that CSV cannot hold; values are looked at when read."""

@@ -23,10 +23,11 @@ from hyped_beam.io.readers import partitions
 from hyped_beam.io.readers.agreement import check_holds, common_features, near
 from hyped_beam.io.readers.base import RANGE_BYTES, Block, Piece, Range, Reader
 from hyped_beam.io.readers.conditions import Condition
+from hyped_beam.io.readers.empty_outputs import EmptyOutput, columns_of, empty_output
 from hyped_beam.io.readers.file_scan import FileScan
 from hyped_beam.io.readers.packing import pack
 from hyped_beam.io.readers.partitions import FolderColumn
-from hyped_beam.io.readers.suffixes import check_one_format
+from hyped_beam.io.readers.suffixes import check_is_of, check_one_format, examples_of
 from hyped_beam.io.remote import explained
 from hyped_beam.io.unchanged import check_files, described
 from hyped_beam.types import features as features_of
@@ -54,6 +55,8 @@ class FileReader(Reader):
 
     suffixes: ClassVar[tuple[str, ...]]
     kind: ClassVar[str]
+    infers_types: ClassVar[bool] = False
+    """Whether the files say nothing of types, and they are found in values."""
 
     paths: tuple[str, ...] = Field(min_length=1)
     declared: Any = Field(default=None, alias="features")
@@ -114,6 +117,14 @@ class FileReader(Reader):
         for file in files:
             check_holds(file, self.schema_of(file), declared)
 
+    def features_without_rows(self, outputs: Sequence[EmptyOutput]) -> dict[str, Any]:
+        """The features of outputs of jobs without rows, of which there may be no file.
+
+        Raises:
+            InputError: They disagree.
+        """
+        return columns_of(outputs, infers_types=self.infers_types)
+
     def schema_of(self, file: FileInfo) -> pa.Schema:
         """The Arrow schema of one file, for formats whose files know it.
 
@@ -161,7 +172,11 @@ class FileReader(Reader):
         """The features of all columns, the columns that folders tell, and the files that both are of."""
         files = self.files()
         types = partitions.types_of(files) if self.hive_partitioning else {}
-        if self.declared is None:
+        if self.declared is None and not files:
+            empty = [output for path in self.paths if (output := self._matched(path)[1])]
+            features = self.features_without_rows(empty)
+            told = []
+        elif self.declared is None:
             features = dict(self.stored_features(files))
             told = [name for name in types if name not in features]
             features |= {name: features_of.from_arrow(types[name]) for name in told}
@@ -199,18 +214,32 @@ class FileReader(Reader):
         """The files as they are now, or were when the reader was pinned, in the order in which they are read.
 
         Raises:
-            InputError: A path matches nothing, or a pattern matches files of several formats.
+            InputError: A path matches nothing, a pattern matches files of several formats, or the name of a
+                file tells the format of another reader.
         """
         if self._pinned is not None:
             return list(self._pinned)
         found: dict[str, FileInfo] = {}
         for path in self.paths:
-            matched = find_files([path], self.suffixes)
+            matched, _ = self._matched(path)
             if len({file.name.lower().endswith(self.suffixes) for file in matched}) > 1:
-                check_one_format(repr(path), matched)
+                check_one_format(repr(path), examples_of(matched))
             for file in matched:
+                check_is_of(type(self), self.suffixes, file)
                 found.setdefault(file.uri, file)
         return list(found.values())
+
+    def _matched(self, path: str) -> tuple[list[FileInfo], EmptyOutput | None]:
+        """The files of a path; none where it is an output without rows."""
+        try:
+            files = find_files([path], self.suffixes)
+        except InputError:
+            empty = empty_output(path, self.suffixes, ())
+            if empty is None:
+                raise
+            return [], empty
+        empty = empty_output(path, self.suffixes, files) if self.infers_types else None
+        return ([], empty) if empty else (files, None)
 
     def inputs(self) -> list[str]:
         """The files, folders and globs as they were given, and what the globs match."""
@@ -228,6 +257,8 @@ class FileReader(Reader):
         made._pinned = files = tuple(described(self.files()))  # noqa: SLF001 - of its own class
         known = made.__dict__.pop("_columns", None)
         if known is None:
+            if not files:  # what tells the columns is not pinned
+                _ = made._columns  # noqa: SLF001 - of its own class
             return made
         if [file.uri for file in files] == [file.uri for file in known[2]] and not any(
             before.version.difference(now.version) for before, now in zip(known[2], files, strict=True)

@@ -93,6 +93,7 @@ class JsonReader(FileReader):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = compressed_suffixes((".jsonl", ".ndjson", ".json"))
+    infers_types: ClassVar[bool] = True
     kind: ClassVar[str] = KIND
 
     max_line_bytes: int = Field(default=LONGEST_LINE, ge=CHUNK_BYTES)
