@@ -19,6 +19,7 @@ from hyped_beam.errors import CallSite, InputError
 from hyped_beam.io.filesystem import sync_file
 from hyped_beam.io.folders import BOOKKEEPING
 from hyped_beam.io.readers.mapped_tables import mapped_tables, maps_its_files
+from hyped_beam.io.writing_errors import FULL
 from hyped_beam.ir.text import graph_text
 from hyped_beam.nodes.configuration import Configured
 from hyped_beam.nodes.fingerprint import NoFingerprintError, digest_of, fingerprint_of
@@ -211,8 +212,9 @@ def results_of(
 
 
 def _unusable(folder: Path, what: str, error: OSError) -> InputError:
+    room = "make room there, or give" if error.errno in FULL else "give"
     message = f"the folder {str(folder)!r} for results cannot be {what}: {error.strerror or error}"
-    return InputError(message, site=CallSite.nearest(), hint="give another one: cache_dir=PATH")
+    return InputError(message, site=CallSite.nearest(), hint=f"{room} another one: cache_dir=PATH")
 
 
 def _folder(data: Dataset, cache_dir: str | os.PathLike[str] | None) -> Path | None:

@@ -14,6 +14,7 @@ from hyped_beam.execute.pool import Job, ProcessPool, pool_of
 from hyped_beam.execute.states import StateTrees
 from hyped_beam.execute.timing import Timings, add_timings
 from hyped_beam.io.readers.base import Range, Reader
+from hyped_beam.io.writing_errors import full_disk
 from hyped_beam.lowering.partition_job import PartitionJob
 from hyped_beam.lowering.range_job import RangeJob, RangeTask
 from hyped_beam.lowering.range_runner import RangeRunner
@@ -58,6 +59,9 @@ def _telling_failures() -> Iterator[None]:
     except FlowError:
         raise
     except Exception as error:
+        told = full_disk(error) if isinstance(error, OSError) else None
+        if told is not None:
+            raise JobError(told[0], hint=told[1]) from error
         failed = "" if isinstance(error, OSError) else "the job failed: "
         message = f"{failed}{error_type(error)}: {error_text(error)}"
         raise JobError(message) from error

@@ -73,6 +73,13 @@ class ScratchFolder:
         self._finalizer()
 
 
+def folder_around(path: str) -> str | None:
+    """The folder in which a folder for temporary files was made that a path is, or lies in; None for none."""
+    parts = path.split("/")
+    inner = next((number for number, part in enumerate(parts) if part.startswith(PREFIX)), None)
+    return None if inner is None else "/".join(parts[:inner]) or "/"
+
+
 def process_folder() -> Path:
     """The folder for what this process needs until it ends; a forked child has another one."""
     folder = _of_processes.get(os.getpid())

@@ -143,6 +143,55 @@ def test_a_full_disk_is_told_in_a_sentence(ds: datasets.Dataset, monkeypatch):
     assert applied(ds)["m"][:] == [2 * n for n in range(100)]
 
 
+NO_ROOM = """
+    import resource, sys, tempfile
+    import datasets
+    from hyped_beam import DataFlow
+    from hyped_beam.aggregators import Mean
+    from hyped_beam.errors import FlowError
+    what, folder, processes = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    rows = datasets.Dataset.from_dict({"n": range(500_000)})
+    if what == "apply":
+        rows.save_to_disk(f"{folder}/ds")
+        rows = datasets.load_from_disk(f"{folder}/ds")
+    flow = DataFlow(features=rows.features)
+    n = flow.src_features.n
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # as if there were no more room
+    try:
+        if what == "apply":
+            cache_dir = f"{folder}/results"
+            flow.apply(rows, collect={"text": n.cast("string")}, num_proc=processes, cache_dir=cache_dir)
+        else:
+            flow.fit(rows, collect={"m": n - Mean().call(n)}, num_proc=processes)
+    except FlowError as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize("what", ["apply", "copy"])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_no_room_while_it_runs_is_told_with_the_folder_that_the_user_knows(tmp_path: Path, what, processes):
+    (tmp_path / "tmp").mkdir()
+    told = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(NO_ROOM), what, str(tmp_path), str(processes)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        check=False,
+    )
+    if what == "apply":
+        wanted = f"the folder {str(tmp_path / 'results')!r} for results cannot be written to: File too large"
+        hint = "make room there, or give another one: cache_dir=PATH"
+    else:
+        wanted = f"temporary files cannot be written to {str(tmp_path / 'tmp')!r}: File too large"
+        hint = "make room there, or name another folder in the environment variable TMPDIR"
+    assert wanted in told.stdout, told.stdout + told.stderr
+    assert hint in told.stdout
+    assert "resume" not in told.stdout
+    assert PREFIX not in told.stdout
+    assert len(told.stdout.splitlines()) == 2
+
+
 def test_a_path_that_no_file_can_have_is_told_in_a_sentence(tmp_path: Path):
     with pytest.raises(InputError, match="cannot be read: File name too long"):
         _ = JsonReader(tmp_path / ("x" * 300)).features

@@ -25,6 +25,7 @@ from hyped_beam.io.readers.mapped import forget
 from hyped_beam.io.readers.mapped_tables import mapped_tables, maps_its_files
 from hyped_beam.io.readers.streamed import StreamedScan, fingerprint_of, shards_of, travels
 from hyped_beam.io.unchanged import present
+from hyped_beam.io.writing_errors import failed_writing
 from hyped_beam.types import arrays
 from hyped_beam.types import features as features_of
 from hyped_beam.types.scratch import ScratchFolder
@@ -297,6 +298,16 @@ def _holds_its_file(block: MemoryMappedTable) -> bool:
 
 
 def _spool(data: Dataset, columns: list[str], path: str) -> None:
+    """Copy columns to a file.
+
+    Raises:
+        InputError: It cannot be written: the disk is full, ...
+    """
+    with failed_writing("copy of the dataset", path, InputError):
+        _copy(data, columns, path)
+
+
+def _copy(data: Dataset, columns: list[str], path: str) -> None:
     selected = data.select_columns(columns)
     schema = selected.features.arrow_schema
     with pa.OSFile(path, "wb") as file, pa.ipc.new_stream(file, schema) as writer:
