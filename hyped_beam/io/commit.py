@@ -309,8 +309,11 @@ def _finish(destination: Destination, records: Sequence[RangeRecord], home: Dest
     shards = tuple(shard for record in records for shard in record.outputs[destination.name])
     if not shards and destination.writer.has_schema and not destination.writer.partition_by:
         shards = (_without_rows(destination),)
+    check_owner(destination)  # the checks of a job may take long, and what follows removes files
     sizes = folder.keep_only({shard.file for shard in shards})
-    wrong = why_not_there(destination, sizes, shards, verify=owner.is_contested)
+    # a copy of an earlier job that comes late would replace what was put into place
+    may_be_replaced = not folder.filesystem.moves_once and destination.writer.verify
+    wrong = why_not_there(destination, sizes, shards, verify=owner.is_contested or may_be_replaced)
     if wrong is not None:
         raise JobError(
             f"the output {destination.name!r} in {folder.given!r} is not what was written: {wrong}",
@@ -335,6 +338,7 @@ def _finish(destination: Destination, records: Sequence[RangeRecord], home: Dest
     )
     if destination.is_synced:
         folder.filesystem.sync([*(f"{folder.path}/{path}" for path in _partitions_of(shards)), folder.path])
+    check_owner(destination)
     _put_manifest(destination, manifest)
     return manifest
 

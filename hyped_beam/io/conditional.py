@@ -84,6 +84,40 @@ def copy_on_s3(source: str, target: str, options: Options) -> bool:
         return _unless_there(lambda: client.copy_object(**request))
 
 
+def read_from_s3(path: str, options: Options) -> tuple[bytes, str] | None:
+    """An object, and the tag of its content; None where there is none.
+
+    Raises:
+        OSError: The store refuses it, or cannot be reached.
+    """
+    client = _s3(options, _environment())
+    bucket, _, key = path.partition("/")
+    found: dict[str, Any] = {}
+    try:
+        _unless_there(lambda: found.update(client.get_object(Bucket=bucket, Key=key)))
+    except FileNotFoundError:
+        return None
+    return found["Body"].read(), found["ETag"]
+
+
+def delete_from_s3(path: str, tag: str, options: Options) -> None:
+    """Remove an object if its content is still the one of a tag.
+
+    A store that does not know the condition removes whatever is there.
+
+    Raises:
+        OSError: The store refuses it, or cannot be reached.
+    """
+    client = _s3(options, _environment())
+    bucket, _, key = path.partition("/")
+    try:
+        _unless_there(lambda: client.delete_object(Bucket=bucket, Key=key, IfMatch=tag))
+    except FileNotFoundError:
+        return
+    except NotImplementedError:
+        _unless_there(lambda: client.delete_object(Bucket=bucket, Key=key))
+
+
 def _unless_there(request: Any) -> bool:
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 import xxhash
@@ -198,7 +199,7 @@ def is_unchanged(folder: OutputFolder, shard: Shard) -> bool:
 
 
 def why_not_there(
-    destination: Destination, sizes: Mapping[str, int], shards: Iterable[Shard], *, verify: bool
+    destination: Destination, sizes: Mapping[str, int], shards: Sequence[Shard], *, verify: bool
 ) -> str | None:
     """What is wrong with the shards that a manifest is to list; None for nothing.
 
@@ -213,6 +214,10 @@ def why_not_there(
             return f"{shard.file} is not there"
         if sizes[shard.file] != shard.size:
             return f"{shard.file} has {sizes[shard.file]:,} bytes, {shard.size:,} were written"
-        if verify and not is_unchanged(destination.folder, shard):
-            return f"{shard.file} does not hold what was written"
+    if verify:
+        with ThreadPoolExecutor(READERS) as threads:
+            unchanged = threads.map(partial(is_unchanged, destination.folder), shards)
+            for shard, holds in zip(shards, unchanged, strict=True):
+                if not holds:
+                    return f"{shard.file} does not hold what was written"
     return None

@@ -158,6 +158,11 @@ class FileSystem(ABC):
     lists_less: ClassVar[bool] = False
     """Whether `now` tells more of a file than `info` and lists of folders do."""
 
+    @property
+    def moves_once(self) -> bool:
+        """Whether a `move` that somebody began long ago cannot replace what was put into that place since."""
+        return True
+
     @abstractmethod
     def uri(self, path: str) -> str:
         """What `locate` finds the path by, in any process."""

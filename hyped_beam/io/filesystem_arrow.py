@@ -192,6 +192,11 @@ class ArrowFileSystem(RemoteFileSystem):
 
         return conditional.missing_package(self.scheme, self.options)
 
+    @property
+    def moves_once(self) -> bool:
+        """Whether copies are conditional; Google's are not, as Arrow's client makes them."""
+        return self.scheme == "s3"
+
     def move(self, source: str, target: str, checksum: str = "") -> bool:
         """Copy a file in the store, and remove it where it was."""
         from hyped_beam.io import conditional
@@ -201,19 +206,21 @@ class ArrowFileSystem(RemoteFileSystem):
                 if self.scheme == "s3":
                     for _ in range(ATTEMPTS_TO_PUT):
                         copied = conditional.copy_on_s3(source, target, self.options)
-                        if copied or self._has_content(target, checksum):
+                        there = None if copied else conditional.read_from_s3(target, self.options)
+                        if copied or (there is not None and checksum_of(there[0]) == checksum):
                             break
-                        self.delete(target)  # of a job that this one has overtaken
+                        # What is there is of a job that this one has overtaken, or of one that has overtaken
+                        # this one: such a job has removed the source before it put anything into place.
+                        if self.info(source) is None:
+                            return False
+                        if there is not None:
+                            conditional.delete_from_s3(target, there[1], self.options)
                     self.delete(source)
                 else:
                     self._client(source).move(source, target)
             except FileNotFoundError:
                 return False
         return True
-
-    def _has_content(self, path: str, checksum: str) -> bool:
-        found = self.read(path)
-        return found is not None and checksum == checksum_of(found)
 
     def missing(self, path: str) -> str | None:
         """Why nothing can be at a path: the bucket is not there."""

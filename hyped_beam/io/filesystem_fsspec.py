@@ -169,6 +169,11 @@ class FsspecFileSystem(RemoteFileSystem):
             return None
         return f"fsspec cannot create a file on {self.scheme}:// only where there is none"
 
+    @property
+    def moves_once(self) -> bool:
+        """That it may: fsspec copies over what is there, and a store may take its time for it."""
+        return False
+
     def move(self, source: str, target: str, checksum: str = "") -> bool:  # noqa: ARG002 - it cannot be told
         """Rename a file."""
         try:

@@ -4,7 +4,8 @@ It prints its port. Beside S3 it answers `GET /requests` with a line for each re
 was asked: the method, the path, and the bytes that were sent back.
 
 Conditional requests are what moto lacks: it looks and writes in two steps, and copies over what is there. So
-what writes is done one at a time, and a copy `If-None-Match: *` is refused here, as S3 does.
+what writes is done one at a time, and a copy `If-None-Match: *` is refused here, as S3 does; and it removes
+what no longer has the tag of `If-Match`.
 """
 
 from __future__ import annotations
@@ -21,29 +22,40 @@ application = DomainDispatcherApplication(create_backend_app)
 requests: list[str] = []
 writing = threading.Lock()
 
-EXISTS = (
+REFUSED = (
     b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>PreconditionFailed</Code><Message>At least one of '
-    b"the pre-conditions you specified did not hold</Message><Condition>If-None-Match</Condition></Error>"
+    b"the pre-conditions you specified did not hold</Message></Error>"
 )
 
 
-def is_there(environ):
-    """Whether the object of a request is there."""
-    told = []
+def refused(start_response):
+    """The answer to a request whose condition does not hold."""
+    headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(REFUSED)))]
+    start_response("412 Precondition Failed", headers)
+    return REFUSED
+
+
+def tag(environ):
+    """The tag of the object of a request; None where there is none."""
+    told = {}
     look = {**environ, "REQUEST_METHOD": "HEAD", "CONTENT_LENGTH": "0"}
-    for name in [name for name in look if name.startswith("HTTP_X_AMZ_COPY") or name == "HTTP_IF_NONE_MATCH"]:
+    for name in [name for name in look if name.startswith(("HTTP_X_AMZ_COPY", "HTTP_IF_"))]:
         del look[name]
-    b"".join(application(look, lambda status, *_: told.append(status)))
-    return told[0].startswith("200")
+
+    def answered(status, headers, *_):
+        told.update({name.lower(): text for name, text in headers} if status.startswith("200") else {})
+
+    b"".join(application(look, answered))
+    return told.get("etag")
 
 
 def answer(environ, start_response):
     """What S3 answers."""
     is_copy = "HTTP_X_AMZ_COPY_SOURCE" in environ
-    if is_copy and environ.get("HTTP_IF_NONE_MATCH") == "*" and is_there(environ):
-        headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(EXISTS)))]
-        start_response("412 Precondition Failed", headers)
-        return EXISTS
+    if environ["REQUEST_METHOD"] == "DELETE" and environ.get("HTTP_IF_MATCH", tag(environ)) != tag(environ):
+        return refused(start_response)
+    if is_copy and environ.get("HTTP_IF_NONE_MATCH") == "*" and tag(environ):
+        return refused(start_response)
     return b"".join(application(environ, start_response))
 
 
@@ -54,7 +66,7 @@ def recording(environ, start_response):
         requests.clear()
         start_response("200 OK", [("Content-Length", str(len(told)))])
         return [told]
-    if method == "PUT":
+    if method in ("PUT", "DELETE"):
         with writing:
             sent = answer(environ, start_response)
     else:

@@ -47,7 +47,9 @@ class Writer(Endpoint):
         overwrite: What is done with the output of an earlier job: "error" refuses it, "replace" removes it,
             "resume" keeps the ranges that are done.
         verify: Whether resuming reads the files that are there, and does again what has changed in them; else
-            it looks at their sizes alone, which is quicker and takes a damaged file for a sound one.
+            it looks at their sizes alone, which is quicker and takes a damaged file for a sound one. In
+            stores other than S3 a job also reads its files before it ends: a late copy could have replaced
+            one.
         partition_by: Columns whose values name folders, as in `group=spam/year=2024/part-00003-00000.jsonl`.
             Hive, Arrow, polars and duckdb read them back from there; the files do not hold them.
         max_shard_rows: How many rows a file holds at most.
