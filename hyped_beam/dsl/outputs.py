@@ -175,7 +175,7 @@ def _moved(value: Any, builder: GraphBuilder, copy: GraphBuilder) -> Any:
             raise DefinitionError(
                 f"{value!r} belongs to another flow",
                 site=CallSite.nearest(),
-                hint=hint_for_foreign([builder, builder_of(value)]),
+                hint=hint_for_foreign([builder_of(value)], asked=builder),
             )
         return Ref(copy, edge_of(value), feature_of(value), scope_of(value))
     if isinstance(value, Mapping):

@@ -81,6 +81,8 @@ def _set_environment(wanted: dict[str, str]) -> None:
     for name in set(os.environ) - set(wanted):
         del os.environ[name]
     os.environ.update(wanted)
+    if hasattr(time, "tzset"):
+        time.tzset()
 
 
 def _close(job: Any) -> None:

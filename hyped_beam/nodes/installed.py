@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 import sysconfig
+import time
 import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
@@ -82,7 +83,7 @@ def version_of(name: str) -> str:
     if top in sys.stdlib_module_names or top in sys.builtin_module_names:
         return sys.version
     if top == _OWN_NAME:
-        return versions()[_OWN_NAME]
+        return _software()[_OWN_NAME]
     try:
         return _told(top)
     except importlib.metadata.PackageNotFoundError:
@@ -113,9 +114,21 @@ def _time_zones() -> str:
     return "unknown"
 
 
-@functools.cache
 def versions() -> Mapping[str, str]:
-    """What computes: this package as it is, what it is built on, Python, the machine and its settings."""
+    """What computes: this package as it is, what it is built on, Python, the machine and its settings.
+
+    A program may change its time zone and locale while it runs; the rest stays.
+    """
+    return {
+        **_software(),
+        "time zone": f"{os.environ.get('TZ')} {time.tzname} {Path('/etc/localtime').resolve()}",
+        "locale": locale.setlocale(locale.LC_ALL),
+    }
+
+
+@functools.cache
+def _software() -> Mapping[str, str]:
+    """What computes, as far as a process cannot change it."""
     own = hashlib.blake2b(digest_size=16)
     for file in sorted(Path(_OWN).rglob("*.py")):
         own.update(f"{file.relative_to(_OWN)}\0".encode())
@@ -124,8 +137,6 @@ def versions() -> Mapping[str, str]:
         _OWN_NAME: own.hexdigest(),
         "python": sys.version,
         "time zones": _time_zones(),
-        "time zone": f"{os.environ.get('TZ')} {Path('/etc/localtime').resolve()}",
-        "locale": locale.setlocale(locale.LC_ALL),
         "processor": f"{platform.machine()} {pa.runtime_info().simd_level}",
     }
     for name in _BUILT_ON:

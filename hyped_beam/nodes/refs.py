@@ -285,18 +285,25 @@ def scope_of(ref: Ref) -> int:
     return ref._Ref__scope
 
 
-def hint_for_foreign(builders: Iterable[GraphBuilder]) -> str:
+def hint_for_foreign(builders: Iterable[GraphBuilder], asked: GraphBuilder | None = None) -> str:
     """Where to take refs from, for an error about refs of several flows.
 
     Args:
-        builders: The graphs that these flows record into.
+        builders: The graphs that the flows of the refs record into.
+        asked: That of the flow that was given the refs; None where they only met.
     """
+    own = 'take all of them from its src_features and its outputs["rows"]'
     origin = next((builder.origin for builder in builders if builder.origin), None)
+    if asked is not None and asked.origin:
+        return f"this flow is {asked.origin}, and has refs of its own: {own}"
     if origin is None:
         return "a ref can be used only in the flow whose src_features it was made from"
-    return (
-        f'a {origin} flow has refs of its own: take all of them from its src_features and its outputs["rows"]'
-    )
+    if asked is not None:
+        return (
+            f"the ref is of a {origin} flow, and this flow is not {origin}: "
+            f"take refs from its src_features, or ask the {origin} one"
+        )
+    return f"one of them is of a {origin} flow, which has refs of its own: {own}"
 
 
 def feature_of(ref: Ref) -> Feature:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import errno
 import os
 import shutil
@@ -230,6 +231,32 @@ def test_another_process_finds_it(ds: datasets.Dataset, tmp_path: Path):
     assert told[0].stdout == told[1].stdout
     assert told[0].stdout.endswith("[-1, 0]\n")
     assert len(list((tmp_path / "ds").glob("cache-*"))) == told[0].stdout.count("cache-")
+
+
+@processor
+def local_hour(n: int) -> int:
+    """The hour of a point of time, where the process is."""
+    return datetime.datetime.fromtimestamp(n).hour  # noqa: DTZ006 - the zone of the process is what is asked
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone of a process cannot be set here")
+@pytest.mark.parametrize("processes", [1, 2])
+def test_another_time_zone_of_the_process_is_another_result(
+    ds: datasets.Dataset, processes, request, monkeypatch
+):
+    def hours(zone: str) -> tuple[int, str]:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        flow = DataFlow(features=ds.features)
+        collect = {"hour": local_hour.call(flow.src_features.n)}
+        result, _ = flow.apply(ds, collect=collect, num_proc=processes)
+        return result["hour"][0], files(result)[0][0]
+
+    request.addfinalizer(time.tzset)
+    request.addfinalizer(monkeypatch.undo)
+    (utc, first), (tokyo, second), (again, third) = hours("UTC"), hours("JST-9"), hours("UTC")
+    assert (utc, tokyo, again) == (0, 9, 0)
+    assert first == third != second
 
 
 def test_aggregates_are_found_with_the_rows(ds: datasets.Dataset):

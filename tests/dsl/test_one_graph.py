@@ -165,7 +165,18 @@ def test_refs_of_the_fitted_flow_are_refused_before_the_fit(tmp_path: Path):
     flow, off = recorded()
     with pytest.raises(DefinitionError, match="belongs to another flow") as caught:
         flow.apply(NEW, collect=fitted(tmp_path, (flow, off)).outputs["rows"])
-    assert "a fitted flow has refs of its own" in caught.value.hint
+    assert "the ref is of a fitted flow, and this flow is not fitted" in caught.value.hint
+    assert "its src_features, or ask the fitted one" in caught.value.hint
+
+
+def test_the_flow_in_hand_is_called_what_it_is(tmp_path: Path):
+    flow, off = recorded()
+    with pytest.raises(DefinitionError, match="belongs to another flow") as caught:
+        fitted(tmp_path, (flow, off)).apply(NEW, collect={"off": off})
+    assert "this flow is fitted, and has refs of its own" in caught.value.hint
+    with pytest.raises(DefinitionError, match="belongs to another flow") as caught:
+        recorded()[0].apply(NEW, collect={"off": off})
+    assert "fitted" not in caught.value.hint
 
 
 def test_a_built_flow_has_the_graph_of_the_flow():
