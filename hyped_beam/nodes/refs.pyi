@@ -852,11 +852,12 @@ def edge_of(ref: Ref) -> Edge:
     """The edge that a ref stands for."""
 def scope_of(ref: Ref) -> int:
     """The number of the scope whose rows a ref has a value for."""
-def hint_for_foreign(builders: Iterable[GraphBuilder]) -> str:
+def hint_for_foreign(builders: Iterable[GraphBuilder], asked: GraphBuilder | None=None) -> str:
     """Where to take refs from, for an error about refs of several flows.
 
     Args:
-        builders: The graphs that these flows record into.
+        builders: The graphs that the flows of the refs record into.
+        asked: That of the flow that was given the refs; None where they only met.
     """
 def feature_of(ref: Ref) -> Feature:
     """The Hugging Face feature of a ref."""

@@ -19,7 +19,7 @@ from hyped_beam.processors.templates.budget import (
     size_of,
     spend,
 )
-from hyped_beam.processors.templates.formatting import check_percent, check_whole
+from hyped_beam.processors.templates.formatting import check_percent, check_time_format, check_whole
 
 Arguments: TypeAlias = tuple[Any, ...]
 Named: TypeAlias = Mapping[str, Any]
@@ -341,6 +341,11 @@ def _zoned(value: Any, given: Arguments, named: Named) -> None:
     spend(1)
 
 
+def _strftime(value: Any, given: Arguments, named: Named) -> None:
+    check_time_format(_argument(given, named, 0, "format", ""))
+    _times(30)(value, given, named)
+
+
 def _to_bytes(value: Any, given: Arguments, named: Named) -> None:
     del value
     made(max(_whole(_argument(given, named, 0, "length", 1)), 0))
@@ -387,7 +392,10 @@ _TEXT: Mapping[str, Bound] = {
     "translate": _translate,
 }
 _COLLECTION = dict.fromkeys(("copy", "count", "index"), _LINEAR)
-_TIME = ("isoformat", "strftime", "tzname", "utcoffset", "dst", "replace")
+_TIME: Mapping[str, Bound] = {
+    **dict.fromkeys(("isoformat", "tzname", "utcoffset", "dst", "replace"), _times(30)),
+    "strftime": _strftime,
+}
 
 METHODS: Mapping[type, Mapping[str, Bound]] = {
     str: {
@@ -445,7 +453,7 @@ METHODS: Mapping[type, Mapping[str, Bound]] = {
     range: dict.fromkeys(("count", "index"), _LINEAR),
     dict: dict.fromkeys(("copy", "get", "items", "keys", "values"), _LINEAR),
     datetime.datetime: {
-        **dict.fromkeys(_TIME, _times(30)),
+        **_TIME,
         **dict.fromkeys(
             (
                 "ctime",
@@ -464,21 +472,23 @@ METHODS: Mapping[type, Mapping[str, Bound]] = {
         **dict.fromkeys(("ceil", "day_name", "floor", "month_name", "normalize", "round"), _LINEAR),
         **dict.fromkeys(("to_pydatetime", "tz_convert", "tz_localize"), _LINEAR),
     },
-    datetime.date: dict.fromkeys(
-        (
-            "ctime",
-            "isocalendar",
-            "isoformat",
-            "isoweekday",
-            "replace",
-            "strftime",
-            "timetuple",
-            "toordinal",
-            "weekday",
+    datetime.date: {
+        **dict.fromkeys(
+            (
+                "ctime",
+                "isocalendar",
+                "isoformat",
+                "isoweekday",
+                "replace",
+                "timetuple",
+                "toordinal",
+                "weekday",
+            ),
+            _times(30),
         ),
-        _times(30),
-    ),
-    datetime.time: dict.fromkeys(_TIME, _times(30)),
+        "strftime": _strftime,
+    },
+    datetime.time: _TIME,
     datetime.timedelta: dict.fromkeys(("total_seconds", "isoformat"), _LINEAR),
     datetime.tzinfo: dict.fromkeys(("dst", "fromutc", "tzname", "utcoffset"), _LINEAR),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterator
 from functools import lru_cache, wraps
 from types import BuiltinMethodType, MethodType
@@ -101,6 +102,8 @@ def environment() -> SandboxedEnvironment:  # noqa: C901 - classes of Jinja's, w
 
         def format_field(self, value: Any, format_spec: str) -> Any:
             formatting.check_width(format_spec)
+            if isinstance(value, (datetime.date, datetime.time)):
+                formatting.check_time_format(format_spec)
             self.count(value)
             return super().format_field(value, format_spec)  # type: ignore[misc]  # of the formatter
 

@@ -1,4 +1,4 @@
-"""How long a text is that is formatted with `%`, known before it is made."""
+"""What formatting makes, known before it is made: how long a text is, and whether a time is as it stands."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from hyped_beam.processors.templates.budget import MOST_BITS, LimitError, made, 
 _NUMBER = re.compile(r"\d+")
 _MOST_DIGITS = 9
 _PLACEHOLDER = re.compile(r"%(?:\(([^()]*)\))?[#0\- +]*[\d*]*(?:\.[\d*]*)?[hlL]?(.)?", re.DOTALL)
+_DIRECTIVE = re.compile(r"%[-_0^#+]*\d*[EO:]*(.?)", re.DOTALL)
+_SECONDS = "s"
 _AS_WHOLE = frozenset("diu")
 _OF_A_CODE = 10  # a character that is shown by its number: "\U0001f600"
 _OF_AN_ENTITY = 6  # a character that is escaped for HTML: "&quot;"
@@ -21,6 +23,17 @@ def check_width(specification: str) -> None:
     """Take the steps for the widths and precisions in a text, as in `{:>10}`."""
     for number in _NUMBER.findall(specification):
         made(_width(number))
+
+
+def check_time_format(format: Any) -> None:
+    """Refuse `%s` in the format of a time: C takes the time in the zone of the machine, whatever its own is.
+
+    Raises:
+        ValueError: It is there.
+    """
+    if _SECONDS in _DIRECTIVE.findall(str(format)):
+        msg = "'%s' would take the time in the zone of the machine; write .timestamp() of a time with a zone"
+        raise ValueError(msg)
 
 
 def check_whole(value: Any) -> None:

@@ -58,7 +58,8 @@ class Jinja2(Processor):
     so), a label is its number. A row whose struct is null gives null.
 
     Templates run in a sandbox: they reach the values of the row and nothing else, load no other
-    templates, change nothing, and give the same each time (no `random`). Names and fields that do not
+    templates, change nothing, and give the same each time and on each machine (no `random`; what would take
+    a time in the zone of the machine, as `strftime("%s")` does, is an error). Names and fields that do not
     exist are errors. What the template may cost for one row is bounded (`max_steps`, `max_characters`), so
     that a stranger's neither fills the memory nor runs for ever; a `range` has at most 100,000 numbers.
     As in Jinja, nothing is escaped for HTML unless asked, and one newline at the template's end is dropped.

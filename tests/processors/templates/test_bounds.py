@@ -369,6 +369,39 @@ def test_a_time_without_a_zone_is_not_taken_in_that_of_the_machine(call):
     assert render("{{ inputs.at.timestamp() }}", row) == "978307200.0"
 
 
+@pytest.mark.parametrize("format", ["%s", "%Y %s", "%-s", "%_s", "%10s", "%Es", "%%%s"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "inputs.at.strftime(F)",
+        "inputs.at.strftime(format=F)",
+        "inputs.at.date().strftime(F)",
+        "inputs.at.time().strftime(F)",
+        "('{:' ~ F ~ '}').format(inputs.at)",
+        "(('{:' ~ F ~ '}')|e).format(inputs.at)",
+    ],
+)
+@pytest.mark.parametrize("zone", [None, datetime.UTC])
+def test_seconds_in_the_zone_of_the_machine_are_refused(format, call, zone):
+    row = {"at": AT.replace(tzinfo=zone)}
+    with pytest.raises(NodeError, match=r"zone of the machine; write \.timestamp\(\) of a time with a zone"):
+        render(f"{{% set F = {format!r} %}}{{{{ {call} }}}}", row)
+
+
+@pytest.mark.parametrize(
+    ("template", "shown"),
+    [
+        ("{{ inputs.at.strftime('%Y-%m-%d %%s') }}", "2001-01-01 %s"),
+        ("{{ inputs.at.strftime('%-d %H:%M:%S') }}", "1 00:00:00"),
+        ("{{ '{:%d.%m.%Y}'.format(inputs.at) }}", "01.01.2001"),
+        ("{{ '%s' % inputs.at }}", "2001-01-01 00:00:00"),
+        ("{{ '%s'|format(inputs.at) }}", "2001-01-01 00:00:00"),
+    ],
+)
+def test_other_formats_of_times_are_as_in_python(template, shown):
+    assert render(template, {"at": AT}) == shown
+
+
 VALUES = [
     *("inputs.text", "inputs.n", "inputs.x", "inputs.l", "inputs.at", "inputs.d", "inputs.s", "inputs.none"),
     *("'a<b>'", "[1, 'a']", "{'a': 1}", "range(3)", "(1, 2)", "true", "2.5"),
