@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from hyped_beam.processors.templates import budget
 from hyped_beam.processors.templates.budget import (
     MOST_BITS,
     LimitError,
@@ -240,9 +241,10 @@ FILTERS: Mapping[str, Bound] = {
 }
 """The filters that templates have, and what bounds each; those that are left out are in `LEFT_OUT`."""
 
-SMALL = _names(
-    "abs capitalize count d default first float int last length list lower string title trim truncate upper "
-)
+FREE = _names("d default ")
+"""Filters that only return what they are given."""
+
+SMALL = _names("abs capitalize count d default first float int last length list lower string trim upper ")
 """Filters that take no steps for a short text or a number: those that the turns of loops take are enough."""
 
 SMALL_METHODS = _names(
@@ -251,6 +253,12 @@ SMALL_METHODS = _names(
     "startswith strip swapcase title upper "
 )
 """Methods of text that take no steps for a short one."""
+
+
+def is_cheap_replace(old: Any = None, new: Any = None, *others: Any) -> bool:
+    """Return whether replacing in a small text makes none that is much longer."""
+    return not others and type(old) is str and type(new) is str and old != "" and len(new) <= budget.FEW
+
 
 ALONE = frozenset({"trim", "strip", "lstrip", "rstrip"})
 """Of these filters and methods, those that take steps for a short text where they are given characters."""

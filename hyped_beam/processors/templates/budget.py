@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from decimal import Decimal
@@ -28,10 +29,21 @@ ITEMS_A_STEP = 4
 SMALL = 1_000
 """A text of fewer characters takes no steps in the simplest filters: the turns of loops do."""
 
+COPIED = 10_000
+"""Making a text of fewer characters by putting others together takes no steps: the turns of loops do."""
+
+SHORT = 32
+"""Looking for a text of no more characters in one that is `SMALL` takes no steps."""
+
 FEW = 8
 """So many pieces are put together before their length is looked at."""
 
-_PIECES = 64
+MOST_BUFFERED = 200
+"""So many pieces in a buffer are joined in the middle of a loop."""
+
+PIECES = 64
+"""So many pieces of the output are taken at once: they may be large."""
+
 _OF_A_NUMBER = 24
 _NUMBERS = frozenset({int, float, bool, type(None)})
 _TEXT = frozenset({str})
@@ -42,6 +54,10 @@ _VIEWS: tuple[type[Iterable[Any]], ...] = tuple(
 )
 _KINDS_HOLDING: tuple[type[Any], ...] = (str, bytes, Mapping, list, tuple, set, frozenset, *_VIEWS)
 _SHORT_NUMBER = 64  # bits
+_SHORT = 2**_SHORT_NUMBER
+_SIZED: frozenset[type[Any]] = frozenset({list, tuple, dict, str, range, *_VIEWS})
+_DIGITS = re.compile(r"\d+")
+_MOST_DIGITS = 9
 
 
 class LimitError(ValueError):
@@ -54,13 +70,20 @@ class Budget:
     Args:
         steps: How many steps.
         characters: How many characters the output may have, and each value on the way to it.
+        template: How many characters the template has.
+
+    Attributes:
+        left: The steps that are left.
+        weight: What a turn takes. No value of the row, or made of it, has as many characters as `weight`
+            times `LARGE`.
     """
 
-    __slots__ = ("characters", "left", "steps", "weight")
+    __slots__ = ("characters", "left", "steps", "template", "weight")
 
-    def __init__(self, steps: int = MOST_STEPS, characters: int = MOST_CHARACTERS) -> None:
+    def __init__(self, steps: int = MOST_STEPS, characters: int = MOST_CHARACTERS, template: int = 0) -> None:
         self.steps = steps
         self.characters = characters
+        self.template = template
         self.renew()
 
     def renew(self, row: int = 0) -> None:
@@ -70,7 +93,7 @@ class Budget:
             row: How many characters it has, about.
         """
         self.left = self.steps
-        self.weight = 1 + row // LARGE
+        self.weight = 1 + (row + self.template) // LARGE
 
 
 class _OfThread(threading.local):
@@ -237,6 +260,33 @@ def is_small(value: Any) -> bool:
     return kind in _NUMBERS and (kind is not int or value.bit_length() <= _SHORT_NUMBER)
 
 
+def are_short_numbers(one: Any, other: Any) -> bool:
+    """Return whether two values are numbers, and what is made of them is as cheap."""
+    return (type(one) is float or (type(one) is int and -_SHORT < one < _SHORT)) and (
+        type(other) is float or (type(other) is int and -_SHORT < other < _SHORT)
+    )
+
+
+SCALARS = _NUMBERS
+"""Values that hold nothing, of kinds that are compared at once."""
+
+
+def is_light() -> bool:
+    """Return whether the row, and each value that was made of it, has fewer characters than `LARGE`."""
+    return _THREAD.budget.weight == 1
+
+
+def is_short(value: Any) -> bool:
+    """Return whether looking for a value in a small one costs as little."""
+    return len(value) <= SHORT if type(value) is str else is_small(value)
+
+
+def widths_in(specification: str) -> int:
+    """The sum of the numbers in a text, as in `{:>10}`; not much more than may be."""
+    found = _DIGITS.findall(specification)
+    return sum(int(number) if len(number) <= _MOST_DIGITS else 10**_MOST_DIGITS for number in found)
+
+
 def go_through(value: T) -> T:
     """Take the steps for something that goes through what `size_of` does not, such as a range.
 
@@ -260,7 +310,11 @@ def compared(value: T) -> T:
     Raises:
         LimitError: There are too many.
     """
-    if not is_small(value):
+    held: Any = value
+    if type(held) is str:
+        if len(held) >= SMALL:
+            spend(len(held) // CHARACTERS_A_STEP)
+    elif not is_small(value):
         spend(size_of(value) // CHARACTERS_A_STEP)
     return value
 
@@ -271,30 +325,96 @@ def searched(value: T) -> T:
     Raises:
         LimitError: There are too many.
     """
-    if isinstance(value, Mapping) or is_small(value):
+    held: Any = value
+    kind = type(held)
+    if kind is str:
+        if len(held) >= CHARACTERS_A_STEP:  # what is looked for may be as long
+            spend(len(held) // CHARACTERS_A_STEP)
+        return value
+    if kind is dict or isinstance(value, Mapping):
         return value
     if isinstance(value, (str, bytes, list, tuple)):
         return compared(value)
     return go_through(value)
 
 
+def is_in(value: Any, other: Any) -> Any:
+    """Return `value in other`.
+
+    Raises:
+        LimitError: It takes too many steps.
+    """
+    kind = type(other)
+    if kind is str:
+        if type(value) is str and len(value) <= SHORT and len(other) < SMALL:
+            return value in other
+    elif kind is list and is_small(value):
+        if len(other) > SHORT:
+            spend(len(other) // ITEMS_A_STEP)
+        return value in other
+    return value in searched(other)
+
+
 def counted(items: Iterator[Any]) -> Iterator[Any]:
     """Iterate, a step for each item."""
+    budget = _THREAD.budget
     for item in items:
-        spend(_THREAD.budget.weight)
+        budget.left -= budget.weight
+        if budget.left < 0:
+            spend(0)
         yield item
 
 
-def turns(items: Any) -> Any:
+def _counted_dearly(items: Iterator[Any], each: int) -> Iterator[Any]:
+    for item in items:
+        spend(_THREAD.budget.weight * each)
+        yield item
+
+
+def turns(items: Any, each: int = 1) -> Any:
     """Return what a loop goes through, once the steps of all turns are taken, or such as takes them.
+
+    Args:
+        items: What it goes through.
+        each: The steps of a turn.
 
     Raises:
         LimitError: There are too many.
     """
-    if type(items) is list or isinstance(items, Sized):
-        spend(len(items) * _THREAD.budget.weight)
+    if type(items) is list or type(items) in _SIZED or isinstance(items, Sized):
+        budget = _THREAD.budget
+        budget.left -= len(items) * budget.weight * each
+        if budget.left < 0:
+            spend(0)
         return items
-    return counted(iter(items)) if isinstance(items, Iterable) else items
+    if not isinstance(items, Iterable):
+        return items
+    return counted(iter(items)) if each == 1 else _counted_dearly(iter(items), each)
+
+
+def held(value: T) -> T:
+    """Return a collection that was just put together, once it is known to be no larger than may be.
+
+    Raises:
+        LimitError: It is.
+    """
+    collection: Any = value
+    if type(collection) is dict:
+        size = size_of(list(collection))
+        collection = collection.values()
+    else:
+        size = 0
+    for item in collection:
+        kind = type(item)
+        if kind is str:
+            size += len(item) + 4
+        elif kind in _NUMBERS and kind is not int:
+            size += _OF_A_NUMBER
+        else:
+            size += 4 + size_of(item)
+    if size >= CHARACTERS_A_STEP:
+        made(size)
+    return value
 
 
 def text(value: Any) -> str:
@@ -306,25 +426,85 @@ def text(value: Any) -> str:
     kind = type(value)
     if kind is str:
         return value
-    if kind not in _NUMBERS or (kind is int and value.bit_length() > _SHORT_NUMBER):
+    if kind in _NUMBERS and (kind is not int or value.bit_length() <= _SHORT_NUMBER):
+        return str(value)
+    if not isinstance(value, str):
         made(size_as_text(value))
     return str(value)
 
 
-def joined(pieces: Iterable[str]) -> str:
-    """Join text.
+def shown(value: Any) -> str:
+    """Return what is printed of a sum that was just made.
 
     Raises:
         LimitError: It is too long.
     """
-    iterator = iter(pieces)
-    kept = list(islice(iterator, _PIECES))  # a few at once: they may be large
+    return text(checked(value))
+
+
+class Buffer(list[str]):
+    """What is printed into a block, a macro or a recursive loop, before it is joined.
+
+    Attributes:
+        chunks: What was joined already.
+        size: The characters of that.
+    """
+
+    __slots__ = ("chunks", "size")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.chunks: list[str] = []
+        self.size = 0
+
+
+def flush(buffer: Buffer) -> None:
+    """Join what loops have put into a buffer so far, so that it is known how much it is.
+
+    Raises:
+        LimitError: It is too long.
+    """
+    chunk = "".join(buffer)
+    buffer.clear()
+    buffer.chunks.append(chunk)
+    buffer.size += len(chunk)
+    check_size(buffer.size)
+    made(len(chunk))
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """Join text that goes on being a value.
+
+    Raises:
+        LimitError: It is too long.
+    """
+    kept: list[str]
+    if isinstance(pieces, Buffer):
+        kept = [*pieces.chunks, *pieces] if pieces.chunks else pieces
+    else:
+        iterator = iter(pieces)
+        kept = [*islice(iterator, PIECES)]
+        if len(kept) == PIECES:
+            return joined_many(kept, iterator)
+    if len(kept) > FEW:
+        check_size(sum(map(len, kept)))
+    text = "".join(kept)
+    if len(text) >= CHARACTERS_A_STEP:
+        made(len(text))
+    return text
+
+
+def joined_many(kept: list[str], others: Iterator[str]) -> str:
+    """Join the first `PIECES` pieces and all others.
+
+    Raises:
+        LimitError: They are too long.
+    """
     size = sum(map(len, kept))
-    if size >= CHARACTERS_A_STEP:
-        made(size)
+    made(size)
     chunk = kept
-    while len(chunk) == _PIECES:
-        chunk = list(islice(iterator, _PIECES))
+    while len(chunk) == PIECES:
+        chunk = list(islice(others, PIECES))
         more = sum(map(len, chunk))
         size += more
         if size > _THREAD.budget.characters:
@@ -334,17 +514,10 @@ def joined(pieces: Iterable[str]) -> str:
     return "".join(kept)
 
 
-def joined_few(pieces: Iterable[str]) -> str:
-    """Join text that comes in no more pieces than the template has.
+def joined_parts(parts: tuple[str, ...]) -> str:
+    """Join the parts of `a ~ b ~ c ...`.
 
     Raises:
         LimitError: It is too long.
     """
-    kept = list(pieces)
-    if len(kept) > FEW:
-        made(sum(map(len, kept)))
-        return "".join(kept)
-    text = "".join(kept)
-    if len(text) >= CHARACTERS_A_STEP:
-        made(len(text))
-    return text
+    return joined(list(parts))

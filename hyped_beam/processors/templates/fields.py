@@ -77,11 +77,22 @@ def parse(template: str) -> nodes.Template:
         msg = "the template is nested too deep"
         raise ValueError(msg) from error
     uses = uses_of(tree)
-    unknown = meta.find_undeclared_variables(tree) - {ROW, *environment().globals} - uses.guarded_names
+    known = {ROW, *environment().globals, *uses.guarded_names, *_set_on_conditions(tree)}
+    unknown = meta.find_undeclared_variables(tree) - known
     for name, line in uses.names:
         if name in unknown:
             raise ValueError(f"line {line}: there is no {name!r}; a field of the row is {ROW}.{name}")
     return tree
+
+
+def _set_on_conditions(tree: nodes.Template) -> Iterator[str]:
+    """Names that an `if` gives a value: whether they have one is known when the template runs."""
+    from jinja2 import nodes
+
+    for branch in tree.find_all(nodes.If):
+        for name in branch.find_all(nodes.Name):
+            if name.ctx == "store":
+                yield name.name
 
 
 def _near(message: str) -> str:

@@ -5,24 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
-from hyped_beam.processors.templates.budget import MOST_BITS, LimitError, made, size_as_text
+from hyped_beam.processors.templates.budget import (
+    FEW,
+    MOST_BITS,
+    SMALL,
+    LimitError,
+    is_small,
+    made,
+    size_as_text,
+    widths_in,
+)
 
-_NUMBER = re.compile(r"\d+")
-_MOST_DIGITS = 9
 _PLACEHOLDER = re.compile(r"%(?:\(([^()]*)\))?[#0\- +]*[\d*]*(?:\.[\d*]*)?[hlL]?(.)?", re.DOTALL)
 _DIRECTIVE = re.compile(r"%[-_0^#+]*\d*[EO:]*(.?)", re.DOTALL)
 _SECONDS = "s"
 _AS_WHOLE = frozenset("diu")
+_AS_FEW = frozenset("sdifgeFGEcx")
 _OF_A_CODE = 10  # a character that is shown by its number: "\U0001f600"
 _OF_AN_ENTITY = 6  # a character that is escaped for HTML: "&quot;"
 
 
 def check_width(specification: str) -> None:
     """Take the steps for the widths and precisions in a text, as in `{:>10}`."""
-    for number in _NUMBER.findall(specification):
-        made(_width(number))
+    made(widths_in(specification))
 
 
 def check_time_format(format: Any) -> None:
@@ -55,7 +63,7 @@ def check_percent(template: Any, values: Any) -> None:
     """
     text = template.decode("latin-1") if isinstance(template, bytes) else str(template)
     found = [match.groups() for match in _PLACEHOLDER.finditer(text) if match[2] != "%"]
-    most = len(text) + sum(map(_width, _NUMBER.findall(text)))
+    most = len(text) + widths_in(text)
     listed = values if isinstance(values, tuple) else (values,)
     kinds = {kind for _, kind in found}
     if kinds & _AS_WHOLE:
@@ -86,5 +94,18 @@ def _has_codes(value: Any) -> bool:
     return isinstance(value, (str, bytes)) and not (value.isascii() and str(value).isprintable())
 
 
-def _width(number: str) -> int:
-    return int(number[:_MOST_DIGITS]) if len(number) <= _MOST_DIGITS else 10**_MOST_DIGITS
+def is_short_percent(template: Any, values: Any) -> bool:
+    """Return whether `template % values` costs next to nothing: a few short values, not made much wider."""
+    if type(template) is not str or len(template) >= SMALL or not _has_few(template):
+        return False
+    if type(values) is not tuple:
+        return is_small(values)
+    return len(values) <= FEW and all(map(is_small, values))
+
+
+@lru_cache(maxsize=256)
+def _has_few(template: str) -> bool:
+    """Whether a template has only few placeholders, as `%s` and `%5.2f`, and small numbers."""
+    found = [match.groups() for match in _PLACEHOLDER.finditer(template) if match[2] != "%"]
+    is_simple = all(name is None and kind in _AS_FEW for name, kind in found)
+    return is_simple and "*" not in template and len(found) <= FEW and widths_in(template) < SMALL

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
@@ -18,12 +19,14 @@ from hyped_beam.nodes.runtime import RowError
 from hyped_beam.processors.templates import fields, kernels
 from hyped_beam.processors.templates.budget import (
     CHARACTERS_A_STEP,
+    FEW,
     LARGE,
     MOST_CHARACTERS,
     MOST_STEPS,
+    PIECES,
     Budget,
-    joined,
-    joined_few,
+    check_size,
+    joined_many,
     size_of,
     use,
 )
@@ -107,7 +110,7 @@ class Jinja2(Processor):
     def setup(self) -> None:
         """Compile the template."""
         self._compiled = _compiled(self.template)
-        budget = Budget(self.max_steps, self.max_characters)
+        budget = Budget(self.max_steps, self.max_characters, len(self.template))
         self._renderer = Renderer(self._compiled.code, budget, loops=self._compiled.loops)
 
     def process(self, features: StructColumn) -> Rendered:
@@ -170,7 +173,7 @@ def render_rows(
         names = [name for name in names if name in columns]
     values = [pc.struct_field(rows, name).to_pylist() for name in names]
     texts = []
-    renderer.begin(max((longest_in(rows.field(name)) for name in names), default=0) if renderer.loops else 0)
+    renderer.begin(sum(most_in(rows.field(name)) for name in names))
     for number, row in zip(numbers, zip(*values, strict=True) if names else [()] * len(rows), strict=True):
         try:
             texts.append(renderer(dict(zip(names, row, strict=True))))
@@ -179,23 +182,24 @@ def render_rows(
     return pa.array(texts, pa.string())
 
 
-def longest_in(column: pa.Array) -> int:
-    """The length of the longest text or list in a column, in bytes or items."""
+def most_in(column: pa.Array) -> int:
+    """What each row of a column has no more characters and items than."""
     kind = column.type
     if isinstance(column, pa.ExtensionArray):
-        return longest_in(column.storage)
+        return most_in(column.storage)
     if pa.types.is_struct(kind):
-        return max((longest_in(column.field(index)) for index in range(kind.num_fields)), default=0)
+        return sum(most_in(column.field(index)) for index in range(kind.num_fields))
     if pa.types.is_fixed_size_list(kind):
-        return max(int(kind.list_size), longest_in(column.values))
+        return int(kind.list_size) * most_in(column.values)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        own = pc.max(pc.list_value_length(column)).as_py() or 0
-        return max(int(own), longest_in(column.values))
+        longest = pc.max(pc.list_value_length(column)).as_py() or 0
+        return int(longest) * most_in(column.values)
     if any(check(kind) for check in _WITH_LENGTH):
-        return int(pc.max(pc.binary_length(column)).as_py() or 0)
-    return 0
+        return _OF_A_VALUE + int(pc.max(pc.binary_length(column)).as_py() or 0)
+    return _OF_A_VALUE
 
 
+_OF_A_VALUE = 24
 _WITH_LENGTH = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 
 
@@ -213,25 +217,27 @@ class Renderer:
     def __init__(self, template: jinja2.Template, budget: Budget, *, loops: bool) -> None:
         self.template = template
         self._budget = budget
-        self.loops = loops
-        self._joined = joined if loops else joined_few
+        self._loops = loops
+        self._few = max(FEW, min(budget.characters // LARGE, PIECES - 1))
         self._are_large = False
-        self._run: Callable[[Any], Iterable[str]] = template.root_render_func
+        self._weight = 1
+        self._run: Callable[[Any], Iterator[str]] = template.root_render_func
         self._renew()
 
     def _renew(self) -> None:
         self._context = self.template.new_context({ROW: None})
         self._names: dict[str, Any] = self._context.parent
 
-    def begin(self, longest: int) -> None:
+    def begin(self, most: int) -> None:
         """Begin rows in this thread.
 
         Args:
-            longest: The length of the longest text or list in them.
+            most: What none of them has more characters and items than.
         """
         use(self._budget)
         self._budget.renew()
-        self._are_large = longest > LARGE // 10
+        self._weight = self._budget.weight
+        self._are_large = most >= LARGE
 
     def __call__(self, row: Mapping[str, Any]) -> str:
         """The text of a row.
@@ -240,17 +246,27 @@ class Renderer:
             RenderError: The template raised.
         """
         self._names[ROW] = row
+        budget = self._budget
+        budget.left = budget.steps
         if self._are_large:
-            self._budget.renew(size_of(row))
+            budget.renew(size_of(row))
         else:
-            self._budget.left = self._budget.steps
+            budget.weight = self._weight
         try:
-            text = self._joined(self._run(self._context))
+            pieces = self._run(self._context)
+            kept = [*islice(pieces, PIECES)] if self._loops else [*pieces]
+            if len(kept) * budget.weight <= self._few:
+                text = "".join(kept)
+                if len(text) > budget.characters:
+                    check_size(len(text))
+            else:
+                text = joined_many(kept, pieces)
         except Exception as error:
             self._renew()
             raise RenderError(f"{_message(error)}{self._place(error)}") from error
         if self._context.vars:  # what this row has set must not be seen by the next
-            self._renew()
+            self._context.vars.clear()
+            self._context.exported_vars.clear()
         return text
 
     def _place(self, error: BaseException) -> str:

@@ -210,6 +210,26 @@ def test_what_one_row_sets_is_not_seen_by_the_next():
     )
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% if inputs.n == 1 %}{% set a = 'x' %}{% else %}{% set a = inputs.n %}{% endif %}{{ a }}",
+        "{% for i in [1, 2] %}{% if i == 1 %}{% set a = i %}{{ a }}{% endif %}{% endfor %}",
+        "{% if inputs.n %}{% set a %}{{ inputs.n }}{% endset %}{{ a }}{% endif %}",
+    ],
+)
+def test_names_are_known_that_a_branch_sets(template):
+    rows = [{"n": 1}, {"n": 2}]
+    assert render(template, rows) == by_jinja(template, rows)
+
+
+def test_a_name_that_no_branch_has_set_is_an_error_of_its_row():
+    template = "{% if inputs.n == 1 %}{% set a = 'x' %}{% endif %}{{ a }}"
+    with pytest.raises(NodeError, match="'a' is undefined") as raised:
+        render(template, [{"n": 1}, {"n": 2}])
+    assert raised.value.row == 1
+
+
 def test_the_node_is_its_template():
     node = Jinja2(template="{{ inputs.text }}")
     assert pickle.loads(pickle.dumps(node)) == node  # noqa: S301
