@@ -10,7 +10,17 @@ from pathlib import Path
 
 from tests.benchmarks.measure import HEADER
 
-NAMES = ("light_flow", "files", "tokenizing", "processes", "memory", "consume", "aggregates", "syncing")
+NAMES = (
+    "light_flow",
+    "templates",
+    "files",
+    "tokenizing",
+    "processes",
+    "memory",
+    "consume",
+    "aggregates",
+    "syncing",
+)
 PAGE = Path("docs/performance.md")
 
 
@@ -31,7 +41,8 @@ def _page(lines: list[str]) -> str:
     return (
         "# Performance\n\n"
         "```console not run\n$ make bench\n```\n\n"
-        "makes this page. Each line is a ratio of medians measured in one run, so that the machine's\n"
+        "makes this page. Each line is a ratio of medians (for templates: of the least of many short runs)\n"
+        "measured in one run, so that the machine's\n"
         f"speed cancels out. This run: {machine}.\n\n" + HEADER + "\n" + "\n".join(lines) + "\n"
     )
 

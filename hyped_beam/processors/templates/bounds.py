@@ -127,8 +127,11 @@ def _wordwrap(value: Any, given: Arguments, named: Named) -> None:
     width = max(_whole(_argument(given, named, 0, "width", 79), 79), 1)
     between = size_of(_argument(given, named, 2, "wrapstring", "\n"))
     text = str(value)
-    made(len(text) + (len(text) // width + len(text.split())) * between)
-    longest = max(map(len, _RUN.findall(text)), default=0)  # is cut once for each line, and copied each time
+    words = text.split()
+    made(len(text) + (len(text) // width + len(words)) * between)
+    has_runs = len(text) > sum(map(len, words)) + len(words)  # of white space
+    runs = _RUN.findall(text) if has_runs else words
+    longest = max(map(len, runs), default=0)  # is cut once for each line, and copied each time
     spend(len(text) // width * longest // COPIED_A_STEP)
 
 

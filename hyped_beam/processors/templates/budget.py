@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from decimal import Decimal
 from itertools import islice
+from types import GeneratorType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -35,6 +36,10 @@ COPIED = 10_000
 SHORT = 32
 """Looking for a text of no more characters in one that is `SMALL` takes no steps."""
 
+_BITS_OF_SHORT = 64
+SHORT_NUMBER = 2**_BITS_OF_SHORT
+"""Whole numbers nearer to zero are as quick as any."""
+
 FEW = 8
 """So many pieces are put together before their length is looked at."""
 
@@ -53,8 +58,6 @@ _VIEWS: tuple[type[Iterable[Any]], ...] = tuple(
     type(view) for view in (_NOTHING.keys(), _NOTHING.values(), _NOTHING.items())
 )
 _KINDS_HOLDING: tuple[type[Any], ...] = (str, bytes, Mapping, list, tuple, set, frozenset, *_VIEWS)
-_SHORT_NUMBER = 64  # bits
-_SHORT = 2**_SHORT_NUMBER
 _SIZED: frozenset[type[Any]] = frozenset({list, tuple, dict, str, range, *_VIEWS})
 _DIGITS = re.compile(r"\d+")
 _MOST_DIGITS = 9
@@ -145,12 +148,14 @@ def made(size: int) -> None:
     Raises:
         LimitError: It is too large.
     """
-    check_size(size)
     budget = _THREAD.budget
-    if size >= CHARACTERS_A_STEP:
-        if size >= LARGE:
-            budget.weight = max(budget.weight, 1 + size // LARGE)
-        spend(size // CHARACTERS_A_STEP)
+    if size > budget.characters:
+        check_size(size)
+    if size >= LARGE:
+        budget.weight = max(budget.weight, 1 + size // LARGE)
+    budget.left -= size // CHARACTERS_A_STEP
+    if budget.left < 0:
+        spend(0)
 
 
 def size_of(value: Any) -> int:
@@ -257,13 +262,13 @@ def is_small(value: Any) -> bool:
     kind = type(value)
     if kind is str:
         return len(value) < SMALL
-    return kind in _NUMBERS and (kind is not int or value.bit_length() <= _SHORT_NUMBER)
+    return kind in _NUMBERS and (kind is not int or value.bit_length() <= _BITS_OF_SHORT)
 
 
 def are_short_numbers(one: Any, other: Any) -> bool:
     """Return whether two values are numbers, and what is made of them is as cheap."""
-    return (type(one) is float or (type(one) is int and -_SHORT < one < _SHORT)) and (
-        type(other) is float or (type(other) is int and -_SHORT < other < _SHORT)
+    return (type(one) is float or (type(one) is int and -SHORT_NUMBER < one < SHORT_NUMBER)) and (
+        type(other) is float or (type(other) is int and -SHORT_NUMBER < other < SHORT_NUMBER)
     )
 
 
@@ -371,6 +376,10 @@ def _counted_dearly(items: Iterator[Any], each: int) -> Iterator[Any]:
         yield item
 
 
+def _is_sized(items: Any) -> bool:
+    return type(items) is not GeneratorType and isinstance(items, Sized)
+
+
 def turns(items: Any, each: int = 1) -> Any:
     """Return what a loop goes through, once the steps of all turns are taken, or such as takes them.
 
@@ -381,13 +390,13 @@ def turns(items: Any, each: int = 1) -> Any:
     Raises:
         LimitError: There are too many.
     """
-    if type(items) is list or type(items) in _SIZED or isinstance(items, Sized):
+    if type(items) is list or type(items) in _SIZED or _is_sized(items):
         budget = _THREAD.budget
         budget.left -= len(items) * budget.weight * each
         if budget.left < 0:
             spend(0)
         return items
-    if not isinstance(items, Iterable):
+    if type(items) is not GeneratorType and not isinstance(items, Iterable):
         return items
     return counted(iter(items)) if each == 1 else _counted_dearly(iter(items), each)
 
@@ -426,7 +435,10 @@ def text(value: Any) -> str:
     kind = type(value)
     if kind is str:
         return value
-    if kind in _NUMBERS and (kind is not int or value.bit_length() <= _SHORT_NUMBER):
+    if kind is int:
+        if -SHORT_NUMBER < value < SHORT_NUMBER:
+            return str(value)
+    elif kind in _NUMBERS:
         return str(value)
     if not isinstance(value, str):
         made(size_as_text(value))

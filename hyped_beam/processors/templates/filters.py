@@ -152,9 +152,26 @@ def _indent(function: Filter, general: Filter) -> Filter:
     def filter_(s: Any, width: Any = 4, first: Any = False, blank: Any = False) -> Any:  # noqa: FBT002 - as in Jinja
         if type(s) is not str or len(s) >= COPIED or type(width) is not int or width > SHORT:
             return general(s, width, first, blank)
-        if len(s) >= CHARACTERS_A_STEP:
-            budget.spend(len(s) // _A_CHARACTER)
-        return budget.checked(function(s, width, first, blank))
+        text: str = function(s, width, first, blank)
+        if len(text) >= _A_CHARACTER:
+            made(len(text) + len(s) * (CHARACTERS_A_STEP // _A_CHARACTER))
+        return text
+
+    return filter_
+
+
+def _truncate(function: Filter, general: Filter) -> Filter:
+    def filter_(
+        env: Any,
+        s: Any,
+        length: Any = 255,
+        killwords: Any = False,  # noqa: FBT002 - as in Jinja
+        end: Any = "...",
+        leeway: Any = None,
+    ) -> Any:
+        if type(s) is str and len(s) < SMALL and type(end) is str and len(end) <= SHORT:
+            return function(env, s, length, killwords, end, leeway)
+        return general(env, s, length, killwords, end, leeway)
 
     return filter_
 
@@ -235,8 +252,9 @@ def _replace(function: Filter, general: Filter) -> Filter:
             if len(old) <= SHORT and (len(new) <= len(old) or (length < COPIED and len(new) <= SHORT)):
                 if length < SMALL and len(new) <= budget.FEW:
                     return s.replace(old, new)
-                made(length)
-                return budget.checked(s.replace(old, new))
+                text = s.replace(old, new)
+                made(max(length, len(text)))
+                return text
         return general(eval_ctx, s, old, new, count)
 
     return filter_
@@ -247,7 +265,7 @@ def _join(function: Filter, general: Filter) -> Filter:
 
     def filter_(eval_ctx: Any, value: Any, d: Any = "", attribute: Any = None) -> Any:
         if attribute is None and type(d) is str and not eval_ctx.autoescape:
-            if isinstance(value, Iterator):
+            if type(value) is not list and isinstance(value, Iterator):
                 value = list(value)  # each takes its step
             if type(value) is list:
                 try:
@@ -403,7 +421,8 @@ QUICK: Mapping[str, Callable[[Filter, Filter], Filter]] = {
     "reverse": _items,
     "list": _items,
     **dict.fromkeys(("batch", "slice"), _grouped),
-    **dict.fromkeys(("center", "truncate"), _of_short_text(COPIED)),
+    "center": _of_short_text(COPIED),
+    "truncate": _truncate,
     **dict.fromkeys(("striptags", "urlencode", "wordwrap"), _of_short_text(SMALL)),
     **dict.fromkeys(("map", "select", "reject", "selectattr", "rejectattr"), _lazy),
 }

@@ -76,6 +76,13 @@ def _own_call(name: str, given: list[nodes.Expr], line: int) -> nodes.Call:
 
 
 _USING_VARIABLES_OF_LOOPS = (nodes.Assign, nodes.AssignBlock, nodes.CallBlock, nodes.Block, nodes.FilterBlock)
+_METHODS_OF_FILTERS = {
+    "capitalize": "capitalize",
+    "lower": "lower",
+    "replace": "replace",
+    "trim": "strip",
+    "upper": "upper",
+}
 _MAKING_TEXT = bounds.TEXT_FILTERS | {"e", "escape", "forceescape"}
 _TAKING_COLLECTIONS = frozenset({"join", "tojson"})
 """Filters that make text of collections, and look at how large it is."""
@@ -152,6 +159,10 @@ class RowGenerator(CodeGenerator):
             self.write("str(")
             return ")"
         held = self.temporary_identifier()
+        if _is_number(node):
+            self.write(f"(str({held}) if type({held} := ")
+            is_short = f"{-budget.SHORT_NUMBER} < {held} < {budget.SHORT_NUMBER}"
+            return f") is float or (type({held}) is int and {is_short}) else row_text({held}))"
         self.write(f"({held} if type({held} := ")
         if isinstance(node, nodes.Add):
             self._printed = node
@@ -226,21 +237,30 @@ class RowGenerator(CodeGenerator):
 
     @optimizeconst
     def visit_Mul(self, node: nodes.BinExpr, frame: Frame) -> None:  # noqa: N802 - Jinja's name
-        self.write("environment.product(context, ")
-        self.visit(node.left, frame)
-        self.write(", ")
-        self.visit(node.right, frame)
-        self.write(")")
+        self._product("*", "product", node, frame)
 
     @optimizeconst
     def visit_Mod(self, node: nodes.BinExpr, frame: Frame) -> None:  # noqa: N802 - Jinja's name
-        self.write("environment.remainder(context, ")
+        self._product("%", "remainder", node, frame)
+
+    def _product(self, operator: str, function: str, node: nodes.BinExpr, frame: Frame) -> None:
+        right = node.right
+        if isinstance(right, nodes.Const) and type(right.value) in (int, float) and _is_short(right):
+            held = self.temporary_identifier()
+            self.write(f"({held} {operator} {right.value!r} if type({held} := ")
+            self.visit(node.left, frame)
+            self.write(f") is float or (type({held}) is int and {-budget.SHORT_NUMBER} < {held} < ")
+            self.write(
+                f"{budget.SHORT_NUMBER}) else environment.{function}(context, {held}, {right.value!r}))"
+            )
+            return
+        self.write(f"environment.{function}(context, ")
         self.visit(node.left, frame)
         self.write(", ")
-        if isinstance(node.right, nodes.Tuple):  # is looked at with what is made of it
-            self._each(node.right.items, lambda part: self.visit(part, frame))
+        if isinstance(right, nodes.Tuple):  # is looked at with what is made of it
+            self._each(right.items, lambda part: self.visit(part, frame))
         else:
-            self.visit(node.right, frame)
+            self.visit(right, frame)
         self.write(")")
 
     @optimizeconst
@@ -322,7 +342,21 @@ class RowGenerator(CodeGenerator):
         is_collection = isinstance(node.node, (nodes.List, nodes.Dict)) and len(node.node.items) <= budget.FEW
         if is_collection and node.name in _TAKING_COLLECTIONS:
             self._passed = node.node
-        super().visit_Filter(node, frame)
+        is_plain = not (frame.eval_ctx.volatile or frame.eval_ctx.autoescape)
+        if node.node is None or not is_plain or not _is_cheap_filter(node):
+            super().visit_Filter(node, frame)
+            return
+        held = self.temporary_identifier()
+        given = ", ".join(repr(part.value) for part in node.args if isinstance(part, nodes.Const))
+        self.write(f"({held}.{_METHODS_OF_FILTERS[node.name]}({given}) if type({held} := ")
+        self.visit(node.node, frame)
+        self.write(f") is str and len({held}) < {budget.SMALL} else ")
+        filtered = object.__new__(nodes.InternalName)  # as the parser makes such
+        nodes.Node.__init__(filtered, held, lineno=node.lineno)
+        super().visit_Filter(
+            nodes.Filter(filtered, node.name, node.args, node.kwargs, None, None, lineno=node.lineno), frame
+        )
+        self.write(")")
 
     _passed: nodes.Node | None = None
     """A collection that is looked at with what is made of it."""
@@ -363,6 +397,17 @@ def _addends(node: nodes.Expr) -> list[nodes.Expr]:
     return parts
 
 
+def _is_number(node: nodes.Expr) -> bool:
+    """Whether something is a number, most likely."""
+    if isinstance(node, nodes.Getattr):
+        return isinstance(node.node, nodes.Name) and node.node.name == "loop"
+    if isinstance(node, (nodes.Sub, nodes.Div, nodes.FloorDiv)):
+        return True
+    return isinstance(node, (nodes.Add, nodes.Mul, nodes.Mod)) and any(
+        isinstance(side, nodes.Const) and type(side.value) in (int, float) for side in (node.left, node.right)
+    )
+
+
 def _is_text(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Const) and isinstance(node.value, str)
 
@@ -393,6 +438,20 @@ def _is_cheap_method(called: nodes.Getattr, given: Sequence[nodes.Expr]) -> bool
     if called.attr == "replace":
         return len(given) == len(("old", "new")) and bounds.is_cheap_replace(*(part.value for part in given))  # type: ignore[attr-defined]  # they are constants
     return called.attr in bounds.SMALL_METHODS or (_is_cycle(called) and len(given) > 0)
+
+
+def _is_cheap_filter(node: nodes.Filter) -> bool:
+    """Whether a filter is a method of a short text."""
+    if node.name not in _METHODS_OF_FILTERS or node.kwargs or node.dyn_args or node.dyn_kwargs:
+        return False
+    if node.name != "replace":
+        return not node.args
+    are_constant = all(isinstance(part, nodes.Const) and budget.is_short(part.value) for part in node.args)
+    return (
+        len(node.args) == len(("old", "new"))
+        and are_constant
+        and bounds.is_cheap_replace(*(part.value for part in node.args))  # type: ignore[attr-defined]  # they are constants
+    )
 
 
 def _is_short_format(called: nodes.Getattr, given: Sequence[nodes.Expr]) -> bool:

@@ -72,8 +72,9 @@ class Jinja2(Processor):
 
     Attributes:
         template: The template.
-        max_steps: How many steps a row may take: turns of loops, calls, and 100 characters or items each that
-            a filter, a call or an operator goes through.
+        max_steps: How many steps a row may take: turns of loops and calls, one more for each ten operations
+            in their bodies, and 100 characters or items each that a filter, a call or an operator goes
+            through.
         max_characters: How many characters the text of a row may have, and each value on the way to it; at
             least 100.
 

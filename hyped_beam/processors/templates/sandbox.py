@@ -216,7 +216,11 @@ class RowEnvironment(ImmutableSandboxedEnvironment):
         if type(of) is not str or not all(map(budget.is_short, args)):
             return False
         if called.__name__ == "replace":
-            return len(of) < budget.SMALL and bounds.is_cheap_replace(*args)
+            if len(args) != len(("old", "new")) or not args[0] or {type(arg) for arg in args} != {str}:
+                return False
+            if len(of) >= budget.SMALL or len(args[1]) > budget.FEW:
+                budget.made(len(of) + of.count(args[0]) * len(args[1]))
+            return True
         if called.__name__ not in bounds.SMALL_METHODS:
             return False
         if len(of) < budget.SMALL:
