@@ -194,7 +194,6 @@ def measure() -> Iterator[Row]:
             if [ours(row) for row in rows] != [theirs(row) for row in rows]:
                 raise AssertionError(name)
             found.append((f"{name}, {words} words", *_least(ours, theirs, rows)))
-        print("\n".join(f"{o / p:.2f} {n} {o:.2f}" for n, o, p in found))
     ratios = [own / peer for _, own, peer in found]
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
     together = f"{sum(own for _, own, _ in found):.0f} / {sum(peer for _, _, peer in found):.0f} us a row"

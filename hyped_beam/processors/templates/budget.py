@@ -417,7 +417,7 @@ def held(value: T) -> T:
         kind = type(item)
         if kind is str:
             size += len(item) + 4
-        elif kind in _NUMBERS and kind is not int:
+        elif kind in _NUMBERS and (kind is not int or -SHORT_NUMBER < item < SHORT_NUMBER):
             size += _OF_A_NUMBER
         else:
             size += 4 + size_of(item)

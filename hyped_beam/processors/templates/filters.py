@@ -247,13 +247,14 @@ def _replace(function: Filter, general: Filter) -> Filter:
     del function
 
     def filter_(eval_ctx: Any, s: Any, old: Any, new: Any, count: Any = None) -> Any:
-        if type(s) is type(old) is type(new) is str and old and count is None and not eval_ctx.autoescape:
+        are_texts = type(s) is str and type(old) is str and type(new) is str
+        if are_texts and old and count is None and not eval_ctx.autoescape and len(old) <= SHORT:
             length = len(s)
-            if len(old) <= SHORT and (len(new) <= len(old) or (length < COPIED and len(new) <= SHORT)):
-                if length < SMALL and len(new) <= budget.FEW:
-                    return s.replace(old, new)
+            if length < SMALL and len(new) <= budget.FEW:
+                return s.replace(old, new)
+            if len(new) <= len(old) or (length < COPIED and len(new) <= SHORT):
                 text = s.replace(old, new)
-                made(max(length, len(text)))
+                made(len(text) if len(text) > length else length)  # noqa: FURB136 - as quick as can be
                 return text
         return general(eval_ctx, s, old, new, count)
 
@@ -332,7 +333,8 @@ def _items(function: Filter, general: Filter) -> Filter:
     def filter_(*args: Any, **named: Any) -> Any:
         value = args[before]
         if type(value) is list and len(args) == before + 1 and not named:
-            budget.turns(value)
+            if len(value) > SHORT:
+                budget.turns(value)
             return function(*args)
         return general(*args, **named)
 
@@ -347,7 +349,8 @@ def _grouped(function: Filter, general: Filter) -> Filter:
         value, count = args[before], args[-1]
         is_list_and_count = type(value) is list and len(args) == before + 2 and not named
         if is_list_and_count and type(count) is int and 0 < count <= SHORT:
-            budget.turns(value)
+            if len(value) > SHORT:
+                budget.turns(value)
             return function(*args)
         return general(*args, **named)
 
@@ -358,7 +361,8 @@ def _sum(function: Filter, general: Filter) -> Filter:
     def filter_(environment: Any, iterable: Any, attribute: Any = None, start: Any = 0) -> Any:
         is_list = type(iterable) is list and attribute is None and type(start) in _NUMBERS
         if is_list and set(map(type, iterable)) <= _NUMBERS:
-            budget.turns(iterable)
+            if len(iterable) > SHORT:
+                budget.turns(iterable)
             return function(environment, iterable, None, start)
         return general(environment, iterable, attribute, start)
 

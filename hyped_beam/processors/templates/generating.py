@@ -84,8 +84,8 @@ _METHODS_OF_FILTERS = {
     "upper": "upper",
 }
 _MAKING_TEXT = bounds.TEXT_FILTERS | {"e", "escape", "forceescape"}
-_TAKING_COLLECTIONS = frozenset({"join", "tojson"})
-"""Filters that make text of collections, and look at how large it is."""
+_TAKING_COLLECTIONS = frozenset({"join", "sum", "tojson"})
+"""Filters that look themselves at how large a collection is, and do not return it."""
 
 
 class RowGenerator(CodeGenerator):

@@ -213,6 +213,9 @@ SHORTCUTS = [  # each does again and again, or to much, what costs no steps of i
     "{% set l = ['ab'] * 5000 %}" + TURNS + "{% if 'x' in l %}{% endif %}" + ENDS,
     "{% set l = ['ab'] * 5000 %}" + TURNS + "{% if l|tojson %}{% endif %}" + ENDS,
     "{% set l = [1] * 5000 %}" + TURNS + "{% if l|sum %}{% endif %}" + ENDS,
+    "{% set l = ['x' * 999] * 32 %}" + TURNS + "{% if l|reverse|list|batch(1)|list %}{% endif %}" * 9 + ENDS,
+    "{% set l = [7] * 32 %}" + TURNS + "{% if l|sum %}{% endif %}" * 40 + ENDS,
+    "{% set l = ['x' * 999] * 32 %}" + grown("[]", "ns.x + l|reverse|list"),
     "{% set l = ['x' * 900] * 10000 %}{% set ns = namespace(x=[]) %}"
     + TURNS
     + "{% set ns.x = l|map('upper')|list %}"
