@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -123,7 +124,7 @@ def rename(struct: Any, names: Mapping[str, str] | None = None, /, **renamed: st
     held = _fields(ref, "rename")
     _known(held, tuple(changes))
     made = [changes.get(name, name) for name in held]
-    twice = next((name for name in made if made.count(name) > 1), None)
+    twice = next((name for name, count in Counter(made).items() if count > 1), None)
     if twice is not None:
         raise DefinitionTypeError(f"rename(): two fields would be {twice!r}", site=CallSite.nearest())
     return null_where(ref, pack(dict(zip(made, held.values(), strict=True))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ def check_unique(uri: str, names: Sequence[str]) -> None:
     Raises:
         InputError: There are two.
     """
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise InputError(f"{uri} has several columns of the name {repeated[0]!r}", hint="rename one of them")
 

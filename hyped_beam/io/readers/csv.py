@@ -16,12 +16,12 @@ from hyped_beam.io.readers.agreement import lacks
 from hyped_beam.io.readers.base import Block, Piece, batch_of, rows_per_batch
 from hyped_beam.io.readers.conditions import Condition
 from hyped_beam.io.readers.csv_text import Dialect, column_names, parsed_type, tables
-from hyped_beam.io.readers.csv_types import Kind, inferred
+from hyped_beam.io.readers.csv_types import inferred
 from hyped_beam.io.readers.csv_values import Decoder
 from hyped_beam.io.readers.empty_outputs import EmptyOutput
 from hyped_beam.io.readers.files import FileReader
 from hyped_beam.io.readers.lines import blocks_of, bounds, compression_of, rows_before
-from hyped_beam.io.readers.numbers import BEYOND, warn_of_text
+from hyped_beam.io.readers.numbers import Numbers, warn_of_texts
 from hyped_beam.io.readers.suffixes import compressed_suffixes
 from hyped_beam.types import features as features_of
 
@@ -104,10 +104,13 @@ class CsvReader(FileReader):
                     )
                     raise InputError(message, hint="declare the columns that all files have: features=...")
             types = {name: types[name].with_values_of(found[name]) for name in types}
-        for name, kind in types.items():
-            if kind.is_long:
-                warn_of_text(_first_with(files, name, kind, self._dialect), name, kind.numbers)
+        texts = {name: kind.numbers for name, kind in types.items() if kind.is_long}
+        warn_of_texts(texts, ((file.uri, self._numbers_of(file)) for file in files))
         return features_of.as_features(pa.schema([(name, kind.arrow_type) for name, kind in types.items()]))
+
+    def _numbers_of(self, file: FileInfo) -> Iterator[tuple[str, Numbers]]:
+        """What the numbers of the columns of a file are."""
+        return ((name, kind.numbers) for name, kind in inferred(file, self._dialect(file.uri)).items())
 
     def features_without_rows(self, outputs: Sequence[EmptyOutput]) -> dict[str, Any]:
         """The features of outputs without rows, under the names that are given."""
@@ -159,13 +162,6 @@ class CsvReader(FileReader):
                 cut = batch.slice(start, step)
                 yield row, cut
                 row += cut.num_rows
-
-
-def _first_with(files: Sequence[FileInfo], name: str, kind: Kind, dialect_of: Any) -> str:
-    """A file whose numbers are among those that make a column text."""
-    telling = kind.numbers & BEYOND
-    found = ((file.uri, inferred(file, dialect_of(file.uri))[name].numbers) for file in files)
-    return next(uri for uri, numbers in found if numbers & telling)
 
 
 def _filled_lines(data: bytes) -> int:

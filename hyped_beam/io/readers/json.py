@@ -48,7 +48,7 @@ from hyped_beam.io.readers.lines import (
     line_number,
     rows_before,
 )
-from hyped_beam.io.readers.numbers import BEYOND, Numbers, out_of_range, warn_of_text
+from hyped_beam.io.readers.numbers import Numbers, out_of_range, warn_of_texts
 from hyped_beam.io.readers.suffixes import compressed_suffixes
 from hyped_beam.io.unchanged import present
 from hyped_beam.io.versions import Version
@@ -114,10 +114,10 @@ class JsonReader(FileReader):
                     raise disagreement(name, next(kinds), found_in[name], next(kinds), file.uri) from None
                 if not pa.types.is_null(found):
                     found_in.setdefault(name, file.uri)
-        for name, found in types.items():
-            for path, numbers in numbers_as_text(found, name):
-                first = _first_with(files, path, numbers, self.max_line_bytes)
-                warn_of_text(first, path, numbers)
+        texts = {
+            path: numbers for name, found in types.items() for path, numbers in numbers_as_text(found, name)
+        }
+        warn_of_texts(texts, ((file.uri, _numbers_of(file, self.max_line_bytes)) for file in files))
         return features_of.as_features(pa.schema([(name, settled(found)) for name, found in types.items()]))
 
     def check_declared(self, files: Sequence[FileInfo], declared: Mapping[str, Any]) -> None:
@@ -149,9 +149,11 @@ class JsonReader(FileReader):
         condition: Condition | None,  # noqa: ARG002 - lines keep no statistics
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
         """The rows of the lines that begin in a piece."""
-        parsed = pa.schema([(field.name, parsed_type(field.type)) for field in wanted])
+        parsed: pa.Schema | None = None  # a line of many columns has many pieces that hold no row
         row = 0
         for chunk in _checked_chunks(piece, self.max_line_bytes):
+            if parsed is None:
+                parsed = pa.schema([(field.name, parsed_type(field.type)) for field in wanted])
             batch = _batch(piece.path, chunk, parsed, wanted)
             step = rows_per_batch(batch.num_rows, len(chunk.data))
             for start in range(0, batch.num_rows, step):
@@ -343,11 +345,7 @@ def _inferred_of(uri: str, chunk: Chunk) -> list[tuple[str, pa.DataType]]:
     return marked(table, chunk.data, *_rows(chunk.data))
 
 
-def _first_with(files: Sequence[FileInfo], path: str, numbers: Numbers, longest: int) -> str:
-    """A file whose numbers are among those that make a column, or what is within it, text."""
-    for file in files:
-        for name, found in _inferred(file.uri, file.version, longest):
-            for inner, held in numbers_in(found, name):
-                if inner == path and held & numbers & BEYOND:
-                    return file.uri
-    return files[0].uri
+def _numbers_of(file: FileInfo, longest: int) -> Iterator[tuple[str, Numbers]]:
+    """What the numbers of the columns of a file are, and those within columns."""
+    for name, found in _inferred(file.uri, file.version, longest):
+        yield from numbers_in(found, name)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntFlag
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hyped_beam.errors import CallSite
+from hyped_beam.errors import A_LINE_OF_NAMES, CallSite
 from hyped_beam.types import features as features_of
 
 EXACT_IN_FLOAT64 = 1 << 53
@@ -185,14 +185,33 @@ def _is_exact(number: int) -> bool:
         return False
 
 
-def warn_of_text(uri: str, column: str, numbers: Numbers) -> None:
-    """Say that numbers of a column are read as text, and how to declare them.
+def warn_of_texts(
+    texts: Mapping[str, Numbers], files: Iterable[tuple[str, Iterable[tuple[str, Numbers]]]]
+) -> None:
+    """Warn of columns of numbers that are read as text: of the first ones by name, of the others once.
 
     Args:
-        uri: A file that has such numbers.
-        column: The name of the column; fields within it behind dots.
-        numbers: What its numbers are.
+        texts: What the numbers of these columns are, by the name of the column; fields within it behind dots.
+        files: The URIs of all files, each with what its numbers are.
     """
+    if not texts:
+        return
+    first: dict[str, str] = {}
+    for uri, held in files:
+        for column, numbers in held:
+            if column not in first and numbers & texts.get(column, Numbers.NONE) & BEYOND:
+                first[column] = uri
+    shown = list(texts)[:A_LINE_OF_NAMES]
+    for column in shown:
+        _warn(_told(first[column], column, texts[column]))
+    others = len(texts) - len(shown)
+    if others:
+        columns = "1 more column" if others == 1 else f"{others:,} more columns"
+        _warn(f"{columns} of {first[shown[0]]} and the files with it have such numbers, and are read as text")
+
+
+def _told(uri: str, column: str, numbers: Numbers) -> str:
+    """What is said of a column, and how to declare it."""
     top = column.partition(".")[0].partition("[")[0]
     if Numbers.OVER_FLOAT64 in numbers:
         held, other = "numbers beyond those of float64", ""
@@ -201,12 +220,15 @@ def warn_of_text(uri: str, column: str, numbers: Numbers) -> None:
     else:
         held, other = "integers beyond 64 bits", ', or "decimal128(38, 0)"'
     example = f'{{"{top}": "string", ...}}' if top == column else f'{{"{top}": ..., ...}}'
-    told = (
+    return (
         f"{uri}: column {column!r} has {held}, and is read as text: declare what it is, with all "
         f"columns that are wanted: features={example}{other}"
     )
+
+
+def _warn(message: str) -> None:
     site = CallSite.nearest()
     if site is None:
-        warnings.warn(told, UserWarning, stacklevel=2)
+        warnings.warn(message, UserWarning, stacklevel=2)
     else:
-        warnings.warn_explicit(told, UserWarning, site.file, site.line)
+        warnings.warn_explicit(message, UserWarning, site.file, site.line)
