@@ -17,9 +17,9 @@ from hyped_beam.nodes.groups import Groups
 from hyped_beam.nodes.reductions import order_of
 from hyped_beam.nodes.registry import register
 from hyped_beam.types import features
-from hyped_beam.types.distinct import one_zero
 from hyped_beam.types.features import Feature
 from hyped_beam.types.hashes import hashes_of
+from hyped_beam.types.identity import one_zero
 from hyped_beam.types.patterns import AnyColumn, ListColumn
 from hyped_beam.types.vectors import Vector, values_of
 

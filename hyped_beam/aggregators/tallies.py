@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from hyped_beam.nodes.groups import Groups
 from hyped_beam.nodes.reductions import sums
-from hyped_beam.types.distinct import distinct, one_zero, paired, sort_places
+from hyped_beam.types.identity import distinct, first_rows, one_zero, paired, ranks
 from hyped_beam.types.vectors import Vector, values_of
 
 
@@ -84,7 +84,7 @@ class Tally:
 
     def ranked(self) -> Tally:
         """The same with the most frequent first, and those that occur equally often by value."""
-        order = np.lexsort((sort_places(self.values), -self.counts, self.groups))
+        order = np.lexsort((ranks(self.values), -self.counts, self.groups))
         return Tally(self.n, self.groups, pc.take(self.values, pa.array(order)), self.counts[order])
 
     def top(self, k: int) -> Tally:
@@ -95,9 +95,7 @@ class Tally:
 def _pairs(codes: Vector, groups: Vector, n: int) -> tuple[Vector, Vector]:
     """As codes and first rows of values, but a value is another one in another group."""
     codes, count = paired(codes, groups, n)
-    first = np.empty(count, np.int64)
-    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
-    return codes, first
+    return codes, first_rows(codes, count)
 
 
 def places_in(groups: Vector, n: int) -> Vector:

@@ -24,7 +24,7 @@ from hyped_beam.nodes.groups import Groups
 from hyped_beam.plan.program import AggregateStep, Combine, Program, Step
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
-from hyped_beam.types.keys import group_rows, normal
+from hyped_beam.types.identity import group_rows, one_zero
 
 KEYS = "keys"
 """The column of a batch of states that holds the keys of groups."""
@@ -119,7 +119,7 @@ class CombineUpdate:
         if held is None:
             rows = taken.counts[grouping.rows]
             inputs = {name: taken.values[edge, grouping.rows] for name, edge in grouping.keys.items()}
-            columns = {name: normal(column) for name, column in key_columns(grouping, inputs, rows).items()}
+            columns = {name: one_zero(column) for name, column in key_columns(grouping, inputs, rows).items()}
             ids, first = group_rows(columns, rows)
             keys = arrays.struct_of(
                 {name: take_value(column, pa.array(first)) for name, column in columns.items()}, len(first)

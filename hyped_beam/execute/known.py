@@ -16,7 +16,7 @@ from hyped_beam.ir.scope import DATASET
 from hyped_beam.plan.program import Grouping, Program, Step
 from hyped_beam.types import arrays
 from hyped_beam.types.arrays import Value
-from hyped_beam.types.keys import KeyIndex, group_rows, sort_order
+from hyped_beam.types.identity import KeyIndex, group_rows, sort_order
 
 
 @dataclass

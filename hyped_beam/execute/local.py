@@ -26,7 +26,7 @@ from hyped_beam.execute.states import StateTrees
 from hyped_beam.plan.joins import PARTITIONS
 from hyped_beam.plan.planner import Pass, Plan
 from hyped_beam.types import arrays
-from hyped_beam.types.keys import sort_order
+from hyped_beam.types.identity import sort_order
 from hyped_beam.types.spans import Span
 
 

@@ -28,7 +28,7 @@ from hyped_beam.plan.planner import Plan
 from hyped_beam.plan.program import Combine, Program
 from hyped_beam.types import arrays
 from hyped_beam.types.hashes import hashes_of
-from hyped_beam.types.keys import Codes
+from hyped_beam.types.vectors import Vector
 
 # ---------------------------------------------------------------------------------- from ranges to partitions
 
@@ -66,7 +66,7 @@ class StateSplitter:
         return to_bytes(together), split
 
 
-def partition_of(keys: pa.Array) -> Codes:
+def partition_of(keys: pa.Array) -> Vector:
     """The partition of each key: by a hash that is the same everywhere."""
     return (hashes_of(keys) % np.uint64(PARTITIONS)).astype(np.int64)
 

@@ -12,7 +12,8 @@ from hyped_beam.execute.combining import KEYS
 from hyped_beam.execute.states import StateMerger, StateTree, no_states, with_keys
 from hyped_beam.plan.program import Combine
 from hyped_beam.types import arrays
-from hyped_beam.types.keys import Codes, group_rows, sort_order
+from hyped_beam.types.identity import group_rows, sort_order
+from hyped_beam.types.vectors import Vector
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class PlacedStates:
 
     combine: Combine
     keys: pa.StructArray
-    places: Mapping[int, Codes]
+    places: Mapping[int, Vector]
     states: Mapping[int, pa.RecordBatch]
 
     @classmethod

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from hyped_beam.types import arrays
-from hyped_beam.types.keys import Codes, sort_order
+from hyped_beam.types.identity import sort_order
+from hyped_beam.types.vectors import Vector
 
 BLOCK_ROWS = 4096
 BLOCK_BYTES = 1 << 20
@@ -115,7 +116,7 @@ def _merged_blocks(runs: Sequence[_Run]) -> Iterator[pa.RecordBatch]:
         yield together.take(chosen)
 
 
-def _known_order(order: Codes, ends: Codes, has_more: Sequence[bool]) -> int:
+def _known_order(order: Vector, ends: Vector, has_more: Sequence[bool]) -> int:
     """How many rows come before all that are not read yet: up to the last one of a run that has more."""
     places = np.empty(len(order), np.int64)
     places[order] = np.arange(len(order))

@@ -15,7 +15,7 @@ from hyped_beam.nodes.aggregator import AggregatorRuntime
 from hyped_beam.nodes.groups import Groups
 from hyped_beam.plan.program import Combine
 from hyped_beam.types import arrays
-from hyped_beam.types.keys import group_rows, sort_order
+from hyped_beam.types.identity import group_rows, sort_order
 
 Position = tuple[int, int]
 """A node of the tree over numbered parts: its level (0 for a part) and its place on that level."""

@@ -17,7 +17,7 @@ from hyped_beam.nodes.tables import TableByKey
 from hyped_beam.processors.known_table import KnownTable
 from hyped_beam.types import arrays, features
 from hyped_beam.types.features import Feature
-from hyped_beam.types.keys import KeyIndex, RepeatedKeyError
+from hyped_beam.types.identity import KeyIndex, RepeatedKeyError
 from hyped_beam.types.patterns import AnyColumn
 from hyped_beam.types.widths import interchangeable
 

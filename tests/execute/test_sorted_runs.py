@@ -16,7 +16,7 @@ from hyped_beam.execute import sorted_runs
 from hyped_beam.execute.sorted_runs import merged, write_run
 from hyped_beam.types import arrays
 from hyped_beam.types.features import arrow_schema
-from hyped_beam.types.keys import group_rows, sort_order
+from hyped_beam.types.identity import group_rows, sort_order
 
 KINDS: dict[str, pa.DataType] = {
     "text": pa.string(),

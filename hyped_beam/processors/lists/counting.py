@@ -10,8 +10,8 @@ from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method
 from hyped_beam.processors.lists.layout import Lists, offsets_of, portions
 from hyped_beam.types import features
-from hyped_beam.types.distinct import encoded, one_zero, paired
 from hyped_beam.types.features import Feature
+from hyped_beam.types.identity import encoded, first_rows, one_zero, paired
 from hyped_beam.types.patterns import ListColumn
 from hyped_beam.types.vectors import Vector
 
@@ -57,6 +57,4 @@ def _counted(lists: Lists) -> tuple[Vector, Vector]:
     """Where each different element of each list is first, and how often it occurs."""
     # Pairs of a list and an element are numbered as they appear, so those of one list follow each other.
     codes, count = paired(lists.rows, *encoded(lists.values))
-    first = np.empty(count, np.int64)
-    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # the last that is assigned stays
-    return first, np.bincount(codes, minlength=count)
+    return first_rows(codes, count), np.bincount(codes, minlength=count)

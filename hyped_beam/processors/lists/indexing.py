@@ -14,8 +14,8 @@ from hyped_beam.nodes.registry import method
 from hyped_beam.processors.lists.elements import ListOfComparables
 from hyped_beam.processors.lists.layout import Lists
 from hyped_beam.types import arrays, features, promotion
-from hyped_beam.types.distinct import encoded, one_zero
 from hyped_beam.types.features import Family, Feature
+from hyped_beam.types.identity import encoded, one_zero
 from hyped_beam.types.indexed import Indexed
 from hyped_beam.types.patterns import AnyColumn
 from hyped_beam.types.vectors import Vector, computable

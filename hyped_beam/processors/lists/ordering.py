@@ -22,6 +22,7 @@ from hyped_beam.processors.lists.layout import Lists, portions
 from hyped_beam.processors.strings.buffers import Marks, Mask
 from hyped_beam.types import features
 from hyped_beam.types.features import Family, Feature
+from hyped_beam.types.identity import encoded, paired
 from hyped_beam.types.patterns import ListColumn
 from hyped_beam.types.vectors import Vector, computable, values_of
 
@@ -113,8 +114,7 @@ class ListUnique(Processor):
 
 def _is_new(lists: Lists) -> Mask:
     """For each element whether it is the first in its list of those that are equal."""
-    identities = _identities(lists.values)
-    keys = _densified(lists.rows * (int(identities.max()) + 1) + identities)
+    keys, _ = paired(lists.rows, *encoded(lists.values))
     # Keys are numbered as they appear: one is new where it is larger than all before.
     new = np.ones(len(keys), np.bool_)
     new[1:] = keys[1:] > np.maximum.accumulate(keys)[:-1]
@@ -198,23 +198,3 @@ def _has_identity(feature: Feature) -> bool:
     if features.family(feature) is Family.STRUCT:
         return all(_has_identity(inner) for inner in features.fields(feature).values())
     return features.family(feature) in (*COMPARABLE, Family.NULL)
-
-
-def _identities(values: pa.Array) -> Vector:
-    """For each element a number that its equals share, below the number of elements; null has one, too."""
-    if pa.types.is_null(values.type):
-        return np.zeros(len(values), np.int64)
-    if isinstance(values, pa.StructArray):
-        combined = _densified(values.is_valid().to_numpy(zero_copy_only=False).astype(np.int64))
-        for field in values.flatten():
-            combined = _densified(combined * len(values) + _identities(field))
-        return combined
-    comparable: Any = computable(values)
-    if pa.types.is_floating(comparable.type):
-        comparable = pc.add(comparable, pa.scalar(0, comparable.type))  # -0.0 becomes 0.0
-    return comparable.dictionary_encode(null_encoding="encode").indices.to_numpy().astype(np.int64)
-
-
-def _densified(numbers: Vector) -> Vector:
-    """Numbers from 0 in place of any numbers, in the order in which these first appear."""
-    return pa.array(numbers).dictionary_encode().indices.to_numpy().astype(np.int64)

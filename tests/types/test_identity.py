@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyped_beam.types.keys import KeyIndex, group_rows, sort_order
+from hyped_beam.types.identity import KeyIndex, encoded, group_rows, ranks, sort_order
 
 NAN = float("nan")
 DAY = datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.timezone.utc)
@@ -183,3 +183,34 @@ def test_any_keys_are_grouped_and_found(rows):
         assert groups_of(codes.tolist()) == wanted
         known = {name: values.take(pa.array(first)) for name, values in chosen.items()}
         assert KeyIndex(known, len(first)).find(chosen, len(rows)).tolist() == codes.tolist()
+
+
+pairs = st.none() | st.lists(
+    st.none() | st.fixed_dictionaries({"a": floats, "b": st.none() | st.lists(integers, max_size=2)}),
+    max_size=3,
+)
+PAIRS = pa.list_(pa.struct({"a": pa.float64(), "b": pa.list_(pa.int64())}))
+
+
+def comparable(value: Any) -> tuple[Any, ...]:
+    """A value as tuples that Python compares as the module promises."""
+    if value is None:
+        return (2,)
+    if isinstance(value, float):
+        return (1,) if math.isnan(value) else (0, value)
+    if isinstance(value, dict):
+        return (0, tuple(comparable(item) for item in value.values()))
+    return (0, tuple(map(comparable, value))) if isinstance(value, list) else (0, value)
+
+
+@given(st.lists(pairs, max_size=12), st.integers(0, 3))
+def test_nested_values_are_equal_and_in_order_as_python_says(values, skipped):
+    array = pa.array(values, PAIRS)[skipped:]
+    codes, count = encoded(array)
+    wanted = [comparable(value) for value in array.to_pylist()]
+    numbers: dict[Any, int] = {}
+    assert codes.tolist() == [numbers.setdefault(value, len(numbers)) for value in wanted]
+    assert count == len(numbers)
+    in_order = sorted(set(wanted))
+    assert ranks(array).tolist() == [in_order.index(value) for value in wanted]
+    assert [wanted[row] for row in order_of(array)] == sorted(wanted)
