@@ -87,10 +87,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def in_batches() -> Callable[..., pa.Table]:
     """Computes what is collected over a table cut into batches, here, and verifies every pass."""
     from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of
-    from hyped_beam.execute.local import run_here
     from hyped_beam.nodes.refs import builder_of
     from hyped_beam.passes import optimise
     from hyped_beam.plan.planner import make_plan
+    from hyped_beam.tasks.memory import run_here
 
     def run(src: Any, collect: Any, table: pa.Table, batches: int = 3) -> pa.Table:
         plan = make_plan(optimise(graph_of(builder_of(src), Outputs(collect)), verify=True))

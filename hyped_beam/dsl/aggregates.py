@@ -15,11 +15,11 @@ import pyarrow as pa
 
 from hyped_beam.errors import DefinitionError
 from hyped_beam.execute.batch import Batch
-from hyped_beam.execute.finish import finish
 from hyped_beam.execute.known import Late
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import StateTrees
 from hyped_beam.plan.planner import AGGREGATES, Plan
+from hyped_beam.tasks.reduce import finish
 
 
 @dataclass

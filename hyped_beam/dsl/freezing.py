@@ -19,7 +19,6 @@ from hyped_beam.dsl.fitting import (
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
 from hyped_beam.execute.batch import take_value
 from hyped_beam.execute.combining import KEYS, state_column
-from hyped_beam.execute.finish import finish
 from hyped_beam.execute.known import Late
 from hyped_beam.ir.builder import GraphBuilder
 from hyped_beam.ir.graph import Edge, Graph, Kind, Node, Sink
@@ -28,6 +27,7 @@ from hyped_beam.passes.common_subexpressions import common_subexpressions
 from hyped_beam.passes.forward_fields import forward_fields
 from hyped_beam.plan.planner import Plan
 from hyped_beam.plan.program import AggregateStep, Combine
+from hyped_beam.tasks.reduce import finish
 
 
 def frozen_graph(aggregates: Any, plan: Plan, builder: GraphBuilder, *, unseen: Unseen = "null") -> Graph:

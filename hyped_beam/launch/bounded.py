@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from hyped_beam.errors import DefinitionError, FlowError, InputError
-from hyped_beam.execute.partitions import PartitionProgram
 from hyped_beam.execute.pool import interrupt_pool
 from hyped_beam.execute.timing import Timings, add_timings
 from hyped_beam.io import commit
@@ -24,20 +23,21 @@ from hyped_beam.io.readers.base import Reader, cuts
 from hyped_beam.io.writers.base import Writer
 from hyped_beam.ir.text import graph_text
 from hyped_beam.launch.caching import Caching, prepare_caching
-from hyped_beam.launch.local import run_scans
 from hyped_beam.launch.profiles import Profile, load_profile
 from hyped_beam.launch.progress import DoneInMarks, DoneInOutput, ReportProgress, watching
 from hyped_beam.launch.result import CacheUse, NodeTime
 from hyped_beam.launch.running import check_options, check_program, import_beam, run_pipeline
 from hyped_beam.launch.times import node_times
-from hyped_beam.lowering.kept_files import KeptFolder
-from hyped_beam.lowering.partition_job import PartitionJob
-from hyped_beam.lowering.range_job import RangeJob
-from hyped_beam.lowering.scan_end import Finish
 from hyped_beam.nodes.fingerprint import program_digest
 from hyped_beam.plan.planner import AGGREGATES, Pass, Plan
 from hyped_beam.plan.program import Program
 from hyped_beam.plan.tables import pinned_tables
+from hyped_beam.tasks.kept_files import KeptFolder
+from hyped_beam.tasks.local import run_scans
+from hyped_beam.tasks.partition_job import PartitionJob
+from hyped_beam.tasks.partitions import PartitionProgram
+from hyped_beam.tasks.range_job import RangeJob
+from hyped_beam.tasks.scan_end import Finish
 from hyped_beam.types import features
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from hyped_beam.plan.caching import ScanCaching, cached_scans
 if TYPE_CHECKING:
     from hyped_beam.io.readers.base import Reader
     from hyped_beam.io.writers.base import Writer
-    from hyped_beam.lowering.state_cache import StateCache
     from hyped_beam.plan.planner import Plan
+    from hyped_beam.tasks.state_cache import StateCache
 
 _UNTOLD = "the source does not tell what its files hold"
 
@@ -37,7 +37,7 @@ class Caching:
 
     def of_scan(self, number: int) -> StateCache | None:
         """The cache of a scan; None where its states are not kept."""
-        from hyped_beam.lowering.state_cache import StateCache
+        from hyped_beam.tasks.state_cache import StateCache
 
         scan = self.scans.get(number)
         if scan is None or scan.key is None:
@@ -95,7 +95,7 @@ def prepare_caching(
     """
     if folder is None:
         return None
-    from hyped_beam.lowering.state_cache import FILES, STATES
+    from hyped_beam.tasks.state_cache import FILES, STATES
 
     kept = (f"{STATES}/*/*{SUFFIX}", f"{FILES}/*{SUFFIX}")
     _check_apart(folder, kept, reader.inputs(), [writer.path for writer in writers.values()])

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyped_beam.execute.under_way import NotedRows, rows_under_way
 from hyped_beam.io.commit import Destination, RangeRecord
 from hyped_beam.io.done import read_rows_in
+from hyped_beam.tasks.under_way import NotedRows, rows_under_way
 
 LOOK_SECONDS = 0.25
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
@@ -17,19 +17,20 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
 from hyped_beam.execute.known import Late
-from hyped_beam.execute.partitions import StateSplitter
 from hyped_beam.execute.pool import pool_of
 from hyped_beam.io.readers.base import Range, Reader
 from hyped_beam.lowering.cutting import CutRanges
 from hyped_beam.lowering.failure import raising_text
-from hyped_beam.lowering.partition_job import RANGES, STATES, ToPartition
 from hyped_beam.lowering.partitions import finish_partitions
-from hyped_beam.lowering.range_in_flight import RangeResult
-from hyped_beam.lowering.range_job import RangeJob, RangeTask
-from hyped_beam.lowering.range_runner import RangeRunner
-from hyped_beam.lowering.scan_end import Finish, Gathered
 from hyped_beam.lowering.states import AccumulatorCoder, CombineRanges, RangeReport
 from hyped_beam.plan.joins import PARTITIONS
+from hyped_beam.tasks.driver import Backend, drive
+from hyped_beam.tasks.partition_job import RANGES, STATES, ToPartition
+from hyped_beam.tasks.partitions import StateSplitter
+from hyped_beam.tasks.range_in_flight import RangeResult
+from hyped_beam.tasks.range_job import RangeJob, RangeTask
+from hyped_beam.tasks.range_runner import RangeRunner
+from hyped_beam.tasks.scan_end import Gathered, Stage
 
 
 class DoRanges(beam.DoFn):
@@ -133,16 +134,13 @@ def _step(do: beam.DoFn, known: Sequence[Any], beside: str | None) -> beam.PTran
 def build(
     pipeline: beam.Pipeline,
     reader: Reader,
-    scans: Sequence[tuple[RangeJob, Finish]],
+    scans: Sequence[Stage],
     processes: int,
     pool: str | None = None,
     *,
     apart: bool = False,
 ) -> None:
     """Put bounded scans into a pipeline, each with what the ones before have made known.
-
-    Each scan cuts and reads the source anew: what feeds both a combine and a consumer of its result is held
-    in memory whole by local runners.
 
     Args:
         pipeline: The pipeline.
@@ -152,37 +150,115 @@ def build(
         pool: The name of the pool that they are, where the job has one of its own.
         apart: Whether ranges are done in a pool also where one process does them.
     """
-    known: tuple[Any, ...] = ()
-    to_ranges: list[Any] = []
-    onward: list[Any] = []
-    for level, (job, finish) in enumerate(scans):
-        behind = "" if len(scans) == 1 else f"{level}"
-        combine = CombineRanges(cloudpickle.dumps(finish.combines))
-        do = DoRanges(cloudpickle.dumps(job), processes, pool, apart=apart)
-        cut_ranges = CutRanges(cloudpickle.dumps(reader), PARTITIONS if finish.partitions else 0)
+    drive(scans, _PipelineBackend(pipeline, reader, processes, pool, len(scans), apart=apart))
+
+
+@dataclass(frozen=True)
+class _Scanned:
+    """The steps that do the ranges of a scan.
+
+    Attributes:
+        reports: What the ranges report.
+        to_partitions: What comes to partitions, by the number of the partition.
+    """
+
+    reports: Any
+    to_partitions: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class _Shuffled:
+    """The steps that compute the partitions after a scan.
+
+    Attributes:
+        to_ranges: Values for ranges, by their numbers.
+        onward: What partitions need again, by their numbers.
+    """
+
+    to_ranges: Any
+    onward: Any
+
+
+class _PipelineBackend(Backend[Stage, _Scanned, tuple[Any, ...], _Shuffled]):
+    """The parts of a bounded job as steps of a pipeline; see `build`."""
+
+    def __init__(
+        self,
+        pipeline: beam.Pipeline,
+        reader: Reader,
+        processes: int,
+        pool: str | None,
+        scans: int,
+        *,
+        apart: bool,
+    ) -> None:
+        self._pipeline = pipeline
+        self._reader = reader
+        self._processes = processes
+        self._pool = pool
+        self._scans = scans
+        self._apart = apart
+
+    def _label(self, level: int) -> str:
+        """What tells the names of the steps of a scan from those of others."""
+        return "" if self._scans == 1 else f"{level}"
+
+    def no_results(self) -> tuple[Any, ...]:
+        return ()
+
+    def scan(
+        self,
+        level: int,
+        stage: Stage,
+        prior: tuple[Any, ...],
+        shuffled: Sequence[_Shuffled],
+    ) -> _Scanned:
+        job, finish = stage
+        behind, is_shuffled = self._label(level), finish.partitions is not None
+        do = DoRanges(cloudpickle.dumps(job), self._processes, self._pool, apart=self._apart)
+        cut_ranges = CutRanges(cloudpickle.dumps(self._reader), PARTITIONS if is_shuffled else 0)
         cut = (
-            pipeline
+            self._pipeline
             | f"Start{behind}" >> beam.Impulse()
-            | f"CutRanges{behind}" >> _step(cut_ranges, (), RANGES if finish.partitions else None)
+            | f"CutRanges{behind}" >> _step(cut_ranges, (), RANGES if is_shuffled else None)
         )
-        ranges = cut[None] if finish.partitions else cut
+        ranges = cut[None] if is_shuffled else cut
         if job.program.by_range:
+            to_ranges = [one.to_ranges for one in shuffled]
             ranges = (ranges, *to_ranges) | f"WithGroups{behind}" >> beam.Flatten()
         done = (
             ranges
             # One range a key. `Reshuffle` takes eight steps for it, a third of a small job's time.
             | f"SpreadRanges{behind}" >> beam.GroupByKey()
-            | f"DoRanges{behind}" >> _step(do, known, STATES if finish.partitions else None)
+            | f"DoRanges{behind}" >> _step(do, prior, STATES if is_shuffled else None)
         )
+        if not is_shuffled:
+            return _Scanned(done, ())
+        return _Scanned(done[None], (cut[RANGES], done[STATES], *(one.onward for one in shuffled)))
+
+    def reduce(self, level: int, stage: Stage, scanned: _Scanned, prior: tuple[Any, ...]) -> tuple[Any, ...]:
+        job, finish = stage
+        behind, combine = self._label(level), CombineRanges(cloudpickle.dumps(finish.combines))
+        finish_scan = FinishScan(cloudpickle.dumps((job.destinations, finish)), combine)
         finished = (
-            (done[None] if finish.partitions else done)
+            scanned.reports
             | f"CombineRanges{behind}" >> beam.CombinePerKey(combine)
-            | f"Finish{behind}"
-            >> beam.ParDo(FinishScan(cloudpickle.dumps((job.destinations, finish)), combine), *known)
+            | f"Finish{behind}" >> beam.ParDo(finish_scan, *prior)
         )
-        known = (beam.pvalue.AsSingleton(finished),)
-        if finish.partitions is not None:
-            parts = (cut[RANGES], done[STATES], *onward)
-            made = finish_partitions(pipeline, level, finish.partitions, parts, *known, behind)
-            to_ranges.append(made[0])
-            onward.append(made[1])
+        return (beam.pvalue.AsSingleton(finished),)
+
+    def partitions(
+        self,
+        level: int,
+        stage: Stage,
+        scanned: _Scanned,
+        prior: tuple[Any, ...],
+        shuffled: Sequence[_Shuffled],
+    ) -> _Shuffled | None:
+        del shuffled  # went to partitions with the scan
+        job = stage[1].partitions
+        if job is None:
+            return None
+        (known,) = prior
+        label = self._label(level)
+        return _Shuffled(*finish_partitions(self._pipeline, level, job, scanned.to_partitions, known, label))

@@ -10,7 +10,7 @@ import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
 from hyped_beam.io.readers.base import Range, Reader
-from hyped_beam.lowering.partition_job import RANGES
+from hyped_beam.tasks.partition_job import RANGES
 
 _NO_SCAN = -1
 """Stands with the description of a range in the place of the scan that has sent something to it."""

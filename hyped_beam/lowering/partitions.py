@@ -14,8 +14,8 @@ from hyped_beam.execute.known import Late
 from hyped_beam.io.readers.base import Range
 from hyped_beam.lowering.cutting import CutRanges
 from hyped_beam.lowering.failure import raising_text
-from hyped_beam.lowering.partition_job import ONWARD, PartitionJob, ToPartition, rows_of_table
 from hyped_beam.nodes.tables import TableByKey
+from hyped_beam.tasks.partition_job import ONWARD, PartitionJob, ToPartition, rows_of_table
 
 TO_RANGES = "to_ranges"
 

@@ -7,12 +7,12 @@ from typing import Any
 import pyarrow as pa
 
 from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of, plan_of
-from hyped_beam.execute.local import run_here
 from hyped_beam.ir.builder import GraphBuilder
 from hyped_beam.ir.verify import verify
 from hyped_beam.nodes.refs import Ref, builder_of
 from hyped_beam.nodes.registry import load_library
 from hyped_beam.plan.planner import AGGREGATES
+from hyped_beam.tasks.memory import run_here
 from hyped_beam.types import features
 
 

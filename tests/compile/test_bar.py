@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hyped_beam.execute.under_way import NotedRows, RowsUnderWay, rows_under_way
 from hyped_beam.launch.progress import _progress
+from hyped_beam.tasks.under_way import NotedRows, RowsUnderWay, rows_under_way
 
 TARGET = """
 from hyped_beam import DataFlow
@@ -88,7 +88,7 @@ def test_rows_within_ranges_count_where_their_number_is_known():
 
 
 def test_notes_are_made_where_somebody_watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("hyped_beam.execute.under_way.NOTE_SECONDS", 0)
+    monkeypatch.setattr("hyped_beam.tasks.under_way.NOTE_SECONDS", 0)
     watched = RowsUnderWay(str(tmp_path), 3)
     watched.add(5)
     watched.add(6, cached=True)

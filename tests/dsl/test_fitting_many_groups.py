@@ -15,8 +15,8 @@ from hyped_beam import DataFlow, ops
 from hyped_beam.aggregators import Count, Max, Mean
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.writers.parquet import ParquetDatasetWriter
-from hyped_beam.lowering.partition_job import PartitionJob
 from hyped_beam.plan import joins
+from hyped_beam.tasks.partition_job import PartitionJob
 
 GROUPS = 200_000
 

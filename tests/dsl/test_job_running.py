@@ -24,13 +24,13 @@ from hyped_beam import DataFlow, NodeError, processor
 from hyped_beam.aggregators import Count, Sum
 from hyped_beam.dsl.job import Job
 from hyped_beam.errors import DefinitionError, FlowError, InputError
-from hyped_beam.execute import under_way
 from hyped_beam.io.readers import base, packing
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.writers.json import JsonDatasetWriter
 from hyped_beam.io.writers.parquet import ParquetDatasetWriter
 from hyped_beam.launch.progress import Progress
 from hyped_beam.launch.result import JobCancelledError
+from hyped_beam.tasks import under_way
 
 FILES, ROWS = 5, 60
 DEADLINE_SECONDS = 600

@@ -14,10 +14,10 @@ import pytest
 
 from hyped_beam import DataFlow, ops
 from hyped_beam.aggregators import Count, Max, Mean, Std, Sum, ValueCounts
-from hyped_beam.execute import joined_states
 from hyped_beam.io.readers import base, file_scan, packing
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.writers.arrow import ArrowDatasetWriter
+from hyped_beam.tasks import joined_states
 
 GROUP_ROWS, GROUPS = 500, 40
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from hyped_beam.aggregators import Count, Max, Mean, Sum
 from hyped_beam.dsl.outputs import Outputs, graph_of, plan_of
-from hyped_beam.execute.finish import finish
 from hyped_beam.execute.known import Late
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import FAN_OUT, StateMerger, StateTrees
 from hyped_beam.nodes.refs import builder_of
+from hyped_beam.tasks.reduce import finish
 from hyped_beam.testing import flow_of
 
 SRC = flow_of(pa.schema([("x", pa.float64())]))

@@ -21,9 +21,9 @@ from hyped_beam.io.readers.dataset import DatasetReader
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.writers.json import JsonDatasetWriter
 from hyped_beam.io.writers.parquet import ParquetDatasetWriter
-from hyped_beam.lowering.partition_job import PartitionJob
-from hyped_beam.lowering.shuffle_files import ShuffleFiles
 from hyped_beam.plan import joins
+from hyped_beam.tasks.partition_job import PartitionJob
+from hyped_beam.tasks.shuffle_files import ShuffleFiles
 from hyped_beam.types.patterns import Int64Column
 
 FILES, ROWS = 5, 60
@@ -245,7 +245,7 @@ def test_what_is_shuffled_and_does_not_fit_is_told(
         collect=values_at_rows(flow.src_features, "shuffle"), to=JsonDatasetWriter(tmp_path / "out")
     )
     # no system takes such a path
-    monkeypatch.setattr("hyped_beam.lowering.shuffle_files.STATES", "a/" * 3000)
+    monkeypatch.setattr("hyped_beam.tasks.shuffle_files.STATES", "a/" * 3000)
     with pytest.raises(JobError, match="what is shuffled cannot be put aside") as caught:
         job.run(runner="local")
     assert "TMPDIR" in str(caught.value)

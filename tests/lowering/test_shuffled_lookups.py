@@ -20,7 +20,6 @@ from hyped_beam import DataFlow, ops
 from hyped_beam.aggregators import Count
 from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of
 from hyped_beam.errors import InputError
-from hyped_beam.execute.local import run_here
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.writers.json import JsonDatasetWriter
 from hyped_beam.ir.verify import verify
@@ -30,6 +29,7 @@ from hyped_beam.plan import joins
 from hyped_beam.plan.joins import Extent
 from hyped_beam.plan.planner import Plan, make_plan
 from hyped_beam.plan.text import plan_text
+from hyped_beam.tasks.memory import run_here
 from hyped_beam.testing import flow_of
 
 KEYS: dict[str, tuple[pa.DataType, list[Any]]] = {

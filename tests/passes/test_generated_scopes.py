@@ -16,7 +16,6 @@ from hyped_beam import DataFlow, ops
 from hyped_beam.aggregators import CollectList, Count, First, Max, Sum
 from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of
 from hyped_beam.errors import DefinitionError
-from hyped_beam.execute.local import run_here
 from hyped_beam.io.writers.json import JsonDatasetWriter
 from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, meeting_scope, paths, reaches
 from hyped_beam.ir.text import graph_text
@@ -24,6 +23,7 @@ from hyped_beam.nodes.refs import Ref, builder_of, scope_of
 from hyped_beam.passes import optimise
 from hyped_beam.passes.prune import prune
 from hyped_beam.plan.planner import make_plan
+from hyped_beam.tasks.memory import run_here
 from hyped_beam.testing import assert_same_on
 
 SCHEMA = pa.schema({"k": pa.string(), "n": pa.int64(), "m": pa.int64(), "w": pa.list_(pa.int64())})

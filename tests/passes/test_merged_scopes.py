@@ -8,7 +8,6 @@ import pytest
 from hyped_beam import Augmentor, Rows, ops
 from hyped_beam.aggregators import Count, Mean
 from hyped_beam.dsl.outputs import Outputs, graph_of
-from hyped_beam.execute.local import run_here
 from hyped_beam.ir.graph import Kind
 from hyped_beam.ir.verify import verify
 from hyped_beam.nodes.refs import builder_of
@@ -16,6 +15,7 @@ from hyped_beam.passes import optimise
 from hyped_beam.passes.common_subexpressions import common_subexpressions
 from hyped_beam.passes.prune import prune
 from hyped_beam.plan.planner import make_plan
+from hyped_beam.tasks.memory import run_here
 from hyped_beam.testing import flow_of
 from hyped_beam.types.patterns import Int64Column
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from hyped_beam.errors import JobError
 from hyped_beam.execute.known import Late
-from hyped_beam.execute.partitions import PartitionResult
 from hyped_beam.io.readers.base import Range
-from hyped_beam.lowering.partition_job import (
+from hyped_beam.nodes.tables import TableByKey
+from hyped_beam.plan.joins import PARTITIONS
+from hyped_beam.tasks.partition_job import (
     ONWARD,
     RANGES,
     STATES,
@@ -24,8 +25,7 @@ from hyped_beam.lowering.partition_job import (
     ToPartition,
     rows_of_table,
 )
-from hyped_beam.nodes.tables import TableByKey
-from hyped_beam.plan.joins import PARTITIONS
+from hyped_beam.tasks.partitions import PartitionResult
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from hyped_beam import Aggregator, ops
 from hyped_beam.aggregators import CollectList, Count, CountDistinct, Max, Sum
 from hyped_beam.dsl.outputs import Outputs, graph_of, plan_of
 from hyped_beam.errors import NodeError
-from hyped_beam.execute.joined_states import JOINED_BATCHES, JOINED_BYTES, JOINED_ROWS, JoinedStates
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import StateMerger
 from hyped_beam.nodes.refs import builder_of
 from hyped_beam.plan.planner import Plan
+from hyped_beam.tasks.joined_states import JOINED_BATCHES, JOINED_BYTES, JOINED_ROWS, JoinedStates
 from hyped_beam.testing import flow_of
 from hyped_beam.types.patterns import Int64Column
 from hyped_beam.types.spans import Span

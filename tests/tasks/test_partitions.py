@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from hyped_beam import ops
 from hyped_beam.aggregators import CollectList, Count, First, Mean, Sum
 from hyped_beam.dsl.outputs import ROWS, Outputs, graph_of
-from hyped_beam.execute.local import run_here
-from hyped_beam.execute.partitions import StateSplitter, partition_of
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import StateTree, StateTrees
 from hyped_beam.execute.streams import from_bytes, to_bytes
 from hyped_beam.nodes.refs import builder_of
 from hyped_beam.passes import optimise
 from hyped_beam.plan.planner import Plan, make_plan
+from hyped_beam.tasks.memory import run_here
+from hyped_beam.tasks.partitions import StateSplitter, partition_of
 from hyped_beam.testing import flow_of
 
 KEYS: dict[str, tuple[pa.DataType, list[Any]]] = {

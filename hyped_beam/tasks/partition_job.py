@@ -10,18 +10,18 @@ from typing import TypeAlias
 
 from hyped_beam.errors import JobError
 from hyped_beam.execute.known import Late
-from hyped_beam.execute.partitions import (
+from hyped_beam.io.commit import Check, Destination
+from hyped_beam.io.readers.base import BATCH_ROWS, Range, Scan
+from hyped_beam.io.writing_errors import failed_writing
+from hyped_beam.tasks.partitions import (
     PartitionProgram,
     PartitionResult,
     PartitionStates,
     add_onward,
     split_table,
 )
-from hyped_beam.execute.sorted_runs import merged, write_run
-from hyped_beam.io.commit import Check, Destination
-from hyped_beam.io.readers.base import BATCH_ROWS, Range, Scan
-from hyped_beam.io.writing_errors import failed_writing
-from hyped_beam.lowering.scan_end import writing_groups
+from hyped_beam.tasks.scan_end import writing_groups
+from hyped_beam.tasks.sorted_runs import merged, write_run
 
 ToPartition: TypeAlias = tuple[str, int, bytes]
 """What comes to a partition: how many ranges there are, the states of one, what it has made known itself, or

@@ -12,15 +12,15 @@ import pyarrow as pa
 
 from hyped_beam.errors import InputError
 from hyped_beam.execute.batch_result import BatchResult
-from hyped_beam.execute.joined_states import JoinedStates
 from hyped_beam.execute.states import StateMerger, StateTrees
 from hyped_beam.execute.timing import COMPUTED, READ, REUSED, Timings, add_timing, add_timings, write_key
-from hyped_beam.execute.under_way import RowsUnderWay
 from hyped_beam.io.commit import RangeCommit
 from hyped_beam.io.filesystem import checksum_of
 from hyped_beam.io.readers.base import Range, Scan
-from hyped_beam.lowering.kept_files import KeptFiles, KeptFolder
-from hyped_beam.lowering.state_cache import OpenStateCache, SegmentStates
+from hyped_beam.tasks.joined_states import JoinedStates
+from hyped_beam.tasks.kept_files import KeptFiles, KeptFolder
+from hyped_beam.tasks.state_cache import OpenStateCache, SegmentStates
+from hyped_beam.tasks.under_way import RowsUnderWay
 from hyped_beam.types.arrays import conform
 from hyped_beam.types.spans import Span
 

@@ -7,11 +7,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
-from hyped_beam.execute.finish import finish
 from hyped_beam.execute.known import Late
 from hyped_beam.execute.states import StateTrees
 from hyped_beam.execute.timing import Timings
@@ -19,9 +18,11 @@ from hyped_beam.io import commit
 from hyped_beam.io.commit import Destination
 from hyped_beam.io.readers.base import BATCH_ROWS
 from hyped_beam.plan.program import Combine, Program
+from hyped_beam.tasks.reduce import finish
 
 if TYPE_CHECKING:
-    from hyped_beam.lowering.partition_job import PartitionJob
+    from hyped_beam.tasks.partition_job import PartitionJob
+    from hyped_beam.tasks.range_job import RangeJob
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,10 @@ class Finish:
         for row in outputs.values():
             with pa.OSFile(self.values_path, "wb") as file, pa.ipc.new_stream(file, row.schema) as writer:
                 writer.write_batch(row)
+
+
+Stage: TypeAlias = "tuple[RangeJob, Finish]"
+"""What is done with each range of a scan, and once, when all are done."""
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,17 @@ from hyped_beam.execute.states import StateTrees
 from hyped_beam.execute.timing import Timings, add_timings
 from hyped_beam.io.readers.base import Range, Reader
 from hyped_beam.io.writing_errors import full_disk
-from hyped_beam.lowering.partition_job import PartitionJob
-from hyped_beam.lowering.range_job import RangeJob, RangeTask
-from hyped_beam.lowering.range_runner import RangeRunner
-from hyped_beam.lowering.scan_end import Finish, Gathered
-from hyped_beam.lowering.shuffle_files import PartitionsByFiles, ShuffleFiles, TablesByFiles
 from hyped_beam.plan.joins import PARTITIONS
+from hyped_beam.tasks.driver import Backend, drive
+from hyped_beam.tasks.range_job import RangeTask
+from hyped_beam.tasks.range_runner import RangeRunner
+from hyped_beam.tasks.scan_end import Gathered, Stage
+from hyped_beam.tasks.shuffle_files import PartitionsByFiles, ShuffleFiles, TablesByFiles
 
 
 def run_scans(
     reader: Reader,
-    scans: Sequence[tuple[RangeJob, Finish]],
+    scans: Sequence[Stage],
     processes: int,
     work: Path,
     pool: str | None = None,
@@ -46,9 +46,7 @@ def run_scans(
         JobError: The job failed for another reason.
     """
     with _telling_failures():
-        run = _Scans(reader, str(work / "shuffle"), pool_of(processes, pool))
-        for level, (job, finish) in enumerate(scans):
-            run.scan(level, job, finish)
+        drive(scans, _LocalBackend(reader, str(work / "shuffle"), pool_of(processes, pool)))
 
 
 @contextlib.contextmanager
@@ -67,8 +65,23 @@ def _telling_failures() -> Iterator[None]:
         raise JobError(message) from error
 
 
-class _Scans:
-    """Scans that run one after the other, and what has come of them so far.
+@dataclass(frozen=True)
+class _Scanned:
+    """The ranges of a scan that are done.
+
+    Attributes:
+        gathered: What they have reported.
+        files: The files that they have left for partitions.
+        ranges: How many there are.
+    """
+
+    gathered: Gathered
+    files: ShuffleFiles
+    ranges: int
+
+
+class _LocalBackend(Backend[Stage, _Scanned, Late, int]):
+    """The parts of a bounded job in this process, and in those of a pool.
 
     Args:
         reader: The source.
@@ -80,39 +93,54 @@ class _Scans:
         self._reader = reader
         self._folder = folder
         self._pool = pool
-        self._known = Late()
-        self._shuffled: list[int] = []
 
-    def scan(self, level: int, job: RangeJob, finish: Finish) -> None:
-        """Run a scan, and what comes after it."""
+    def no_results(self) -> Late:
+        return Late()
+
+    def scan(self, level: int, stage: Stage, prior: Late, shuffled: Sequence[int]) -> _Scanned:
+        job, finish = stage
         # A source without rows is one empty range: its aggregates have values, its outputs columns.
         cuts = self._reader.ranges() or [Range(0, (), rows=0, first_row=0)]
-        files = ShuffleFiles(self._folder, level, tuple(self._shuffled))
+        files = ShuffleFiles(self._folder, level, tuple(shuffled))
         is_shuffled = finish.partitions is not None or job.program.by_range
         records: dict[int, str] = {}
         trees = StateTrees(finish.combines)
         timings: Timings = {}
-        told = replace(job, late=self._known, files=files if is_shuffled else None)
-        with contextlib.closing(RangeRunner(told, self._pool)) as ranges:
+        job = replace(job, late=prior, files=files if is_shuffled else None)
+        with contextlib.closing(RangeRunner(job, self._pool)) as ranges:
             for result in ranges.run([RangeTask(cut) for cut in cuts]):
                 records[result.number] = result.record
                 add_timings(timings, result.timings)
                 if result.states:
                     trees.add_bytes(result.states)
-        self._known = finish.run(job.destinations, Gathered(records, trees, timings), self._known)
-        if finish.partitions is not None:
-            self._finish_partitions(finish.partitions, files, len(cuts) if job.program.shuffled else 0)
-            self._shuffled.append(level)
+        return _Scanned(Gathered(records, trees, timings), files, len(cuts) if job.program.shuffled else 0)
 
-    def _finish_partitions(self, job: PartitionJob, files: ShuffleFiles, ranges: int) -> None:
-        tables = TablesByFiles(job.program.tables, files)
+    def reduce(self, level: int, stage: Stage, scanned: _Scanned, prior: Late) -> Late:
+        del level
+        job, finish = stage
+        return finish.run(job.destinations, scanned.gathered, prior)
+
+    def partitions(
+        self,
+        level: int,
+        stage: Stage,
+        scanned: _Scanned,
+        prior: Late,
+        shuffled: Sequence[int],
+    ) -> int | None:
+        del shuffled  # the files know them
+        job = stage[1].partitions
+        if job is None:
+            return None
+        tables = TablesByFiles(job.program.tables, scanned.files)
         cuts = tables.tasks()
         read_here = any(one.reader.reads_here(2) for one in job.program.tables.values())
         self._run(tables, cuts, None if read_here else self._pool)
-        work = PartitionsByFiles(job, files, ranges, cuts, self._known)
+        work = PartitionsByFiles(job, scanned.files, scanned.ranges, cuts, prior)
         runs = self._run(work, range(PARTITIONS), self._pool)
-        files.remove_states()
+        scanned.files.remove_states()
         job.finish([name for names in runs for name in names])
+        return level
 
     def _run(self, job: Job, tasks: Sequence[Any], pool: ProcessPool | None) -> list[Any]:
         """The results of tasks, which are done in a pool where there is one."""

@@ -13,19 +13,19 @@ import pyarrow as pa
 from hyped_beam.execute.batch import Batch, source_batch
 from hyped_beam.execute.keeping import restore
 from hyped_beam.execute.known import Late
-from hyped_beam.execute.partitions import StateSplitter, values_of_range
 from hyped_beam.execute.pooled import PooledStage
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import StateMerger
 from hyped_beam.execute.timing import START, Timings, add_timing, add_timings
-from hyped_beam.execute.under_way import RowsUnderWay
 from hyped_beam.io.commit import Destination, RangeCommit, read_record, read_states
 from hyped_beam.io.readers.base import Range, Scan
-from hyped_beam.lowering.kept_files import KeptFolder
-from hyped_beam.lowering.range_in_flight import RangeInFlight, RangeResult
-from hyped_beam.lowering.shuffle_files import ShuffleFiles
-from hyped_beam.lowering.state_cache import OpenStateCache, StateCache
 from hyped_beam.plan.program import Program
+from hyped_beam.tasks.kept_files import KeptFolder
+from hyped_beam.tasks.partitions import StateSplitter, values_of_range
+from hyped_beam.tasks.range_in_flight import RangeInFlight, RangeResult
+from hyped_beam.tasks.shuffle_files import ShuffleFiles
+from hyped_beam.tasks.state_cache import OpenStateCache, StateCache
+from hyped_beam.tasks.under_way import RowsUnderWay
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from hyped_beam.lowering.kept_files import KeptFiles, KeptFolder
+from hyped_beam.tasks.kept_files import KeptFiles, KeptFolder
 
 
 def attempt(where: KeptFolder, values: list[int]) -> KeptFiles:

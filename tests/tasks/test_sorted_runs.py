@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyped_beam.execute import sorted_runs
-from hyped_beam.execute.sorted_runs import merged, write_run
+from hyped_beam.tasks import sorted_runs
+from hyped_beam.tasks.sorted_runs import merged, write_run
 from hyped_beam.types import arrays
 from hyped_beam.types.features import arrow_schema
 from hyped_beam.types.identity import group_rows, sort_order

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from hyped_beam.execute.pool import ProcessPool
 from hyped_beam.execute.pooled import PooledStage
-from hyped_beam.lowering.range_in_flight import RangeResult
-from hyped_beam.lowering.range_job import OpenRangeJob, RangeJob, RangeTask
+from hyped_beam.tasks.range_in_flight import RangeResult
+from hyped_beam.tasks.range_job import OpenRangeJob, RangeJob, RangeTask
 
 
 class RangeRunner:

@@ -15,9 +15,7 @@ import pyarrow as pa
 
 from hyped_beam.execute.batch import take_value
 from hyped_beam.execute.combining import KEYS
-from hyped_beam.execute.finish import finish_by
 from hyped_beam.execute.known import Late
-from hyped_beam.execute.placed_states import PlacedStates
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.streams import from_bytes, to_bytes
 from hyped_beam.ir.graph import Graph
@@ -26,6 +24,8 @@ from hyped_beam.nodes.tables import TableByKey
 from hyped_beam.plan.joins import PARTITIONS, table_of
 from hyped_beam.plan.planner import Plan
 from hyped_beam.plan.program import Combine, Program
+from hyped_beam.tasks.placed_states import PlacedStates
+from hyped_beam.tasks.reduce import finish_by
 from hyped_beam.types import arrays
 from hyped_beam.types.hashes import hashes_of
 from hyped_beam.types.vectors import Vector

@@ -1,0 +1,1 @@
+"""The work of a bounded job without Beam: ranges, partitions, reduces, and the loop that drives them."""
