@@ -66,9 +66,9 @@ def _own_stdout() -> TextIO:
 
 
 def _answer(request: Request, shown: Console) -> None:
-    from hyped_beam.compile.session import answer
+    from hyped_beam.compile.session import run_request
 
-    answer(request, shown)
+    run_request(request, shown)
 
 
 def _failed(shown: Console, status: int, error: FlowError) -> int:

@@ -23,7 +23,7 @@ FLOW_FORMAT = ".parquet"
 """What a flow, which has no writer of its own, is written as where the folder's name does not say."""
 
 
-def asked_for(target: Target, request: Request) -> Job | DataFlow:
+def resolve_target(target: Target, request: Request) -> Job | DataFlow:
     """The job that is asked for, or the flow of which nothing but the plan is.
 
     Args:

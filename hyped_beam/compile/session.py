@@ -7,7 +7,7 @@ import warnings
 from hyped_beam.compile.arguments import Request
 from hyped_beam.compile.beam_options import beam_options
 from hyped_beam.compile.console import Console
-from hyped_beam.compile.overrides import asked_for
+from hyped_beam.compile.overrides import resolve_target
 from hyped_beam.compile.target import load_target
 from hyped_beam.dsl.flow import DataFlow
 from hyped_beam.dsl.job import Job
@@ -16,7 +16,7 @@ from hyped_beam.launch.reach import ExposedRunnerWarning, who_else
 from hyped_beam.launch.running import check_program
 
 
-def answer(request: Request, console: Console) -> None:
+def run_request(request: Request, console: Console) -> None:
     """Do all that was asked for.
 
     Args:
@@ -28,7 +28,7 @@ def answer(request: Request, console: Console) -> None:
     """
     options = beam_options(request.rest)
     profile = load_profile(request.runner)
-    asked = asked_for(load_target(request.target, request.modules, request.hosts), request)
+    asked = resolve_target(load_target(request.target, request.modules, request.hosts), request)
     form = request.form or (None if request.run or request.plot else "plan")
     if form == "proto" and isinstance(asked, Job):
         _print_pipeline(asked, request, options, console)

@@ -15,11 +15,11 @@ import pyarrow as pa
 
 from hyped_beam.errors import DefinitionError
 from hyped_beam.execute.batch import Batch
-from hyped_beam.execute.known import Late
+from hyped_beam.execute.bindings import PriorResults
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import StateTrees
 from hyped_beam.plan.planner import AGGREGATES, Plan
-from hyped_beam.tasks.reduce import finish
+from hyped_beam.tasks.reduce import reduce_states
 
 
 @dataclass
@@ -154,10 +154,10 @@ def values_of(plan: Plan, states: Sequence[pa.RecordBatch]) -> dict[str, Any]:
     Raises:
         NodeError: An aggregator, or a node behind it, raised.
     """
-    if plan.finish is None:
+    if plan.reduce is None:
         msg = "the plan has no aggregates"
         raise ValueError(msg)
-    row = finish(plan.scan.combines, plan.finish, states, Late()).outputs[AGGREGATES]
+    row = reduce_states(plan.scan.combines, plan.reduce, states, PriorResults()).outputs[AGGREGATES]
     return dict(row.to_pylist()[0])
 
 

@@ -163,7 +163,7 @@ def needed_by_rows(plan: Plan) -> dict[int, list[Node]]:
     """
     scopes = plan.graph.scopes
     found: dict[int, list[Node]] = {}
-    for number in (*plan.scan.late, *plan.scan.by_range):
+    for number in (*plan.scan.prior, *plan.scan.by_range):
         node = plan.graph.nodes[number]
         scope = node.scope
         while (members := scopes[scope].members) is not None and domain_of(scopes, members) != SOURCE_ROWS:
@@ -234,5 +234,5 @@ def _constant(node: Node, found: Found, unseen: Unseen) -> Node:
         inputs={},
         scope=found.scope,
         options=None,
-        rows=None,
+        input_scope=None,
     )

@@ -18,8 +18,8 @@ from hyped_beam.dsl.fitting import (
 )
 from hyped_beam.errors import CallSite, DefinitionError, DefinitionTypeError
 from hyped_beam.execute.batch import take_value
+from hyped_beam.execute.bindings import PriorResults
 from hyped_beam.execute.combining import KEYS, state_column
-from hyped_beam.execute.known import Late
 from hyped_beam.ir.builder import GraphBuilder
 from hyped_beam.ir.graph import Edge, Graph, Kind, Node, Sink
 from hyped_beam.ir.scope import Scope
@@ -27,7 +27,7 @@ from hyped_beam.passes.common_subexpressions import common_subexpressions
 from hyped_beam.passes.forward_fields import forward_fields
 from hyped_beam.plan.planner import Plan
 from hyped_beam.plan.program import AggregateStep, Combine
-from hyped_beam.tasks.reduce import finish
+from hyped_beam.tasks.reduce import reduce_states
 
 
 def frozen_graph(aggregates: Any, plan: Plan, builder: GraphBuilder, *, unseen: Unseen = "null") -> Graph:
@@ -59,25 +59,25 @@ def frozen_graph(aggregates: Any, plan: Plan, builder: GraphBuilder, *, unseen: 
                 site=CallSite.nearest(),
                 hint="fit the flow: flow.fit(ds, collect=...)",
             )
-    scan, end = first.scan, first.finish
+    scan, end = first.scan, first.reduce
     assert end is not None  # noqa: S101 - what comes before another scan makes something known
     states = [held.states_of(combine) for combine in scan.combines]
-    late = finish(scan.combines, end, states, Late()).late
+    prior = reduce_states(scan.combines, end, states, PriorResults()).prior
     found = {
-        node.id: Found(scope, _at_groups(node, scope, plan.graph.scopes, late))
+        node.id: Found(scope, _at_groups(node, scope, plan.graph.scopes, prior))
         for scope, nodes in needed_by_rows(plan).items()
         for node in nodes
     }
     return with_constants(plan.graph, found, unseen)
 
 
-def _at_groups(node: Node, scope: int, scopes: Sequence[Scope], late: Late) -> pa.Array:
+def _at_groups(node: Node, scope: int, scopes: Sequence[Scope], prior: PriorResults) -> pa.Array:
     """The values of a node, those of groups of groups for the inner ones."""
-    values, outer = late.values[node.id], node.scope
+    values, outer = prior.values[node.id], node.scope
     while outer != scope:
         inner = scopes[outer].members
         assert inner is not None  # noqa: S101 - it was found by going from groups to their members
-        values, outer = take_value(values, late.maps[inner, outer]), inner
+        values, outer = take_value(values, prior.maps[inner, outer]), inner
     return values
 
 

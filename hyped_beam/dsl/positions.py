@@ -21,7 +21,7 @@ def refuse_positions(plan: Plan, what: str, hint: str) -> None:
         DefinitionError: Its rows are made by `ops.distinct`.
     """
     nodes = plan.graph.nodes
-    for number in (*plan.scan.late, *plan.scan.by_range):
+    for number in (*plan.scan.prior, *plan.scan.by_range):
         if _is_position(plan.graph, nodes[number]):
             raise DefinitionError(
                 f"ops.distinct() ({nodes[number].site}) looks at all rows of the data that it is applied to, "

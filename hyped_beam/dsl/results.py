@@ -21,7 +21,7 @@ from hyped_beam.io.folders import BOOKKEEPING
 from hyped_beam.io.readers.mapped_tables import mapped_tables, maps_its_files
 from hyped_beam.io.writing_errors import FULL
 from hyped_beam.ir.text import graph_text
-from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.configuration import Operator
 from hyped_beam.nodes.fingerprint import NoFingerprintError, digest_of, fingerprint_of
 from hyped_beam.nodes.installed import versions
 from hyped_beam.types.scratch import ScratchFolder, process_folder
@@ -243,7 +243,7 @@ def _fingerprint(data: Dataset, plan: Plan, batch_size: int | None) -> str:
     """
     graph = plan.graph.renumbered()  # the numbers say what else was recorded into the flow
     for node in graph.nodes.values():
-        if isinstance(node.operation, Configured) and not node.operation.repeatable:
+        if isinstance(node.operation, Operator) and not node.operation.repeatable:
             raise NoFingerprintError(f"{node.name} is not repeatable")
     nodes = [
         (

@@ -29,27 +29,27 @@ class Batch:
         values: What its nodes have computed so far, by the node's number.
         rows: The number of rows that it came with.
         spans: Where these rows stand in the source; empty where that is not known.
-        place: The number of its range and its own in that range: what rows are told apart by.
+        batch_id: The number of its range and its own in that range: what rows are told apart by.
         base: The scope of the rows that it came with.
         counts: The number of rows of each scope whose rows are known.
         maps: For the rows of a scope the rows of a parent that they belong to, by both; null for none.
         aligned: What was repeated for the rows of other scopes, by the number of its node.
         shared: The groups that aggregators share, by the scopes of the rows and of the groups.
         timings: How long its steps took so far.
-        late: What earlier stages have made known of the groups of its range, by the number of the node.
+        prior: What earlier stages have made known of the groups of its range, by the number of the node.
     """
 
     values: dict[int, Value]
     rows: int
     spans: tuple[Span, ...] = ()
-    place: tuple[int, int] = (0, 0)
+    batch_id: tuple[int, int] = (0, 0)
     base: int = SOURCE_ROWS
     counts: dict[int, int] = field(default_factory=dict)
     maps: dict[tuple[int, int], pa.Array] = field(default_factory=dict)
     aligned: dict[int, dict[tuple[tuple[str, ...], int], Value]] = field(default_factory=dict)
     shared: dict[tuple[int, int], Groups] = field(default_factory=dict)
     timings: Timings = field(default_factory=dict)
-    late: Mapping[int, pa.Array] = field(default_factory=dict)
+    prior: Mapping[int, pa.Array] = field(default_factory=dict)
 
     def rows_of(self, scope: int) -> int:
         """How many rows of a scope it holds."""
@@ -133,12 +133,12 @@ def source_batch(
     program: Program,
     rows: pa.RecordBatch,
     spans: tuple[Span, ...] = (),
-    place: tuple[int, int] = (0, 0),
-    late: Mapping[int, pa.Array] | None = None,
+    batch_id: tuple[int, int] = (0, 0),
+    prior: Mapping[int, pa.Array] | None = None,
 ) -> Batch:
     """A batch of the source as a program takes it; what is given besides are fields of `Batch`."""
     columns = {name: rows.column(name) for name in program.columns}
-    return Batch({program.takes[0]: columns}, rows.num_rows, spans, place, late=late or {})
+    return Batch({program.takes[0]: columns}, rows.num_rows, spans, batch_id, prior=prior or {})
 
 
 def _as_scalar(value: Value) -> Value:

@@ -7,9 +7,9 @@ from functools import cached_property
 
 import pyarrow as pa
 
+from hyped_beam.execute.aggregate_inputs import AggregateInputs
 from hyped_beam.execute.batch import Batch
 from hyped_beam.execute.combining import StageUpdate
-from hyped_beam.execute.taken import TakenRows
 from hyped_beam.execute.timing import Timings
 
 
@@ -19,13 +19,13 @@ class BatchAggregates:
 
     Attributes:
         update: What makes their states.
-        together: What those take that may take several batches together.
-        apart: What the others take.
+        coalesced: What those take that may take several batches together.
+        per_batch: What the others take.
     """
 
     update: StageUpdate
-    together: TakenRows
-    apart: TakenRows
+    coalesced: AggregateInputs
+    per_batch: AggregateInputs
 
 
 @dataclass
@@ -56,6 +56,6 @@ class BatchResult:
         if isinstance(self.aggregated, list):
             return self.aggregated
         found = self.aggregated
-        joined = found.update.states(found.together, self.timings, together=True)
-        numbered = dict([*joined, *found.update.states(found.apart, self.timings, together=False)])
+        joined = found.update.states(found.coalesced, self.timings, coalesced=True)
+        numbered = dict([*joined, *found.update.states(found.per_batch, self.timings, coalesced=False)])
         return [numbered[number] for number in sorted(numbered)]

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hyped_beam.execute.aggregate_inputs import AggregateInputs, InputSelector
 from hyped_beam.execute.batch import Batch, take_value
-from hyped_beam.execute.failure import RAISED, Place, found_error, node_error, shown_cause
-from hyped_beam.execute.known import key_columns
-from hyped_beam.execute.taken import TakenRows, Taking
+from hyped_beam.execute.bindings import key_columns
+from hyped_beam.execute.failure import RAISED, RowLocation, found_error, node_error, shown_cause
 from hyped_beam.execute.timing import Timings, add_timing, node_key
 from hyped_beam.ir.scope import DATASET
 from hyped_beam.nodes.aggregator import AggregatorRuntime
@@ -47,23 +47,23 @@ class StageUpdate:
 
     def __init__(self, program: Program) -> None:
         self._combines = [CombineUpdate(combine, program) for combine in program.combines]
-        self._together = Taking(program, [one for one in program.combines if one.joined])
-        self._apart = Taking(program, [one for one in program.combines if not one.joined])
+        self._coalesced = InputSelector(program, [one for one in program.combines if one.coalesced])
+        self._per_batch = InputSelector(program, [one for one in program.combines if not one.coalesced])
         self._lock = threading.Lock()
 
-    def take(self, batch: Batch) -> tuple[TakenRows, TakenRows]:
+    def take(self, batch: Batch) -> tuple[AggregateInputs, AggregateInputs]:
         """What those aggregators take of a batch that may take several together, and the others."""
-        return self._together.take(batch), self._apart.take(batch)
+        return self._coalesced.take(batch), self._per_batch.take(batch)
 
     def states(
-        self, taken: TakenRows, timings: Timings, *, together: bool
+        self, taken: AggregateInputs, timings: Timings, *, coalesced: bool
     ) -> list[tuple[int, pa.RecordBatch]]:
         """The states of what was taken, with the number of their combine; may be called from any thread.
 
         Args:
             taken: What was taken.
             timings: Where it is noted how long each took.
-            together: Whether those took it that may take several batches together, or the others.
+            coalesced: Whether those took it whose batches may be coalesced, or the others.
 
         Raises:
             NodeError: An aggregator raised.
@@ -72,7 +72,7 @@ class StageUpdate:
             return [
                 (number, update.states(taken, timings))
                 for number, update in enumerate(self._combines)
-                if update.joined is together
+                if update.coalesced is coalesced
             ]
 
 
@@ -85,14 +85,14 @@ class CombineUpdate:
     """
 
     def __init__(self, combine: Combine, program: Program) -> None:
-        self.joined = combine.joined
+        self.coalesced = combine.coalesced
         self._combine = combine
         self._program = program
         self._runtimes = [
             AggregatorRuntime(step.operation, step.state_type, step.output_type) for step in combine.steps
         ]
 
-    def states(self, taken: TakenRows, timings: Timings) -> pa.RecordBatch:
+    def states(self, taken: AggregateInputs, timings: Timings) -> pa.RecordBatch:
         """The states of the aggregators, a row for each group of what was taken.
 
         Args:
@@ -107,18 +107,18 @@ class CombineUpdate:
             began = time.perf_counter()
             columns[state_column(number)] = self._states(step, runtime, taken, ids, groups)
             took = time.perf_counter() - began
-            add_timing(timings, node_key(step.node), took, taken.counts[step.rows])
+            add_timing(timings, node_key(step.node), took, taken.counts[step.input_scope])
         return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 
-    def _groups(self, taken: TakenRows) -> tuple[pa.Array | None, int, dict[str, pa.Array]]:
+    def _groups(self, taken: AggregateInputs) -> tuple[pa.Array | None, int, dict[str, pa.Array]]:
         """The group of each row, the number of groups, and their keys."""
         grouping = self._combine.grouping
         if grouping is None:
             return None, 1, {}
         held = taken.grouped.get(grouping.scope)
         if held is None:
-            rows = taken.counts[grouping.rows]
-            inputs = {name: taken.values[edge, grouping.rows] for name, edge in grouping.keys.items()}
+            rows = taken.counts[grouping.input_scope]
+            inputs = {name: taken.values[edge, grouping.input_scope] for name, edge in grouping.keys.items()}
             columns = {name: one_zero(column) for name, column in key_columns(grouping, inputs, rows).items()}
             ids, first = group_rows(columns, rows)
             keys = arrays.struct_of(
@@ -131,19 +131,19 @@ class CombineUpdate:
         self,
         step: AggregateStep,
         runtime: AggregatorRuntime,
-        taken: TakenRows,
+        taken: AggregateInputs,
         ids: pa.Array | None,
         groups: int,
     ) -> pa.StructArray:
         grouping = self._combine.grouping
-        key = (step.rows, DATASET if grouping is None else grouping.scope)
-        rows = taken.counts[step.rows]
+        key = (step.input_scope, DATASET if grouping is None else grouping.scope)
+        rows = taken.counts[step.input_scope]
         if key not in taken.shared:
-            if ids is not None and grouping is not None and step.rows != grouping.rows:
-                ids = pc.take(ids, taken.owners[step.rows, grouping.rows])
+            if ids is not None and grouping is not None and step.input_scope != grouping.input_scope:
+                ids = pc.take(ids, taken.owners[step.input_scope, grouping.input_scope])
             taken.shared[key] = Groups(groups, ids, rows)
-        inputs = {name: taken.values[edge, step.rows] for name, edge in step.inputs.items()}
-        place = functools.partial(Place, step, taken, self._program)
+        inputs = {name: taken.values[edge, step.input_scope] for name, edge in step.inputs.items()}
+        place = functools.partial(RowLocation, step, taken, self._program)
         return _updated(step, runtime, inputs, rows, taken.shared[key], place)
 
 
@@ -155,12 +155,12 @@ def aggregate_in_place(
     Raises:
         NodeError: The aggregator raised.
     """
-    key = (step.rows, step.scope)
+    key = (step.input_scope, step.scope)
     if key not in batch.shared:
-        ids = None if step.scope == DATASET else batch.map_to(program.scopes, step.rows, step.scope)
-        batch.shared[key] = Groups(batch.rows_of(step.scope), ids, batch.rows_of(step.rows))
-    place = functools.partial(Place, step, batch, program)
-    states = _updated(step, runtime, inputs, batch.rows_of(step.rows), batch.shared[key], place)
+        ids = None if step.scope == DATASET else batch.map_to(program.scopes, step.input_scope, step.scope)
+        batch.shared[key] = Groups(batch.rows_of(step.scope), ids, batch.rows_of(step.input_scope))
+    place = functools.partial(RowLocation, step, batch, program)
+    states = _updated(step, runtime, inputs, batch.rows_of(step.input_scope), batch.shared[key], place)
     try:
         batch.values[step.node] = runtime.finish(states)
     except RAISED as error:
@@ -172,7 +172,7 @@ def step_inputs(step: Step | AggregateStep, batch: Batch, program: Program) -> d
     indexed = getattr(step.operation, "takes_indexed", ())
     return {
         name: batch.resolve(
-            edge, program.scope_of[edge.node], step.rows, program.scopes, repeat=name not in indexed
+            edge, program.scope_of[edge.node], step.input_scope, program.scopes, repeat=name not in indexed
         )
         for name, edge in step.inputs.items()
     }
@@ -184,7 +184,7 @@ def _updated(
     inputs: Mapping[str, Value],
     rows: int,
     by: Groups,
-    place: Callable[[pa.Array | None], Place],
+    place: Callable[[pa.Array | None], RowLocation],
 ) -> pa.StructArray:
     """The states of the groups; aggregators of the same rows share what their groups have worked out."""
     given: dict[str, Any] = dict(inputs)

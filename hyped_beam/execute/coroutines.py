@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from hyped_beam.execute.batch import Batch
 from hyped_beam.execute.failure import (
     RAISED,
-    Place,
+    RowLocation,
     is_alike,
     is_length,
     node_error,
@@ -197,8 +197,8 @@ class LimitedStep:
         Raises:
             NodeError: The node raised; the first row in order that did is named.
         """
-        rows = batch.rows_of(self.step.rows)
-        place = Place(self.step, batch, program)
+        rows = batch.rows_of(self.step.input_scope)
+        place = RowLocation(self.step, batch, program)
         try:
             if self.runtime.interface.row_wise:
                 return self.runtime.from_rows(await self._run_rows(inputs, rows))

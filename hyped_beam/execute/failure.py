@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from hyped_beam.errors import NOT_THE_USERS, CallSite, NodeError, error_text, error_type
 from hyped_beam.ir.scope import Scope
-from hyped_beam.nodes.configuration import Configured, secret_values
+from hyped_beam.nodes.configuration import Operator, secret_values
 from hyped_beam.nodes.runtime import ResultError, RowError
 from hyped_beam.plan.program import Program
 from hyped_beam.types import arrays
@@ -36,7 +36,7 @@ class Held(Protocol):
         """Where in the source a row of a scope is, or the one that it was made from."""
 
 
-class Place:
+class RowLocation:
     """Where in the source the rows are that a step was given.
 
     Args:
@@ -56,9 +56,9 @@ class Place:
         self._chosen = chosen
         self._start = start
 
-    def behind(self, rows: int) -> Place:
-        """The place some rows further on."""
-        return Place(self._step, self._held, self._program, self._chosen, self._start + rows)
+    def after(self, rows: int) -> RowLocation:
+        """Return the location some rows further on."""
+        return RowLocation(self._step, self._held, self._program, self._chosen, self._start + rows)
 
     def of(self, row: int | None) -> Span | None:
         """Where in the source one of these rows is, or the one that it was made from."""
@@ -67,7 +67,7 @@ class Place:
         row += self._start
         if self._chosen is not None:
             row = self._chosen[row].as_py()
-        return self._held.span_of(self._program.scopes, self._step.rows, row)
+        return self._held.span_of(self._program.scopes, self._step.input_scope, row)
 
 
 def found_error(
@@ -76,7 +76,7 @@ def found_error(
     step: Any,
     inputs: Mapping[str, Value],
     rows: int,
-    place: Place,
+    place: RowLocation,
 ) -> NodeError:
     """The error to report for a step that failed on a batch.
 
@@ -91,7 +91,7 @@ def found_error(
 
 
 def node_error(
-    error: BaseException, step: Any, inputs: Mapping[str, Value], row: int | None, place: Place | None
+    error: BaseException, step: Any, inputs: Mapping[str, Value], row: int | None, place: RowLocation | None
 ) -> NodeError:
     """The error to report.
 
@@ -123,7 +123,7 @@ def node_error(
 def masked(step: Any, text: str) -> str:
     """A text in which no secret of a step's node can be read."""
     return without_secrets(
-        text, secret_values(step.operation) if isinstance(step.operation, Configured) else []
+        text, secret_values(step.operation) if isinstance(step.operation, Operator) else []
     )
 
 

@@ -313,17 +313,17 @@ def named_pool(name: str) -> ProcessPool | None:
     return _named.get(name)
 
 
-def pool_of(processes: int, name: str | None = None, *, apart: bool = False) -> ProcessPool | None:
+def pool_of(processes: int, name: str | None = None, *, isolate: bool = False) -> ProcessPool | None:
     """The processes that compute for a job; None for this one.
 
     Args:
         processes: How many; 0 for as many as there are cores.
         name: The name of a pool that was made for the job, if one was, in this process or another.
-        apart: Whether a pool is to compute also where one process is enough.
+        isolate: Whether a pool is to compute also where one process is enough.
     """
     own = None if name is None else named_pool(name)
     workers = processes or os.cpu_count() or 1
-    return own if own is not None or (workers == 1 and not apart) else shared_pool(workers)
+    return own if own is not None or (workers == 1 and not isolate) else shared_pool(workers)
 
 
 _shared: ProcessPool | None = None

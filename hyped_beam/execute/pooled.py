@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from hyped_beam.execute.batch import Batch
 from hyped_beam.execute.batch_result import BatchResult
-from hyped_beam.execute.keeping import kept_of, restore
-from hyped_beam.execute.known import Late
+from hyped_beam.execute.bindings import PriorResults
+from hyped_beam.execute.materialized import kept_of, restore
 from hyped_beam.execute.pool import ProcessPool
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.streams import from_bytes, to_bytes
@@ -31,16 +31,16 @@ class PooledStage:
     Args:
         program: The program, of a stage that takes a source.
         pool: The processes.
-        late: What earlier stages have made known.
+        prior: What earlier stages have made known.
     """
 
     uses_loop = True
     """Whether several batches are in flight."""
 
-    def __init__(self, program: Program, pool: ProcessPool, late: Late) -> None:
+    def __init__(self, program: Program, pool: ProcessPool, prior: PriorResults) -> None:
         self.program = program
         self.pool = pool
-        self._late = late
+        self._late = prior
         self._of_ranges = _LateFiles()
 
     def open(self) -> None:
@@ -73,8 +73,8 @@ class PooledStage:
             held = pa.RecordBatch.from_struct_array(arrays.struct_of({}, batch.rows))
         restored = {node: to_bytes([part]) for node, part in kept_of(self.program, batch).items()}
         # a pickle of a slice would hold all that it is cut from
-        late = self._of_ranges.add(batch.late)
-        return _Task(to_bytes([held]), batch.spans, batch.place, restored, late)
+        prior = self._of_ranges.add(batch.prior)
+        return _Task(to_bytes([held]), batch.spans, batch.batch_id, restored, prior)
 
 
 class _LateFiles:
@@ -86,23 +86,23 @@ class _LateFiles:
         self._flying: deque[str] = deque()
         self._made = 0
 
-    def add(self, late: Mapping[int, pa.Array]) -> str:
+    def add(self, prior: Mapping[int, pa.Array]) -> str:
         """The file for one more batch; nothing for one of whose range nothing is known."""
-        if not late:
+        if not prior:
             self._flying.append("")
-        elif late is self._late:
-            self._flying.append(self._flying[-1] if self._flying else self._write(late))
+        elif prior is self._late:
+            self._flying.append(self._flying[-1] if self._flying else self._write(prior))
         else:
-            self._late = late
-            self._flying.append(self._write(late))
+            self._late = prior
+            self._flying.append(self._write(prior))
         return self._flying[-1]
 
-    def _write(self, late: Mapping[int, pa.Array]) -> str:
+    def _write(self, prior: Mapping[int, pa.Array]) -> str:
         if self._folder is None:
             self._folder = ScratchFolder()
         self._made += 1
         path = self._folder.path / f"{self._made}.arrow"
-        path.write_bytes(Late(dict(late)).to_bytes())
+        path.write_bytes(PriorResults(dict(prior)).to_bytes())
         return str(path)
 
     def done(self) -> None:
@@ -124,34 +124,34 @@ class _Task:
 
     columns: bytes
     spans: tuple[Span, ...]
-    place: tuple[int, int]
+    batch_id: tuple[int, int]
     restored: dict[int, bytes]
-    late: str
+    prior: str
 
 
 @dataclass(frozen=True)
 class _ComputeJob:
     program: Program
-    late: Late
+    prior: PriorResults
 
     def open(self) -> _Compute:
-        return _Compute(self.program, self.late)
+        return _Compute(self.program, self.prior)
 
 
 class _Compute:
-    def __init__(self, program: Program, late: Late) -> None:
+    def __init__(self, program: Program, prior: PriorResults) -> None:
         began = time.perf_counter()
-        self._runner = StageRunner(program, late)
+        self._runner = StageRunner(program, prior)
         self._runner.open()
         self._start: Timings = {START: (time.perf_counter() - began, 0)}
         self._path = ""
         self._of_range: Mapping[int, pa.Array] = {}
 
     def run(self, task: _Task) -> tuple[dict[str, bytes], bytes, Any, dict[int, bytes]]:
-        batch = self._runner.source_batch(from_bytes(task.columns)[0], task.spans, task.place)
+        batch = self._runner.source_batch(from_bytes(task.columns)[0], task.spans, task.batch_id)
         kept = {node: from_bytes(held)[0] for node, held in task.restored.items()}
         restore(self._runner.program, batch, kept)
-        batch.late = self._late_in(task.late)
+        batch.prior = self._late_in(task.prior)
         result = self._runner.run(batch)
         add_timings(result.timings, self._start)
         self._start = {}
@@ -166,5 +166,5 @@ class _Compute:
         """What is known of a range, which is read once for all of its batches."""
         if path != self._path:
             self._path = path
-            self._of_range = Late.from_bytes(Path(path).read_bytes()).values if path else {}
+            self._of_range = PriorResults.from_bytes(Path(path).read_bytes()).values if path else {}
         return self._of_range

@@ -23,11 +23,11 @@ def row_numbers(step: Step, batch: Batch) -> pa.Array:
     Raises:
         OverflowError: There are more rows than can be told apart.
     """
-    rows = batch.rows_of(step.rows)
-    known = numbers_of(batch.spans) if step.rows == SOURCE_ROWS else None
+    rows = batch.rows_of(step.input_scope)
+    known = numbers_of(batch.spans) if step.input_scope == SOURCE_ROWS else None
     if known is not None:
         return known
-    number, place = batch.place
+    number, place = batch.batch_id
     if number >> RANGE_BITS or place >> BATCH_BITS or rows >> ROW_BITS:
         msg = f"cannot tell apart the {rows:,} rows of batch {place} of range {number}"
         raise OverflowError(msg)

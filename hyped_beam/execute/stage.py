@@ -17,19 +17,19 @@ from typing_extensions import Self
 from hyped_beam.errors import InputError, NodeError
 from hyped_beam.execute.batch import Batch, source_batch
 from hyped_beam.execute.batch_result import BatchAggregates, BatchResult
+from hyped_beam.execute.bindings import PriorResults, StageBindings
 from hyped_beam.execute.combining import StageUpdate, aggregate_in_place, step_inputs
 from hyped_beam.execute.coroutines import LimitedStep, all_done, background_loop, first_result, run_in_loop
 from hyped_beam.execute.failure import (
     RAISED,
-    Place,
+    RowLocation,
     found_error,
     masked,
     node_error,
     shown_cause,
     slice_inputs,
 )
-from hyped_beam.execute.keeping import kept_values
-from hyped_beam.execute.known import Late, StageKnown
+from hyped_beam.execute.materialized import kept_values
 from hyped_beam.execute.row_numbers import row_numbers
 from hyped_beam.execute.timing import add_timing, node_key
 from hyped_beam.ir.graph import Kind
@@ -52,7 +52,7 @@ class StageRunner:
 
     Args:
         program: The program.
-        late: What earlier stages have made known.
+        prior: What earlier stages have made known.
     """
 
     in_flight = 4
@@ -61,10 +61,10 @@ class StageRunner:
     rows_in_flight = 256
     """How many rows there are in them: of small batches, as those of tiny files, there may be more."""
 
-    def __init__(self, program: Program, late: Late | None = None) -> None:
+    def __init__(self, program: Program, prior: PriorResults | None = None) -> None:
         self.program = program
         self.steps = [(step, runtime_of(step)) for step in program.steps]
-        self._known = StageKnown(program, late or Late())
+        self._known = StageBindings(program, prior or PriorResults())
         self._update = StageUpdate(program) if program.combines else None
         self.uses_loop = any(runtime.needs_loop or _is_limited(step) for step, runtime in self.steps)
         self._waits = _waits(program) if self.uses_loop else {}
@@ -138,9 +138,9 @@ class StageRunner:
         except RAISED as error:
             raise node_error(error, step, {}, None, None) from shown_cause(error, step)
 
-    def renew(self, late: Late) -> None:
+    def renew(self, prior: PriorResults) -> None:
         """Have it know other things of earlier stages; its nodes stay set up."""
-        self._known = StageKnown(self.program, late)
+        self._known = StageBindings(self.program, prior)
 
     def source_batch(
         self, batch: pa.RecordBatch, spans: tuple[Span, ...] = (), place: tuple[int, int] = (0, 0)
@@ -214,7 +214,9 @@ class StageRunner:
             self._known.find_groups(step, inputs, batch)
         else:
             aggregate_in_place(step, runtime, inputs, batch, self.program)
-        add_timing(batch.timings, node_key(step.node), time.perf_counter() - began, batch.rows_of(step.rows))
+        add_timing(
+            batch.timings, node_key(step.node), time.perf_counter() - began, batch.rows_of(step.input_scope)
+        )
 
     async def run_async(self, batch: Batch) -> BatchResult:
         """Run the program on one batch in the event loop of the process.
@@ -237,7 +239,10 @@ class StageRunner:
             began = time.perf_counter()
             batch.values[step.node] = await limited.run(inputs, batch, self.program)
             add_timing(
-                batch.timings, node_key(step.node), time.perf_counter() - began, batch.rows_of(step.rows)
+                batch.timings,
+                node_key(step.node),
+                time.perf_counter() - began,
+                batch.rows_of(step.input_scope),
             )
 
         for step, runtime in self.steps:
@@ -280,7 +285,11 @@ def _waits(program: Program) -> dict[int, tuple[int, ...]]:
     running = {step.node for step in program.steps}
     found = {}
     for step in program.steps:
-        scopes = {step.scope, step.rows, *(program.scope_of[edge.node] for edge in step.inputs.values())}
+        scopes = {
+            step.scope,
+            step.input_scope,
+            *(program.scope_of[edge.node] for edge in step.inputs.values()),
+        }
         makers = {made.node for scope in scopes for made in lineage(program.scopes, scope)}
         needed = {edge.node for edge in step.inputs.values()} | {node for node in makers if node is not None}
         found[step.node] = tuple(sorted((needed & running) - {step.node}))
@@ -321,14 +330,14 @@ def make_rows(
     Raises:
         NodeError: The node raised.
     """
-    rows = batch.rows_of(step.rows)
+    rows = batch.rows_of(step.input_scope)
     try:
         parent, columns = runtime.run(inputs, rows)
     except RAISED as error:
         raise found_error(
-            error, runtime.run, step, inputs, rows, Place(step, batch, program)
+            error, runtime.run, step, inputs, rows, RowLocation(step, batch, program)
         ) from shown_cause(error, step)
-    batch.add_rows(step.scope, step.rows, parent)
+    batch.add_rows(step.scope, step.input_scope, parent)
     batch.values[step.node] = columns
 
 
@@ -351,8 +360,8 @@ def run_step(
     Raises:
         NodeError: The node raised.
     """
-    rows = batch.rows_of(step.rows)
-    place = Place(step, batch, program)
+    rows = batch.rows_of(step.input_scope)
+    place = RowLocation(step, batch, program)
     if runtime.tells_rows_apart:
         return row_numbers(step, batch)
     size = step.options.batch_size or rows
@@ -364,7 +373,7 @@ def run_step(
             runtime,
             slice_inputs(inputs, start, min(size, rows - start)),
             min(size, rows - start),
-            place.behind(start),
+            place.after(start),
         )
         for start in range(0, rows, size)
     ]
@@ -372,7 +381,7 @@ def run_step(
 
 
 def _run_slice(
-    step: Step, runtime: ProcessorRuntime, inputs: Mapping[str, Value], rows: int, place: Place
+    step: Step, runtime: ProcessorRuntime, inputs: Mapping[str, Value], rows: int, place: RowLocation
 ) -> Value:
     try:
         return runtime.run(inputs, rows)

@@ -49,12 +49,12 @@ class GraphBuilder:
         scope: int = DATASET,
         site: CallSite | None = None,
         options: Any = None,
-        rows: int | None = None,
+        input_scope: int | None = None,
     ) -> Edge:
         """Append a node; returns the edge that carries its whole output."""
         number = len(self.nodes)
         self.nodes[number] = Node(
-            number, kind, name, operation, dict(inputs or {}), scope, feature, site, options, rows
+            number, kind, name, operation, dict(inputs or {}), scope, feature, site, options, input_scope
         )
         return Edge(number)
 

@@ -113,10 +113,10 @@ def _of_the_same_type(node: Node, candidates: Sequence[Node]) -> Node | None:
 def _rows_of(node: Node, parents: Sequence[int]) -> Hashable:
     """The rows that a node is about; of one that makes rows or groups, those that it makes them of."""
     if node.kind is Kind.KEYS:
-        return node.rows
+        return node.input_scope
     if node.kind is Kind.ROWS:
         return tuple(parents)
-    return (node.scope, node.rows)
+    return (node.scope, node.input_scope)
 
 
 def _how_it_runs(options: Any) -> str:

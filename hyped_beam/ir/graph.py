@@ -164,7 +164,7 @@ class Node:
         feature: The type of its output.
         site: The line of the user's code that made it.
         options: How it runs, opaque here.
-        rows: Of an AGGREGATE or KEYS the scope whose rows are put together; None for all others.
+        input_scope: Of an AGGREGATE or KEYS the scope whose rows are put together; None for all others.
     """
 
     id: int
@@ -176,7 +176,7 @@ class Node:
     feature: Feature
     site: CallSite | None = None
     options: Any = None
-    rows: int | None = None
+    input_scope: int | None = None
 
 
 @dataclass(frozen=True)
@@ -225,14 +225,17 @@ class Graph:
         ]
         nodes = {
             places[node.id]: replace(
-                node, id=places[node.id], scope=numbers[node.scope], rows=_renumbered(numbers, node.rows)
+                node,
+                id=places[node.id],
+                scope=numbers[node.scope],
+                input_scope=_renumbered(numbers, node.input_scope),
             )
             for node in rewired.nodes.values()
         }
         return Graph(nodes, tuple(scopes))
 
     def _scopes_of(self, node: Node) -> set[int]:
-        used = {node.scope} if node.rows is None else {node.scope, node.rows}
+        used = {node.scope} if node.input_scope is None else {node.scope, node.input_scope}
         return {made.id for scope in used for made in lineage(self.scopes, scope)}
 
     def rewire(self, new_edge: Callable[[Edge], Edge]) -> Graph:
@@ -254,8 +257,8 @@ def makers(graph: Graph, scopes: Iterable[int]) -> set[int]:
 def needs(graph: Graph, node: Node) -> set[int]:
     """The nodes that a node waits for: its inputs, and what makes the rows that it and they are about."""
     scopes = {node.scope, *(graph.nodes[edge.node].scope for edge in node.inputs.values())}
-    if node.rows is not None:
-        scopes.add(node.rows)
+    if node.input_scope is not None:
+        scopes.add(node.input_scope)
     return ({edge.node for edge in node.inputs.values()} | makers(graph, scopes)) - {node.id}
 
 

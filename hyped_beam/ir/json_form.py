@@ -58,7 +58,7 @@ class _NodeForm(BaseModel):
     feature: Any
     options: Any = None
     site: tuple[StrictStr, StrictInt] | None = None
-    rows: StrictInt | None = None
+    input_scope: StrictInt | None = None
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,9 @@ def to_json(graph: Graph, form: OperationForm) -> SavedGraph:
             "feature": features.to_json(node.feature),
             "options": options,
             "site": None if node.site is None else [node.site.file, node.site.line],
-            "rows": node.rows,
+            "input_scope": node.input_scope,
         }
-        left_out = [key for key in ("inputs", "options", "site", "rows") if not saved[key]]
+        left_out = [key for key in ("inputs", "options", "site", "input_scope") if not saved[key]]
         nodes.append({key: value for key, value in saved.items() if key not in left_out})
     scopes = [_SCOPE.dump_python(scope, mode="json", exclude_defaults=True) for scope in graph.scopes]
     return SavedGraph({"scopes": scopes, "nodes": nodes}, constants)
@@ -254,7 +254,7 @@ class _Reading:
         edges = {name: _edge(name, edge) for name, edge in saved.inputs.items()}
         for name, edge in edges.items():
             _check_edge(name, edge, saved, graph, forms)
-        for scope in (saved.scope, saved.rows):
+        for scope in (saved.scope, saved.input_scope):
             if scope is not None and not 0 <= scope < len(graph.scopes):
                 msg = f"there is no scope {scope}"
                 raise ValueError(msg)
@@ -267,7 +267,7 @@ class _Reading:
             saved.scope,
             _feature(saved.feature),
             None if saved.site is None else CallSite(*saved.site),
-            rows=saved.rows,
+            input_scope=saved.input_scope,
         )
         if saved.kind in own_operations.OPERATIONS:
             operation = own_operations.from_json(saved.kind, saved.operation, node.feature, constants)

@@ -90,15 +90,15 @@ def scopes_agree(graph: Graph) -> Iterator[str]:
         for name, edge in node.inputs.items():
             if edge.node in graph.nodes and not reaches(graph.scopes, runs_on, graph.nodes[edge.node].scope):
                 yield f"%{node.id} runs on scope {runs_on}, which does not reach {edge}, its {name!r}"
-        if node.rows is not None and not reaches(graph.scopes, node.rows, node.scope):
-            yield f"%{node.id} puts rows of scope {node.rows} together, which do not reach {node.scope}"
+        if node.input_scope is not None and not reaches(graph.scopes, node.input_scope, node.scope):
+            yield f"%{node.id} reduces rows of scope {node.input_scope}, which do not reach {node.scope}"
         if node.kind is Kind.CONST and node.scope != DATASET and not hasattr(node.operation, "values"):
             yield f"the constant %{node.id} is one value, in scope {node.scope}"
 
 
 def _rows_of(graph: Graph, node: Node) -> int:
-    if node.rows is not None:
-        return node.rows
+    if node.input_scope is not None:
+        return node.input_scope
     if node.kind is Kind.ROWS:
         return graph.scopes[node.scope].parents[0]
     return node.scope
@@ -107,14 +107,16 @@ def _rows_of(graph: Graph, node: Node) -> int:
 def rows_are_made(graph: Graph) -> Iterator[str]:
     """Rows and groups that a node is about are made by a node of the graph, which is about them itself."""
     for node in graph.nodes.values():
-        for maker in makers(graph, [node.scope] if node.rows is None else [node.scope, node.rows]):
+        for maker in makers(
+            graph, [node.scope] if node.input_scope is None else [node.scope, node.input_scope]
+        ):
             made = graph.nodes.get(maker)
             if made is None:
                 yield f"%{node.id} is about rows that %{maker} makes, which is not there"
             elif made.kind not in (Kind.ROWS, Kind.KEYS):
                 yield f"%{node.id} is about rows that %{maker} makes, a {made.kind.value}"
-        if (node.rows is None) == (node.kind in (Kind.KEYS, Kind.AGGREGATE)):
-            yield f"%{node.id} is a {node.kind.value}, and says {node.rows} as the rows it puts together"
+        if (node.input_scope is None) == (node.kind in (Kind.KEYS, Kind.AGGREGATE)):
+            yield f"%{node.id} is a {node.kind.value}, and its input scope is {node.input_scope}"
 
 
 def constants_are_values(graph: Graph) -> Iterator[str]:

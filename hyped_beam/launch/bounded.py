@@ -29,15 +29,15 @@ from hyped_beam.launch.result import CacheUse, NodeTime
 from hyped_beam.launch.running import check_options, check_program, import_beam, run_pipeline
 from hyped_beam.launch.times import node_times
 from hyped_beam.nodes.fingerprint import program_digest
-from hyped_beam.plan.planner import AGGREGATES, Pass, Plan
+from hyped_beam.plan.planner import AGGREGATES, Plan, ScanStage
 from hyped_beam.plan.program import Program
 from hyped_beam.plan.tables import pinned_tables
-from hyped_beam.tasks.kept_files import KeptFolder
 from hyped_beam.tasks.local import run_scans
+from hyped_beam.tasks.materialized_files import MaterializedFolder
 from hyped_beam.tasks.partition_job import PartitionJob
 from hyped_beam.tasks.partitions import PartitionProgram
 from hyped_beam.tasks.range_job import RangeJob
-from hyped_beam.tasks.scan_end import Finish
+from hyped_beam.tasks.reduce_task import ReduceTask
 from hyped_beam.types import features
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class BoundedJob:
                 run_pipeline(fill, self.profile, self.options, stop)
         outputs = (made for kind in self.kinds for made in kind)
         manifests = {made.name: commit.read_manifest(made) for made in outputs}
-        reports = [json.loads(Path(finish.report_path).read_text(encoding="utf-8")) for _, finish in scans]
+        reports = [json.loads(Path(reduce.report_path).read_text(encoding="utf-8")) for _, reduce in scans]
         timings: Timings = {}
         for report in reports:
             add_timings(timings, report["timings"])
@@ -167,11 +167,11 @@ class BoundedJob:
             claims=tuple(claims),
         )
 
-    def scans(self) -> list[tuple[RangeJob, Finish]]:
+    def scans(self) -> list[tuple[RangeJob, ReduceTask]]:
         """What is done with each range of each scan, and after it; only the last one writes rows."""
         return [
             (self._range_job(number, one.scan), self._finish(number, one))
-            for number, one in enumerate(self.plan.passes)
+            for number, one in enumerate(self.plan.stages)
         ]
 
     def _range_job(self, number: int, scan: Program) -> RangeJob:
@@ -182,22 +182,22 @@ class BoundedJob:
             self.destinations if is_last else (),
             _empty_batch(self.plan, scan.columns),
             marks=str(self._marks) if self._marks is not None and is_last else None,
-            kept=KeptFolder(str(self.work), number, self._kept_by),
+            kept=MaterializedFolder(str(self.work), number, self._kept_by),
             under_way=str(self._under_way) if is_last else "",
-            read_here=self.reader.reads_here(self.processes),
+            driver_reads=self.reader.driver_reads(self.processes),
             cache=None if self.caching is None else self.caching.of_scan(number),
         )
 
     @property
     def _kept_by(self) -> dict[int, int]:
         """The scan that keeps the values of a node for later ones, by the number of the node."""
-        return {node: number for number, one in enumerate(self.plan.passes) for node in one.scan.kept}
+        return {node: number for number, one in enumerate(self.plan.stages) for node in one.scan.materialized}
 
-    def _finish(self, number: int, one: Pass) -> Finish:
+    def _finish(self, number: int, one: ScanStage) -> ReduceTask:
         is_last = one.scan is self.plan.scan
-        return Finish(
+        return ReduceTask(
             one.scan.gathered,
-            None if one.finish is None else one.finish.sharing_limits(self.run_name),
+            None if one.reduce is None else one.reduce.sharing_limits(self.run_name),
             self.group_destinations if is_last else (),
             values_path=str(self.work / "aggregates.arrow"),
             report_path=str(self.work / f"report-{number}.json"),
@@ -213,7 +213,7 @@ class BoundedJob:
 
     def _partitions(self, number: int) -> PartitionJob | None:
         program = PartitionProgram.after(self.plan, number)
-        is_last = number == len(self.plan.passes) - 1
+        is_last = number == len(self.plan.stages) - 1
         if program is None:
             return None
         program = replace(program, program=program.program.sharing_limits(self.run_name))
@@ -222,7 +222,7 @@ class BoundedJob:
         return PartitionJob(program, destinations, str(self.work / "groups"), checks)
 
     def fill(
-        self, pipeline: beam.Pipeline, scans: Sequence[tuple[RangeJob, Finish]], pool: str | None = None
+        self, pipeline: beam.Pipeline, scans: Sequence[tuple[RangeJob, ReduceTask]], pool: str | None = None
     ) -> None:
         """Put it into a pipeline.
 
@@ -233,7 +233,7 @@ class BoundedJob:
         """
         from hyped_beam.lowering.bounded import build
 
-        build(pipeline, self.reader, scans, self.processes, pool, apart=self.profile.own_processes)
+        build(pipeline, self.reader, scans, self.processes, pool, isolate=self.profile.own_processes)
 
     @property
     def _marks(self) -> Path | None:

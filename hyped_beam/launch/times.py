@@ -21,7 +21,7 @@ def node_times(plan: Plan, timings: Mapping[str, tuple[float, int]]) -> tuple[No
     """
     # That columns are put together costs nothing, and nobody wrote a node for it.
     nodes: dict[int, Step | AggregateStep] = {}
-    for scan in (one.scan for one in plan.passes):
+    for scan in (one.scan for one in plan.stages):
         steps = [step for step in scan.steps if not isinstance(step.operation, PackStruct)]
         nodes.update((step.node, step) for step in steps)
         nodes.update((step.node, step) for step in scan.aggregates)

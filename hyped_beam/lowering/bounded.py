@@ -16,12 +16,12 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
-from hyped_beam.execute.known import Late
+from hyped_beam.execute.bindings import PriorResults
 from hyped_beam.execute.pool import pool_of
 from hyped_beam.io.readers.base import Range, Reader
 from hyped_beam.lowering.cutting import CutRanges
 from hyped_beam.lowering.failure import raising_text
-from hyped_beam.lowering.partitions import finish_partitions
+from hyped_beam.lowering.partitions import compute_partitions
 from hyped_beam.lowering.states import AccumulatorCoder, CombineRanges, RangeReport
 from hyped_beam.plan.joins import PARTITIONS
 from hyped_beam.tasks.driver import Backend, drive
@@ -30,7 +30,7 @@ from hyped_beam.tasks.partitions import StateSplitter
 from hyped_beam.tasks.range_in_flight import RangeResult
 from hyped_beam.tasks.range_job import RangeJob, RangeTask
 from hyped_beam.tasks.range_runner import RangeRunner
-from hyped_beam.tasks.scan_end import Gathered, Stage
+from hyped_beam.tasks.reduce_task import RangeReports, Stage
 
 
 class DoRanges(beam.DoFn):
@@ -40,37 +40,37 @@ class DoRanges(beam.DoFn):
         job: The pickled `RangeJob`; a pickle of a running job, never saved.
         processes: How many processes; 1 for this one.
         pool: The name of a pool that was made for the job in the process that started it.
-        apart: Whether a pool does them also where one process is enough.
+        isolate: Whether a pool does them also where one process is enough.
     """
 
-    def __init__(self, job: bytes, processes: int, pool: str | None = None, *, apart: bool) -> None:
+    def __init__(self, job: bytes, processes: int, pool: str | None = None, *, isolate: bool) -> None:
         self.job = job
-        self.apart = apart
+        self.isolate = isolate
         self.processes = processes
         self.pool = pool
         self._runner: RangeRunner | None = None
         self._waiting: list[RangeTask] = []
         self._splitter = StateSplitter(())
 
-    def _running(self, late: bytes) -> RangeRunner:
+    def _running(self, prior: bytes) -> RangeRunner:
         if self._runner is None:
             job: RangeJob = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
             self._splitter = StateSplitter(job.program.combines)
-            known = replace(job, late=Late.from_bytes(late))
-            self._runner = RangeRunner(known, pool_of(self.processes, self.pool, apart=self.apart))
+            known = replace(job, prior=PriorResults.from_bytes(prior))
+            self._runner = RangeRunner(known, pool_of(self.processes, self.pool, isolate=self.isolate))
         return self._runner
 
     def start_bundle(self) -> None:
         self._waiting = []
 
     def process(
-        self, element: tuple[int, Iterable[tuple[int, int, bytes]]], late: bytes = b""
+        self, element: tuple[int, Iterable[tuple[int, int, bytes]]], prior: bytes = b""
     ) -> Iterator[Any]:
         (_, _, cut), *slices = sorted(element[1], key=itemgetter(0, 1))
         task = RangeTask(Range.from_json(cut.decode()), tuple(values for _, _, values in slices))
         self._waiting.append(task)
         with raising_text():
-            if self._running(late).overlaps:
+            if self._running(prior).overlaps:
                 return
             for report, states in self._run_waiting():
                 yield None, report
@@ -100,11 +100,11 @@ class DoRanges(beam.DoFn):
             self._runner = None
 
 
-class FinishScan(beam.DoFn):
+class ReduceScan(beam.DoFn):
     """What comes after a scan: the values of its aggregates, and the manifest of every output.
 
     Args:
-        job: The pickled pair of the destinations of the scan and `Finish`.
+        job: The pickled pair of the destinations of the scan and `ReduceTask`.
         combine: What gathered the reports.
     """
 
@@ -112,11 +112,11 @@ class FinishScan(beam.DoFn):
         self.job = job
         self.combine = combine
 
-    def process(self, element: tuple[None, bytes], late: bytes = b"") -> Iterator[bytes]:
-        destinations, finish = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
+    def process(self, element: tuple[None, bytes], prior: bytes = b"") -> Iterator[bytes]:
+        destinations, reduce = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
         with raising_text():
-            gathered = Gathered(*AccumulatorCoder(self.combine).decode(element[1]))
-            known = finish.run(destinations, gathered, Late.from_bytes(late))
+            gathered = RangeReports(*AccumulatorCoder(self.combine).decode(element[1]))
+            known = reduce.run(destinations, gathered, PriorResults.from_bytes(prior))
         yield known.to_bytes()
 
 
@@ -138,7 +138,7 @@ def build(
     processes: int,
     pool: str | None = None,
     *,
-    apart: bool = False,
+    isolate: bool = False,
 ) -> None:
     """Put bounded scans into a pipeline, each with what the ones before have made known.
 
@@ -148,9 +148,9 @@ def build(
         scans: What is done with its ranges, and once they are done; in order.
         processes: How many processes do the ranges of a bundle.
         pool: The name of the pool that they are, where the job has one of its own.
-        apart: Whether ranges are done in a pool also where one process does them.
+        isolate: Whether ranges are done in a pool also where one process does them.
     """
-    drive(scans, _PipelineBackend(pipeline, reader, processes, pool, len(scans), apart=apart))
+    drive(scans, _PipelineBackend(pipeline, reader, processes, pool, len(scans), isolate=isolate))
 
 
 @dataclass(frozen=True)
@@ -172,11 +172,11 @@ class _Shuffled:
 
     Attributes:
         to_ranges: Values for ranges, by their numbers.
-        onward: What partitions need again, by their numbers.
+        carry_over: What partitions need again, by their numbers.
     """
 
     to_ranges: Any
-    onward: Any
+    carry_over: Any
 
 
 class _PipelineBackend(Backend[Stage, _Scanned, tuple[Any, ...], _Shuffled]):
@@ -190,14 +190,14 @@ class _PipelineBackend(Backend[Stage, _Scanned, tuple[Any, ...], _Shuffled]):
         pool: str | None,
         scans: int,
         *,
-        apart: bool,
+        isolate: bool,
     ) -> None:
         self._pipeline = pipeline
         self._reader = reader
         self._processes = processes
         self._pool = pool
         self._scans = scans
-        self._apart = apart
+        self._isolate = isolate
 
     def _label(self, level: int) -> str:
         """What tells the names of the steps of a scan from those of others."""
@@ -213,37 +213,37 @@ class _PipelineBackend(Backend[Stage, _Scanned, tuple[Any, ...], _Shuffled]):
         prior: tuple[Any, ...],
         shuffled: Sequence[_Shuffled],
     ) -> _Scanned:
-        job, finish = stage
-        behind, is_shuffled = self._label(level), finish.partitions is not None
-        do = DoRanges(cloudpickle.dumps(job), self._processes, self._pool, apart=self._apart)
+        job, reduce = stage
+        label_suffix, is_shuffled = self._label(level), reduce.partitions is not None
+        do = DoRanges(cloudpickle.dumps(job), self._processes, self._pool, isolate=self._isolate)
         cut_ranges = CutRanges(cloudpickle.dumps(self._reader), PARTITIONS if is_shuffled else 0)
         cut = (
             self._pipeline
-            | f"Start{behind}" >> beam.Impulse()
-            | f"CutRanges{behind}" >> _step(cut_ranges, (), RANGES if is_shuffled else None)
+            | f"Start{label_suffix}" >> beam.Impulse()
+            | f"CutRanges{label_suffix}" >> _step(cut_ranges, (), RANGES if is_shuffled else None)
         )
         ranges = cut[None] if is_shuffled else cut
         if job.program.by_range:
             to_ranges = [one.to_ranges for one in shuffled]
-            ranges = (ranges, *to_ranges) | f"WithGroups{behind}" >> beam.Flatten()
+            ranges = (ranges, *to_ranges) | f"WithGroups{label_suffix}" >> beam.Flatten()
         done = (
             ranges
             # One range a key. `Reshuffle` takes eight steps for it, a third of a small job's time.
-            | f"SpreadRanges{behind}" >> beam.GroupByKey()
-            | f"DoRanges{behind}" >> _step(do, prior, STATES if is_shuffled else None)
+            | f"SpreadRanges{label_suffix}" >> beam.GroupByKey()
+            | f"DoRanges{label_suffix}" >> _step(do, prior, STATES if is_shuffled else None)
         )
         if not is_shuffled:
             return _Scanned(done, ())
-        return _Scanned(done[None], (cut[RANGES], done[STATES], *(one.onward for one in shuffled)))
+        return _Scanned(done[None], (cut[RANGES], done[STATES], *(one.carry_over for one in shuffled)))
 
     def reduce(self, level: int, stage: Stage, scanned: _Scanned, prior: tuple[Any, ...]) -> tuple[Any, ...]:
-        job, finish = stage
-        behind, combine = self._label(level), CombineRanges(cloudpickle.dumps(finish.combines))
-        finish_scan = FinishScan(cloudpickle.dumps((job.destinations, finish)), combine)
+        job, reduce = stage
+        label_suffix, combine = self._label(level), CombineRanges(cloudpickle.dumps(reduce.combines))
+        reduce_scan = ReduceScan(cloudpickle.dumps((job.destinations, reduce)), combine)
         finished = (
             scanned.reports
-            | f"CombineRanges{behind}" >> beam.CombinePerKey(combine)
-            | f"Finish{behind}" >> beam.ParDo(finish_scan, *prior)
+            | f"CombineRanges{label_suffix}" >> beam.CombinePerKey(combine)
+            | f"Reduce{label_suffix}" >> beam.ParDo(reduce_scan, *prior)
         )
         return (beam.pvalue.AsSingleton(finished),)
 
@@ -261,4 +261,4 @@ class _PipelineBackend(Backend[Stage, _Scanned, tuple[Any, ...], _Shuffled]):
             return None
         (known,) = prior
         label = self._label(level)
-        return _Shuffled(*finish_partitions(self._pipeline, level, job, scanned.to_partitions, known, label))
+        return _Shuffled(*compute_partitions(self._pipeline, level, job, scanned.to_partitions, known, label))

@@ -20,7 +20,7 @@ class RecordBatchCoder(coders.Coder):
         return from_bytes(encoded)[0]
 
     def is_deterministic(self) -> bool:
-        """Equal batches may differ in what lies behind nulls."""
+        """Equal batches may differ in what lies label_suffix nulls."""
         return False
 
     def to_type_hint(self) -> type:

@@ -10,20 +10,20 @@ import apache_beam as beam
 import cloudpickle
 from apache_beam.pvalue import TaggedOutput
 
-from hyped_beam.execute.known import Late
+from hyped_beam.execute.bindings import PriorResults
 from hyped_beam.io.readers.base import Range
 from hyped_beam.lowering.cutting import CutRanges
 from hyped_beam.lowering.failure import raising_text
 from hyped_beam.nodes.tables import TableByKey
-from hyped_beam.tasks.partition_job import ONWARD, PartitionJob, ToPartition, rows_of_table
+from hyped_beam.tasks.partition_job import CARRY_OVER, PartitionJob, ToPartition, rows_of_table
 
 TO_RANGES = "to_ranges"
 
 
-class FinishPartition(beam.DoFn):
+class ComputePartition(beam.DoFn):
     """What comes after a scan for one partition of groups: its rows, and values for ranges of later scans.
 
-    The values come as `TO_RANGES` and `ONWARD`, the names of the files of its rows as the main output.
+    The values come as `TO_RANGES` and `CARRY_OVER`, the names of the files of its rows as the main output.
 
     Args:
         level: The number of the scan.
@@ -41,15 +41,15 @@ class FinishPartition(beam.DoFn):
     def teardown(self) -> None:
         self._open.close()
 
-    def process(self, element: tuple[int, Iterable[ToPartition]], late: bytes = b"") -> Iterator[Any]:
+    def process(self, element: tuple[int, Iterable[ToPartition]], prior: bytes = b"") -> Iterator[Any]:
         partition, told = element
         with raising_text():
-            made, runs = self._open.run(partition, told, Late.from_bytes(late))
+            made, runs = self._open.run(partition, told, PriorResults.from_bytes(prior))
         yield 0, runs
         for number, values in made.to_ranges.items():
             yield TaggedOutput(TO_RANGES, (number, (self.level, partition, values)))
-        if made.onward:
-            yield TaggedOutput(ONWARD, (partition, (ONWARD, self.level, made.onward)))
+        if made.carry_over:
+            yield TaggedOutput(CARRY_OVER, (partition, (CARRY_OVER, self.level, made.carry_over)))
 
 
 class SplitTable(beam.DoFn):
@@ -73,7 +73,7 @@ class SplitTable(beam.DoFn):
                 yield from rows_of_table(self.node, scan, key, Range.from_json(cut.decode()))
 
 
-class FinishGroups(beam.DoFn):
+class WriteGroups(beam.DoFn):
     """What is done once all partitions are: their rows become the outputs of groups.
 
     Args:
@@ -86,11 +86,16 @@ class FinishGroups(beam.DoFn):
     def process(self, element: tuple[int, Iterable[tuple[str, ...]]]) -> None:
         job: PartitionJob = pickle.loads(self.job)  # noqa: S301 - made by this job's driver
         with raising_text():
-            job.finish([name for runs in element[1] for name in runs])
+            job.write_groups([name for runs in element[1] for name in runs])
 
 
-def finish_partitions(
-    pipeline: beam.Pipeline, level: int, job: PartitionJob, parts: Iterable[Any], known: Any, behind: str
+def compute_partitions(
+    pipeline: beam.Pipeline,
+    level: int,
+    job: PartitionJob,
+    parts: Iterable[Any],
+    known: Any,
+    label_suffix: str,
 ) -> tuple[Any, Any]:
     """Put what is done for each partition after a scan into a pipeline.
 
@@ -100,40 +105,41 @@ def finish_partitions(
         job: What is done.
         parts: Collections of what comes to partitions, by the number of the partition.
         known: The side input of what is known of the whole dataset.
-        behind: What distinguishes the names of the steps of this scan.
+        label_suffix: What distinguishes the names of the steps of this scan.
 
     Returns:
         The values for ranges by their numbers, and those for the same partitions after later scans.
     """
     tables = [
-        _rows_of(pipeline, node, table, f"{behind}-{node}") for node, table in job.program.tables.items()
+        _rows_of(pipeline, node, table, f"{label_suffix}-{node}")
+        for node, table in job.program.tables.items()
     ]
     made = (
         (*parts, *tables)
-        | f"ToPartitions{behind}" >> beam.Flatten()
-        | f"SpreadPartitions{behind}" >> beam.GroupByKey()
-        | f"FinishPartitions{behind}"
-        >> beam.ParDo(FinishPartition(level, cloudpickle.dumps(job)), known).with_outputs(
-            TO_RANGES, ONWARD, main="done"
+        | f"ToPartitions{label_suffix}" >> beam.Flatten()
+        | f"SpreadPartitions{label_suffix}" >> beam.GroupByKey()
+        | f"ComputePartitions{label_suffix}"
+        >> beam.ParDo(ComputePartition(level, cloudpickle.dumps(job)), known).with_outputs(
+            TO_RANGES, CARRY_OVER, main="done"
         )
     )
     if job.destinations:
         _ = (
             made.done
-            | f"GatherPartitions{behind}" >> beam.GroupByKey()
-            | f"FinishGroups{behind}" >> beam.ParDo(FinishGroups(cloudpickle.dumps(job)))
+            | f"GatherPartitions{label_suffix}" >> beam.GroupByKey()
+            | f"WriteGroups{label_suffix}" >> beam.ParDo(WriteGroups(cloudpickle.dumps(job)))
         )
-    return made[TO_RANGES], made[ONWARD]
+    return made[TO_RANGES], made[CARRY_OVER]
 
 
-def _rows_of(pipeline: beam.Pipeline, node: int, table: TableByKey, behind: str) -> Any:
+def _rows_of(pipeline: beam.Pipeline, node: int, table: TableByKey, label_suffix: str) -> Any:
     """The rows of the table of a lookup, by the number of the partition."""
     reader = table.reader
     split = SplitTable(node, cloudpickle.dumps((reader.scan(list(reader.features)), table.key)))
     return (
         pipeline
-        | f"StartTable{behind}" >> beam.Impulse()
-        | f"CutTable{behind}" >> beam.ParDo(CutRanges(cloudpickle.dumps(reader)))
-        | f"SpreadTable{behind}" >> beam.GroupByKey()
-        | f"SplitTable{behind}" >> beam.ParDo(split)
+        | f"StartTable{label_suffix}" >> beam.Impulse()
+        | f"CutTable{label_suffix}" >> beam.ParDo(CutRanges(cloudpickle.dumps(reader)))
+        | f"SpreadTable{label_suffix}" >> beam.GroupByKey()
+        | f"SplitTable{label_suffix}" >> beam.ParDo(split)
     )

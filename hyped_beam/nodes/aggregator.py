@@ -12,7 +12,7 @@ from hyped_beam.errors import CallSite, DefinitionTypeError
 from hyped_beam.nodes import call as calls
 from hyped_beam.nodes import grouping
 from hyped_beam.nodes import interface as interfaces
-from hyped_beam.nodes.configuration import Configured, of_a_node
+from hyped_beam.nodes.configuration import Operator, of_a_node
 from hyped_beam.nodes.groups import Groups
 from hyped_beam.nodes.interface import Interface
 from hyped_beam.nodes.refs import Ref
@@ -22,7 +22,7 @@ from hyped_beam.types import arrays, features
 from hyped_beam.types.features import Feature
 
 
-class Aggregator(Configured):
+class Aggregator(Operator):
     """A node that computes one value from many rows. Subclass it and write three functions.
 
     `State`, a `NamedTuple` of columns, is what is known about each group so far. `update(inputs..., by)`

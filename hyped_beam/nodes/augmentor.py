@@ -15,7 +15,7 @@ from hyped_beam.ir.graph import Edge, Kind, Node
 from hyped_beam.ir.scope import DATASET, ScopeKind
 from hyped_beam.nodes import call as calls
 from hyped_beam.nodes import interface as interfaces
-from hyped_beam.nodes.configuration import Configured, of_a_node
+from hyped_beam.nodes.configuration import Operator, of_a_node
 from hyped_beam.nodes.interface import Interface
 from hyped_beam.nodes.refs import Ref
 from hyped_beam.nodes.runtime import check_length, checking_result
@@ -36,7 +36,7 @@ class Rows:
     columns: Any = None
 
 
-class Augmentor(Configured):
+class Augmentor(Operator):
     """A node that makes rows from rows. Subclass it and write `process`.
 
     `process` gets Arrow columns and returns `Rows(parent, columns)`. Parameter names are input names, and

@@ -21,7 +21,7 @@ from hyped_beam.ir.graph import Constant, Edge, Kind
 from hyped_beam.ir.scope import DATASET, meeting_scope
 from hyped_beam.nodes import registry
 from hyped_beam.nodes.common_type import feature_at, promote, to_common_type, type_of_nulls
-from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.configuration import Operator
 from hyped_beam.nodes.different_rows import different_rows
 from hyped_beam.nodes.interface import Input, Interface
 from hyped_beam.nodes.refs import Ref, builder_of, edge_of, feature_of, hint_for_foreign, scope_of
@@ -70,7 +70,7 @@ class Bound:
             scope=scope,
             site=self.site,
             options=self.node._options,  # noqa: SLF001 - of the same package
-            rows=rows,
+            input_scope=rows,
         )
         return Ref(self.builder, edge, self.output)
 
@@ -257,7 +257,7 @@ def _refs_inside(value: Any, site: CallSite | None) -> Any:
             from hyped_beam.nodes.pack import pack
 
             return pack(value)
-    elif isinstance(value, (Configured, type)) or callable(value):
+    elif isinstance(value, (Operator, type)) or callable(value):
         raise DefinitionTypeError(
             f"{value!r:.80} is no value of the flow",
             site=site,

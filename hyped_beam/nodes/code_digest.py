@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from hyped_beam.nodes.code_uses import Import, Path, Uses
-from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.configuration import Operator
 from hyped_beam.nodes.installed import is_installed
 from hyped_beam.nodes.interface import Interface
 from hyped_beam.nodes.processor import FunctionProcessor
@@ -80,10 +80,10 @@ class CodeDigest(ValueDigest):
 
     def _add_model(self, value: Any) -> None:
         """A node, a reader or another model: its class and its fields."""
-        told = getattr(value, "fingerprint", None) if isinstance(value, Configured) else None
+        told = getattr(value, "fingerprint", None) if isinstance(value, Operator) else None
         outer = self._trusts
         self._trusts = outer or told is not None
-        if isinstance(value, Configured):
+        if isinstance(value, Operator):
             self._add_interface(value.interface())
         if isinstance(value, FunctionProcessor):
             self._write("function")

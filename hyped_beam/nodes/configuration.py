@@ -63,7 +63,7 @@ def of_a_node(method: Method) -> Method:
     return cast("Method", OfANode(method))
 
 
-class Configured(CheckedOptions):
+class Operator(CheckedOptions):
     """A node: its fields are its configuration, validated where it is written and frozen.
 
     Attributes:
@@ -254,7 +254,7 @@ class Configured(CheckedOptions):
             raise DefinitionError(msg, site=CallSite.nearest(), hint="make a new node with other options")
 
 
-def secret_values(node: Configured) -> list[Any]:
+def secret_values(node: Operator) -> list[Any]:
     """Return the values of a node's secret options, as far as they are known in this process."""
     known = []
     for name in secret_options(type(node)):

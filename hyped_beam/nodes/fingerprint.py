@@ -20,8 +20,8 @@ from hyped_beam.nodes.code_uses import Import, Uses
 from hyped_beam.nodes.installed import (
     UnknownVersionError,
     is_installed_somewhere,
-    number_of,
     version_of,
+    version_string,
 )
 from hyped_beam.nodes.value_digest import NoFingerprintError
 from hyped_beam.types.environment import EnvironmentValue
@@ -149,7 +149,7 @@ class _ProgramDigest(CodeDigest):
     """Tells all code, pure or not, as far as it can be told."""
 
     def _version_of(self, module: str) -> str:
-        return number_of(module)
+        return version_string(module)
 
     def _add_environment(self, value: EnvironmentValue) -> None:
         self._write("env", value.name)

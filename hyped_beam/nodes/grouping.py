@@ -274,7 +274,7 @@ def _groups_of(keys: Mapping[str, Ref], rows: int, site: CallSite | None, join: 
             inputs=inputs,
             scope=scope,
             site=site,
-            rows=rows,
+            input_scope=rows,
         )
         node = builder.nodes[edge.node]
         known.append(node)

@@ -58,7 +58,7 @@ def is_installed_somewhere(top: str) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def number_of(name: str) -> str:
+def version_string(name: str) -> str:
     """The number of the version of an installed package; empty where it has none of its own, or says none."""
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names or top in sys.builtin_module_names:

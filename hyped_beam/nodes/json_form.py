@@ -19,7 +19,7 @@ from hyped_beam.ir.graph import Kind, Node
 from hyped_beam.nodes import call as calls
 from hyped_beam.nodes import registry
 from hyped_beam.nodes.aggregator import Aggregator
-from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.configuration import Operator
 from hyped_beam.nodes.grouping import WHERE
 from hyped_beam.nodes.processor import FunctionProcessor
 from hyped_beam.nodes.promote import Promote
@@ -116,7 +116,7 @@ class NodeForm:
         else:
             found = _attribute(self._import(module), path)
         made_from = type(found) if isinstance(found, FunctionProcessor) else found
-        if not (inspect.isclass(made_from) and issubclass(made_from, Configured)):
+        if not (inspect.isclass(made_from) and issubclass(made_from, Operator)):
             raise InputError(f"{reference} is no node", hint=_SAVE_AGAIN)
         if kind in (Kind.MAP, Kind.AGGREGATE) and issubclass(made_from, Aggregator) is not aggregates:
             raise InputError(f"{reference} is no node of kind {kind.value!r}", hint=_SAVE_AGAIN)
@@ -236,7 +236,7 @@ def _attribute(module: ModuleType, path: str) -> Any:
     return found
 
 
-def _configuration(operation: Configured, node: Node) -> dict[str, Any]:
+def _configuration(operation: Operator, node: Node) -> dict[str, Any]:
     """What was set of a node's configuration, as plain JSON values.
 
     Raises:
@@ -275,7 +275,7 @@ def _configuration(operation: Configured, node: Node) -> dict[str, Any]:
     return saved
 
 
-def _secret(operation: Configured, name: str, node: Node) -> dict[str, str]:
+def _secret(operation: Operator, name: str, node: Node) -> dict[str, str]:
     """The name of the variable in which a secret option stands.
 
     Raises:
@@ -290,7 +290,7 @@ def _secret(operation: Configured, name: str, node: Node) -> dict[str, str]:
     return {_ENVIRONMENT: operation.from_environment[name].name}
 
 
-def _not_exact(operation: Configured, name: str, node: Node) -> DefinitionError:
+def _not_exact(operation: Operator, name: str, node: Node) -> DefinitionError:
     value = getattr(operation, name)
     return DefinitionError(
         f"option {name!r} of {type(operation).__name__} holds a {type(value).__name__}, which does not come "
@@ -315,7 +315,7 @@ def _equal(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _with_environment(kind: type[Configured], saved: Mapping[str, Any]) -> dict[str, Any]:
+def _with_environment(kind: type[Operator], saved: Mapping[str, Any]) -> dict[str, Any]:
     """Options as they were saved, with secret ones of the environment as such."""
     secrets = secret_options(kind)
     return {

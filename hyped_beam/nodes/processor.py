@@ -14,14 +14,14 @@ from pydantic import PrivateAttr
 from hyped_beam.errors import CallSite, DefinitionTypeError
 from hyped_beam.nodes import call as calls
 from hyped_beam.nodes import interface as interfaces
-from hyped_beam.nodes.configuration import Configured, of_a_node
+from hyped_beam.nodes.configuration import Operator, of_a_node
 from hyped_beam.nodes.interface import Interface
 from hyped_beam.nodes.refs import Ref
 from hyped_beam.nodes.tables import TableByKey
 from hyped_beam.types.patterns import Pattern
 
 
-class Processor(Configured):
+class Processor(Operator):
     """A node that maps rows to rows. Subclass it and write `process` or `process_row`.
 
     `process` gets Arrow columns and returns one of equal length, or a `NamedTuple` of several;

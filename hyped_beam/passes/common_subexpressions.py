@@ -50,9 +50,9 @@ def _merged_scopes(graph: Graph, merged: Mapping[int, int]) -> tuple[Scope, ...]
 
 
 def _redirected(node: Node, merged: Mapping[int, int], scopes: Mapping[int, int]) -> Node:
-    if scopes and (node.scope in scopes or node.rows in scopes):
-        rows = None if node.rows is None else scopes.get(node.rows, node.rows)
-        node = replace(node, scope=scopes.get(node.scope, node.scope), rows=rows)
+    if scopes and (node.scope in scopes or node.input_scope in scopes):
+        rows = None if node.input_scope is None else scopes.get(node.input_scope, node.input_scope)
+        node = replace(node, scope=scopes.get(node.scope, node.scope), input_scope=rows)
     if not any(edge.node in merged for edge in node.inputs.values()):
         return node
     inputs = {

@@ -16,11 +16,11 @@ from hyped_beam.types.widths import is_fixed_width, is_text
 
 def takes_several_batches(graph: Graph, node: Node, grouping: Grouping | None) -> bool:
     """Whether an aggregator is given the rows of several batches at once."""
-    rows = SOURCE_ROWS if node.rows is None else node.rows
+    rows = SOURCE_ROWS if node.input_scope is None else node.input_scope
     narrow = all(_is_narrow(graph.feature(edge)) for edge in node.inputs.values())
     return (
         narrow
-        and _as_many_at_most(graph, rows)
+        and never_expands(graph, rows)
         and (grouping is None or keys_of_several_batches(graph, grouping))
     )
 
@@ -28,7 +28,7 @@ def takes_several_batches(graph: Graph, node: Node, grouping: Grouping | None) -
 def keys_of_several_batches(graph: Graph, grouping: Grouping) -> bool:
     """Whether groups are found for the rows of several batches at once."""
     keys = [graph.feature(edge) for edge in grouping.keys.values()]
-    return _as_many_at_most(graph, grouping.rows) and all(
+    return never_expands(graph, grouping.input_scope) and all(
         _is_narrow(key) or is_text(features.to_arrow(key)) for key in keys
     )
 
@@ -37,11 +37,11 @@ def _is_narrow(feature: Feature) -> bool:
     return is_fixed_width(features.to_arrow(feature))
 
 
-def _as_many_at_most(graph: Graph, rows: int) -> bool:
+def never_expands(graph: Graph, rows: int) -> bool:
     """Whether there are no more rows of a scope than of the source."""
     scope = graph.scopes[rows]
     if scope.kind is not ScopeKind.ROWS:
         return rows == SOURCE_ROWS
     if scope.node is None or graph.nodes[scope.node].operation.expands:
         return False
-    return all(_as_many_at_most(graph, parent) for parent in scope.parents)
+    return all(never_expands(graph, parent) for parent in scope.parents)

@@ -40,7 +40,7 @@ def cached_scans(plan: Plan, refused: str = "") -> Mapping[int, ScanCaching]:
         plan: The plan.
         refused: Why nothing of the source can be kept; empty where that is not so.
     """
-    scans = {at: one.scan for at, one in enumerate(plan.passes) if one.scan.combines}
+    scans = {at: one.scan for at, one in enumerate(plan.stages) if one.scan.combines}
     if refused:
         return {at: ScanCaching(None, refused) for at in scans}
     return {at: _of_scan(scan) for at, scan in scans.items()}
@@ -57,6 +57,6 @@ def _of_scan(scan: Program) -> ScanCaching:
 def _why_all_are_read(scan: Program) -> str:
     reasons: Sequence[str] = (
         *(["the scan writes rows"] if scan.outputs else []),
-        *(["values of nodes that run once are kept for the next scan"] if scan.kept else []),
+        *(["values of nodes that run once are kept for the next scan"] if scan.materialized else []),
     )
     return " and ".join(reasons)

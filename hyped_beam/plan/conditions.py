@@ -33,7 +33,7 @@ def condition_of(graph: Graph, ends: Sequence[Node]) -> Any:
 
 def _conditions(graph: Graph, end: Node) -> list[Any]:
     """What holds of all rows that an end needs."""
-    rows = end.scope if end.rows is None else end.rows
+    rows = end.scope if end.input_scope is None else end.input_scope
     conditions = []
     for scope in lineage(graph.scopes, rows):
         if scope.kind is ScopeKind.ROWS and scope.node is not None:

@@ -20,7 +20,7 @@ class StatesKey:
     Attributes:
         digest: Of the program, as far as its aggregates need it, and of what computes.
         columns: The columns of the source that they are made of.
-        late: The nodes whose values earlier stages make known, in an order of their own.
+        prior: The nodes whose values earlier stages make known, in an order of their own.
         by_range: The nodes of which each range is given the values of its groups, in an order of their own.
         scopes: The scopes of the program, in an order of their own.
         numbers_rows: Whether it matters where in the source a row stands.
@@ -28,7 +28,7 @@ class StatesKey:
 
     digest: str
     columns: tuple[str, ...]
-    late: tuple[int, ...]
+    prior: tuple[int, ...]
     by_range: tuple[int, ...]
     scopes: tuple[int, ...]
     numbers_rows: bool
@@ -78,14 +78,14 @@ class _Numbered:
             for number, place in self._nodes.items()
             if number in program.constants
         }
-        late = tuple(number for number in self._nodes if number in program.late)
+        prior = tuple(number for number in self._nodes if number in program.prior)
         by_range = tuple(number for number in self._nodes if number in program.by_range)
-        places = [[self._nodes[number] for number in known] for known in (late, by_range)]
+        places = [[self._nodes[number] for number in known] for known in (prior, by_range)]
         described = [steps, combines, scopes, constants, places, program.condition, dict(versions())]
         return StatesKey(
             digest_of(described),
             self._columns(),
-            late,
+            prior,
             by_range,
             tuple(self._scopes),
             any(getattr(step.operation, "tells_rows_apart", False) for step in self._steps),
@@ -100,9 +100,9 @@ class _Numbered:
         waiting: list[int] = []
         for combine in program.combines:
             if combine.grouping is not None:
-                waiting += self._uses(combine.grouping.keys.values(), (combine.grouping.rows,))
+                waiting += self._uses(combine.grouping.keys.values(), (combine.grouping.input_scope,))
             for aggregate in combine.steps:
-                waiting += self._uses(aggregate.inputs.values(), (aggregate.rows,))
+                waiting += self._uses(aggregate.inputs.values(), (aggregate.input_scope,))
         while waiting:
             number = waiting.pop()
             if number in found:
@@ -110,15 +110,15 @@ class _Numbered:
             found.add(number)
             step = steps.get(number)
             if step is not None:
-                waiting += self._uses(step.inputs.values(), (step.scope, step.rows))
+                waiting += self._uses(step.inputs.values(), (step.scope, step.input_scope))
             elif number in groupings:
-                waiting += self._uses(groupings[number].keys.values(), (groupings[number].rows,))
+                waiting += self._uses(groupings[number].keys.values(), (groupings[number].input_scope,))
         return found
 
     def _told(self) -> set[int]:
         """The nodes whose values are told; those of nodes that a scan before has kept are not."""
         program = self._program
-        found = {*program.takes, *program.constants, *program.late, *program.by_range}
+        found = {*program.takes, *program.constants, *program.prior, *program.by_range}
         found |= {step.node for step in program.steps}
         return found | {grouping.node for grouping in program.groupings}
 
@@ -163,7 +163,7 @@ class _Numbered:
             str(step.output_type),
             str(step.state_type),
             self._scope(step.scope),
-            self._scope(step.rows),
+            self._scope(step.input_scope),
             None if step.options is None else step.options.batch_size,  # nodes may look at whole batches
         ]
 
@@ -171,18 +171,18 @@ class _Numbered:
         grouping = combine.grouping
         groups = None
         if grouping is not None:
-            scopes = self._scope(grouping.scope), self._scope(grouping.rows)
+            scopes = self._scope(grouping.scope), self._scope(grouping.input_scope)
             groups = [self._edges(grouping.keys), str(grouping.key_type), *scopes]
         aggregates = [
             [
                 fingerprint_of(step.operation),
                 self._edges(step.inputs),
                 str(step.state_type),
-                self._scope(step.rows),
+                self._scope(step.input_scope),
             ]
             for step in combine.steps
         ]
-        return [groups, aggregates, combine.commutative, combine.joined]
+        return [groups, aggregates, combine.commutative, combine.coalesced]
 
     def _described_scopes(self) -> list[Any]:
         """The scopes, and those that they are made of; more of them may be met on the way."""

@@ -89,7 +89,7 @@ def choose_joins(levels: Levels, extent: Extent | None) -> Mapping[int, Choice]:
     return {
         node.id: _choice(node, together.get(node.scope), extent)
         for node in graph.nodes.values()
-        if node.kind is Kind.KEYS and not levels.is_constant(node) and levels.leaves_scan(node)
+        if node.kind is Kind.KEYS and not levels.is_constant(node) and levels.is_reduced(node)
     }
 
 
@@ -161,13 +161,13 @@ def _put_together(graph: Graph) -> dict[int, Node]:
     """
     found: dict[int, Node] = {}
     for node in graph.nodes.values():
-        rows = node.rows
+        rows = node.input_scope
         if rows is None and getattr(node.operation, "tells_rows_apart", False):
             rows = node.scope
         if rows is None:
             continue
         groups = domain_of(graph.scopes, rows)
-        is_within = node.rows is not None and domain_of(graph.scopes, node.scope) == groups
+        is_within = node.input_scope is not None and domain_of(graph.scopes, node.scope) == groups
         if groups != DATASET and graph.scopes[groups].members is not None and not is_within:
             found.setdefault(groups, node)
     return found

@@ -44,18 +44,20 @@ class Levels:
         """Whether a node runs on batches of the source; one that aggregates them leaves its states there."""
         if node.id in self.fixed or node.kind is Kind.CONST:
             return False
-        return self.in_scan(node.scope if node.rows is None else node.rows)
+        return self.in_scan(node.scope if node.input_scope is None else node.input_scope)
 
-    def leaves_scan(self, node: Node) -> bool:
+    def is_reduced(self, node: Node) -> bool:
         """Whether a node's value comes about when the states of a scan are put together."""
-        return node.rows is not None and self.in_scan(node.rows) and not self.in_scan(node.scope)
+        return (
+            node.input_scope is not None and self.in_scan(node.input_scope) and not self.in_scan(node.scope)
+        )
 
     def _needed(self, node: Node, number: int) -> int:
         used = self.graph.nodes[number]
         if self.is_constant(used) or number in self.fixed:
             return 0
         is_late = self.runs_in_scan(node) and not self.in_scan(used.scope)
-        if self.leaves_scan(node) and number == self.graph.scopes[node.scope].node:
+        if self.is_reduced(node) and number == self.graph.scopes[node.scope].node:
             is_late = False  # an aggregate per group is computed beside the keys of its groups
         return self._levels[number] + is_late
 

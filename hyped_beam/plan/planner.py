@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from hyped_beam.ir.graph import Graph, Kind, Node, makers, needs
 from hyped_beam.ir.scope import DATASET, SOURCE_ROWS, domain_of
-from hyped_beam.passes.spread_lookups import spread_lookups
+from hyped_beam.passes.lookups_as_group_joins import lookups_as_group_joins
 from hyped_beam.plan.joins import Choice, Extent, choose_joins, choose_lookups, open_lookups
 from hyped_beam.plan.levels import Levels, closure
 from hyped_beam.plan.program import Output, Program
@@ -18,18 +18,18 @@ AGGREGATES = "aggregates"
 
 
 @dataclass(frozen=True)
-class Pass:
+class ScanStage:
     """A scan, and what is computed from the states that it leaves.
 
     Attributes:
         scan: What runs on the batches of the source.
-        finish: What runs once after it; None where there is nothing to compute in one place.
+        reduce: What runs once after it; None where there is nothing to compute in one place.
         partitions: What runs behind that for each partition of the keys of groups that are shuffled; None
             where there are none.
     """
 
     scan: Program
-    finish: Program | None = None
+    reduce: Program | None = None
     partitions: Program | None = None
 
 
@@ -39,31 +39,31 @@ class Plan:
 
     Attributes:
         graph: The graph that it was made from, after all passes.
-        passes: The scans of the source, in order; rows leave the last one.
+        stages: The scans of the source, in order; rows leave the last one.
         joins: How the values of groups get to the rows, by the number of their KEYS node; and how the rows of
             a second table do, by the number of the lookup.
         batch_size: A bound on the rows that nodes are given at once.
     """
 
     graph: Graph
-    passes: tuple[Pass, ...]
+    stages: tuple[ScanStage, ...]
     joins: Mapping[int, Choice] = field(default_factory=dict)
     batch_size: int | None = None
 
     @property
     def scan(self) -> Program:
         """The stage of the last scan, which all rows leave."""
-        return self.passes[-1].scan
+        return self.stages[-1].scan
 
     @property
-    def finish(self) -> Program | None:
+    def reduce(self) -> Program | None:
         """The stage that runs once after it; None where there is nothing to compute in one place."""
-        return self.passes[-1].finish
+        return self.stages[-1].reduce
 
     @property
-    def earlier(self) -> tuple[Pass, ...]:
+    def earlier(self) -> tuple[ScanStage, ...]:
         """The scans before the last, whose aggregates its rows need."""
-        return self.passes[:-1]
+        return self.stages[:-1]
 
     def for_source(self, extent: Extent) -> Plan:
         """The same plan for a job over a source of some size; it chooses what is shuffled.
@@ -72,7 +72,9 @@ class Plan:
             InputError: A table that is looked in is missing or damaged.
         """
         tables = choose_lookups(Levels(self.graph))
-        graph = spread_lookups(self.graph, [node for node, choice in tables.items() if choice.shuffled])
+        graph = lookups_as_group_joins(
+            self.graph, [node for node, choice in tables.items() if choice.shuffled]
+        )
         made = make_plan(graph, extent)
         return replace(made, joins={**made.joins, **tables}).with_batch_size(self.batch_size)
 
@@ -91,18 +93,18 @@ class Plan:
         """The same plan, with a bound on the rows that nodes are given at once."""
         if batch_size is None:
             return self
-        passes = (replace(one, scan=one.scan.with_batch_size(batch_size)) for one in self.passes)
-        return replace(self, passes=tuple(passes), batch_size=batch_size)
+        stages = (replace(one, scan=one.scan.with_batch_size(batch_size)) for one in self.stages)
+        return replace(self, stages=tuple(stages), batch_size=batch_size)
 
     @property
     def group_outputs(self) -> tuple[Output, ...]:
         """The outputs whose rows are groups that are put together in one place."""
-        return _rows_of(self.passes[-1].finish)
+        return _rows_of(self.stages[-1].reduce)
 
     @property
     def partition_outputs(self) -> tuple[Output, ...]:
         """The outputs whose rows are groups in partitions of their keys."""
-        return _rows_of(self.passes[-1].partitions)
+        return _rows_of(self.stages[-1].partitions)
 
     @property
     def row_outputs(self) -> tuple[Output, ...]:
@@ -112,7 +114,7 @@ class Plan:
     @property
     def has_aggregates(self) -> bool:
         """Whether aggregates of the whole dataset were asked for."""
-        return self.finish is not None and any(one.name == AGGREGATES for one in self.finish.outputs)
+        return self.reduce is not None and any(one.name == AGGREGATES for one in self.reduce.outputs)
 
 
 def _rows_of(program: Program | None) -> tuple[Output, ...]:
@@ -134,17 +136,17 @@ def make_plan(graph: Graph, extent: Extent | None = None, *, in_one_place: bool 
         joins = {**joins, **open_lookups(levels)}
     planner = _Planner(levels, shuffled)
     scans = planner.scans()
-    passes: list[Pass] = []
+    scan_stages: list[ScanStage] = []
     later: list[Stage] = []
     for level in reversed(range(planner.last + 1)):
         partitions = planner.partitions(level, later)
-        finish = planner.finish(level, [*later, *([partitions] if partitions else [])])
-        stages = (scans[level], finish, partitions)
+        reduce = planner.reduce(level, [*later, *([partitions] if partitions else [])])
+        stages = (scans[level], reduce, partitions)
         scan, end, groups = (None if one is None else make_program(levels, one) for one in stages)
         if scan is not None and (end or groups or level == planner.last):
-            passes.insert(0, Pass(scan, end, groups))
+            scan_stages.insert(0, ScanStage(scan, end, groups))
         later += [stage for stage in stages if stage is not None]
-    return Plan(graph, tuple(passes), joins)
+    return Plan(graph, tuple(scan_stages), joins)
 
 
 class _Planner:
@@ -163,7 +165,7 @@ class _Planner:
         self.sinks = [node for node in running if node.kind is Kind.SINK]
         self.end_sinks = [node for node in graph.sinks if not self.levels.runs_in_scan(node)]
         self.leaving = [
-            node for node in running if self.levels.leaves_scan(node) and not self.levels.is_constant(node)
+            node for node in running if self.levels.is_reduced(node) and not self.levels.is_constant(node)
         ]
         self.last = max((self.levels[node.id] for node in (*self.sinks, *self.leaving)), default=0)
 
@@ -175,7 +177,7 @@ class _Planner:
             scans.append(self.scan(level, once))
         for number, scan in enumerate(scans):
             needed = {node.id for other in scans[number + 1 :] for node in other.restored}
-            scans[number] = replace(scan, kept=[node for node in scan.steps if node.id in needed])
+            scans[number] = replace(scan, materialized=[node for node in scan.steps if node.id in needed])
         return scans
 
     def in_partitions(self, node: Node) -> bool:
@@ -199,13 +201,13 @@ class _Planner:
         sinks = self.sinks if level == self.last else []
         ends = [*combined, *sinks]
         needed = closure(self.graph, (node.id for node in ends), self._is_of_rows, once)
-        steps = [node for node in self._chosen(needed) if not self.levels.leaves_scan(node)]
+        steps = [node for node in self._chosen(needed) if not self.levels.is_reduced(node)]
         restored = [node for node in steps if node.id in once]
         steps = [node for node in steps if node.id not in once]
         outer, keys = self._from_outside([*steps, *ends])
-        known = [node for node in keys if self.levels.leaves_scan(node)]
+        known = [node for node in keys if self.levels.is_reduced(node)]
         from_before = {node.id: node for node in (*outer, *keys)}.values()
-        late = [
+        prior = [
             node for node in from_before if not self._is_at_hand(node) and not self.levels.in_scan(node.scope)
         ]
         return Stage(
@@ -216,13 +218,13 @@ class _Planner:
             ),
             combined=combined,
             outputs=sinks,
-            late=[node for node in late if not self.in_partitions(node)],
-            by_range=[node for node in late if self.in_partitions(node)],
+            prior=[node for node in prior if not self.in_partitions(node)],
+            by_range=[node for node in prior if self.in_partitions(node)],
             shuffled=self.shuffled,
             restored=restored,
         )
 
-    def finish(self, level: int, later: Sequence[Stage]) -> Stage | None:
+    def reduce(self, level: int, later: Sequence[Stage]) -> Stage | None:
         """What is computed once after a scan: what later stages need, and at the end the outputs."""
         gives = [node for node in self._wanted(level, later) if not self.in_partitions(node)]
         sinks = self._end_sinks(level, in_partitions=False)
@@ -231,11 +233,11 @@ class _Planner:
             return None
         takes = [node for node in self.combined(level) if not self.in_partitions(node)]
         steps = self._computed(ends, lambda node: not self.levels.runs_in_scan(node))
-        late = [node for node in [*self._needs(steps), *ends] if self.levels.leaves_scan(node)]
-        return self._behind_scan(takes, steps, late, gives, sinks)
+        prior = [node for node in [*self._needs(steps), *ends] if self.levels.is_reduced(node)]
+        return self._behind_scan(takes, steps, prior, gives, sinks)
 
     def partitions(self, level: int, later: Sequence[Stage]) -> Stage | None:
-        """What is computed after a scan for each partition of groups; what they share comes from `finish`."""
+        """What is computed after a scan for each partition of groups; what they share comes from `reduce`."""
         gives = [node for node in self._wanted(level, later) if self.in_partitions(node)]
         sinks = self._end_sinks(level, in_partitions=True)
         ends = [*gives, *sinks]
@@ -249,27 +251,27 @@ class _Planner:
             return self.in_partitions(node) or node.id in self.levels.fixed
 
         steps = self._computed(ends, is_here)
-        late = [
+        prior = [
             node
             for node in [*self._needs(steps), *ends]
-            if self.levels.leaves_scan(node) or (node.scope == DATASET and not is_here(node))
+            if self.levels.is_reduced(node) or (node.scope == DATASET and not is_here(node))
         ]
-        return self._behind_scan(takes, steps, late, gives, sinks)
+        return self._behind_scan(takes, steps, prior, gives, sinks)
 
     def _computed(self, ends: Iterable[Node], is_here: Callable[[Node], bool]) -> list[Node]:
         """The nodes that run behind a scan; what aggregators and keys are made of ran in it."""
-        computed = (node.id for node in ends if not self.levels.leaves_scan(node))
+        computed = (node.id for node in ends if not self.levels.is_reduced(node))
         return [node for node in self._chosen(closure(self.graph, computed, is_here)) if is_here(node)]
 
     def _behind_scan(
         self,
         takes: Sequence[Node],
         steps: Sequence[Node],
-        late: Sequence[Node],
+        prior: Sequence[Node],
         gives: Sequence[Node],
         sinks: Sequence[Node],
     ) -> Stage:
-        outer = {node.id: node for node in late if node not in takes and not self.levels.is_constant(node)}
+        outer = {node.id: node for node in prior if node not in takes and not self.levels.is_constant(node)}
         return Stage(
             base=DATASET,
             takes=takes,
@@ -277,14 +279,14 @@ class _Planner:
                 node for node in steps if node.kind is not Kind.SINK and not self.levels.is_constant(node)
             ],
             outputs=sinks,
-            late=list(outer.values()),
+            prior=list(outer.values()),
             shuffled=self.shuffled,
             gives=gives,
         )
 
     def _wanted(self, level: int, later: Sequence[Stage]) -> list[Node]:
         """What later stages need of what is known after a scan."""
-        wanted = {node.id: node for stage in later for node in (*stage.late, *stage.by_range)}
+        wanted = {node.id: node for stage in later for node in (*stage.prior, *stage.by_range)}
         return [node for node in wanted.values() if self.levels[node.id] == level]
 
     def _end_sinks(self, level: int, *, in_partitions: bool) -> list[Node]:
@@ -299,7 +301,7 @@ class _Planner:
         outer: list[Node] = []
         keys: list[Node] = []
         while True:
-            joined = [node for node in keys if self.levels.leaves_scan(node)]
+            joined = [node for node in keys if self.levels.is_reduced(node)]
             used = self._inputs([*running, *joined])
             more = [node for node in used if not self.levels.in_scan(node.scope)]
             if more == outer:
@@ -312,7 +314,7 @@ class _Planner:
         if node.kind is Kind.KEYS:
             return self.levels.runs_in_scan(node)
         return node.id in self.levels.fixed or (
-            self.levels.runs_in_scan(node) and not self.levels.leaves_scan(node)
+            self.levels.runs_in_scan(node) and not self.levels.is_reduced(node)
         )
 
     def _is_at_hand(self, node: Node) -> bool:

@@ -28,7 +28,8 @@ class Step:
         release: The values that no later step needs.
         kind: MAP, ROWS, or an AGGREGATE or KEYS that is computed from the batch alone.
         scope: The rows of its output.
-        rows: The rows that it runs on: those of its output, or those that it puts together or makes rows of.
+        input_scope: The rows that it runs on: those of its output, or those that it puts together or makes
+            rows of.
         state_type: Of an AGGREGATE the Arrow type of its states.
     """
 
@@ -42,7 +43,7 @@ class Step:
     release: tuple[int, ...] = ()
     kind: Kind = Kind.MAP
     scope: int = SOURCE_ROWS
-    rows: int = SOURCE_ROWS
+    input_scope: int = SOURCE_ROWS
     state_type: pa.StructType | None = None
 
 
@@ -58,7 +59,7 @@ class AggregateStep:
         state_type: The Arrow type of its states.
         output_type: The Arrow type of its value.
         site: The line of the user's code that made it.
-        rows: The rows that it puts together.
+        input_scope: The rows that it puts together.
     """
 
     node: int
@@ -68,7 +69,7 @@ class AggregateStep:
     state_type: pa.StructType
     output_type: pa.DataType
     site: CallSite | None
-    rows: int = SOURCE_ROWS
+    input_scope: int = SOURCE_ROWS
 
 
 @dataclass(frozen=True)
@@ -78,19 +79,19 @@ class Grouping:
     Attributes:
         scope: The scope of the groups.
         node: The KEYS node.
-        rows: The rows that belong to them.
+        input_scope: The rows that belong to them.
         keys: The keys by name, values of these rows.
         key_type: The Arrow type of the struct of the keys.
-        known: Whether the groups are known before the stage runs: their values can be used at its rows.
+        is_resolved: Whether the groups are bound before the stage runs: their values can be used at its rows.
         shuffled: Whether their states go to partitions of the keys, and are not put together in one place.
     """
 
     scope: int
     node: int
-    rows: int
+    input_scope: int
     keys: Mapping[str, Edge]
     key_type: pa.StructType
-    known: bool = False
+    is_resolved: bool = False
     shuffled: bool = False
 
 
@@ -102,13 +103,13 @@ class Combine:
         grouping: What the groups are; None for the whole dataset.
         steps: The aggregators; none where only the keys are needed.
         commutative: Whether states may be merged in any order.
-        joined: Whether rows of neighbouring batches are put together before they are aggregated.
+        coalesced: Whether rows of neighbouring batches are put together before they are aggregated.
     """
 
     grouping: Grouping | None
     steps: tuple[AggregateStep, ...]
     commutative: bool
-    joined: bool = False
+    coalesced: bool = False
 
     @property
     def shuffled(self) -> bool:
@@ -145,11 +146,11 @@ class Program:
         outputs: The rows that leave it.
         combines: The aggregators whose states leave it.
         groupings: The groups of its rows that are used or combined.
-        late: The nodes whose values earlier stages have made known, the same for all batches.
+        prior: The nodes whose values earlier stages have made known, the same for all batches.
         by_range: The nodes of which each range is given the values of its own groups, and their types.
         gives: The nodes whose values later stages need.
-        kept: The nodes that may run only once, and whose values later scans need, batch by batch.
-        restored: The nodes whose values an earlier scan has kept.
+        materialized: The nodes that may run only once, and whose values later scans need, batch by batch.
+        restored: The nodes whose values an earlier scan has materialized.
         scopes: The scopes of the flow.
         scope_of: The scope of each value.
         base: The scope of the rows of a batch.
@@ -165,10 +166,10 @@ class Program:
     outputs: tuple[Output, ...] = ()
     combines: tuple[Combine, ...] = ()
     groupings: tuple[Grouping, ...] = ()
-    late: tuple[int, ...] = ()
+    prior: tuple[int, ...] = ()
     by_range: Mapping[int, pa.DataType] = field(default_factory=dict)
     gives: tuple[int, ...] = ()
-    kept: tuple[int, ...] = ()
+    materialized: tuple[int, ...] = ()
     restored: tuple[int, ...] = ()
     scopes: tuple[Scope, ...] = BASE_SCOPES
     scope_of: Mapping[int, int] = field(default_factory=dict)

@@ -26,12 +26,12 @@ class Stage:
         steps: Those that run, in order.
         combined: Those whose states leave it, and the keys that they go by.
         outputs: The sinks of rows that leave it.
-        late: Those whose values earlier stages have made known.
+        prior: Those whose values earlier stages have made known.
         by_range: Those of which each range is given the values of its own groups.
         shuffled: The scopes of groups whose states go to partitions of the keys.
         gives: Those whose values later stages need.
-        kept: Those that may run only once, and whose values later scans need, batch by batch.
-        restored: Those whose values an earlier scan has kept.
+        materialized: Those that may run only once, and whose values later scans need, batch by batch.
+        restored: Those whose values an earlier scan has materialized.
     """
 
     base: int
@@ -39,11 +39,11 @@ class Stage:
     steps: Sequence[Node]
     combined: Sequence[Node] = ()
     outputs: Sequence[Node] = ()
-    late: Sequence[Node] = ()
+    prior: Sequence[Node] = ()
     by_range: Sequence[Node] = ()
     shuffled: Collection[int] = ()
     gives: Sequence[Node] = ()
-    kept: Sequence[Node] = ()
+    materialized: Sequence[Node] = ()
     restored: Sequence[Node] = ()
 
 
@@ -61,7 +61,7 @@ def make_program(levels: Levels, stage: Stage) -> Program:
         for node in (
             *stage.takes,
             *stage.steps,
-            *stage.late,
+            *stage.prior,
             *stage.by_range,
             *stage.gives,
             *stage.restored,
@@ -75,10 +75,10 @@ def make_program(levels: Levels, stage: Stage) -> Program:
         outputs=tuple(_output(graph, node) for node in stage.outputs),
         combines=_combines(graph, stage, groupings),
         groupings=groupings,
-        late=tuple(node.id for node in stage.late),
+        prior=tuple(node.id for node in stage.prior),
         by_range={node.id: features.to_arrow(node.feature) for node in stage.by_range},
         gives=tuple(node.id for node in stage.gives),
-        kept=tuple(node.id for node in stage.kept),
+        materialized=tuple(node.id for node in stage.materialized),
         restored=tuple(node.id for node in stage.restored),
         scopes=graph.scopes,
         scope_of={
@@ -107,7 +107,7 @@ def _columns(graph: Graph, stage: Stage) -> tuple[str, ...]:
 def _condition(graph: Graph, stage: Stage) -> Any:
     """What rows that the stage needs have in common; rows that are counted are all needed."""
     counted = any(getattr(node.operation, "tells_rows_apart", False) for node in stage.steps)
-    if stage.base != SOURCE_ROWS or counted or stage.kept or stage.restored:
+    if stage.base != SOURCE_ROWS or counted or stage.materialized or stage.restored:
         return None
     return condition_of(graph, [*stage.outputs, *stage.combined])
 
@@ -121,7 +121,7 @@ def _steps(levels: Levels, stage: Stage) -> tuple[Step, ...]:
     graph = levels.graph
     last_use = {edge.node: at for at, node in enumerate(stage.steps) for edge in node.inputs.values()}
     kept = {edge.node for node in (*stage.outputs, *stage.combined) for edge in node.inputs.values()}
-    kept |= {node.id for node in (*stage.gives, *stage.late, *stage.by_range, *stage.kept)}
+    kept |= {node.id for node in (*stage.gives, *stage.prior, *stage.by_range, *stage.materialized)}
     released: dict[int, list[int]] = {}
     for number, position in last_use.items():
         if number not in kept:
@@ -138,7 +138,7 @@ def _steps(levels: Levels, stage: Stage) -> tuple[Step, ...]:
             release=tuple(released.get(position, ())),
             kind=node.kind,
             scope=_scope_in(levels, stage, node),
-            rows=_rows_of(levels, stage, node),
+            input_scope=_rows_of(levels, stage, node),
             state_type=_state_type(graph, node) if node.kind is Kind.AGGREGATE else None,
         )
         for position, node in enumerate(stage.steps)
@@ -147,8 +147,8 @@ def _steps(levels: Levels, stage: Stage) -> tuple[Step, ...]:
 
 def _rows_of(levels: Levels, stage: Stage, node: Node) -> int:
     """The rows that a step runs on."""
-    if node.rows is not None:
-        return node.rows
+    if node.input_scope is not None:
+        return node.input_scope
     if node.kind is Kind.ROWS:
         (parent,) = levels.graph.scopes[node.scope].parents
         return parent
@@ -156,16 +156,16 @@ def _rows_of(levels: Levels, stage: Stage, node: Node) -> int:
 
 
 def _groupings(levels: Levels, stage: Stage) -> tuple[Grouping, ...]:
-    looked_up = {node.id for node in stage.steps if node.kind is Kind.KEYS and levels.leaves_scan(node)}
+    looked_up = {node.id for node in stage.steps if node.kind is Kind.KEYS and levels.is_reduced(node)}
     keys = {node.id: node for node in (*stage.combined, *stage.steps) if node.kind is Kind.KEYS}
     return tuple(
         Grouping(
             scope=node.scope,
             node=node.id,
-            rows=node.rows if node.rows is not None else DATASET,
+            input_scope=node.input_scope if node.input_scope is not None else DATASET,
             keys=node.inputs,
             key_type=features.to_arrow(node.feature),
-            known=node.id in looked_up,
+            is_resolved=node.id in looked_up,
             shuffled=node.scope in stage.shuffled,
         )
         for node in keys.values()
@@ -199,7 +199,7 @@ def _aggregate_step(graph: Graph, node: Node) -> AggregateStep:
         state_type=_state_type(graph, node),
         output_type=features.to_arrow(node.feature),
         site=node.site,
-        rows=node.rows if node.rows is not None else SOURCE_ROWS,
+        input_scope=node.input_scope if node.input_scope is not None else SOURCE_ROWS,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from hyped_beam.plan.joins import table_of
-from hyped_beam.plan.planner import Pass, Plan
+from hyped_beam.plan.planner import Plan, ScanStage
 from hyped_beam.plan.program import Program
 
 
@@ -46,10 +46,10 @@ def pinned_tables(plan: Plan) -> PinnedTables:
         replace(node, operation=found.get(node.id, node.operation)) for node in plan.graph.nodes.values()
     ]
     passes = [
-        Pass(*(_with(program, found) for program in (one.scan, one.finish, one.partitions)))
-        for one in plan.passes
+        ScanStage(*(_with(program, found) for program in (one.scan, one.reduce, one.partitions)))
+        for one in plan.stages
     ]
-    made = replace(plan, graph=plan.graph.with_nodes(nodes), passes=tuple(passes))
+    made = replace(plan, graph=plan.graph.with_nodes(nodes), stages=tuple(passes))
     return PinnedTables(made, tuple(now for _, now in pinned))
 
 

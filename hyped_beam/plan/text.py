@@ -42,34 +42,34 @@ def plan_text(plan: Plan, *, sites: bool = False, caching: Mapping[int, ScanCach
         caching: What a cache does for each scan, by its place in the plan; None where there is none.
     """
     lines = [_summary(plan)]
-    several = len(plan.passes) > 1
-    for at, one in enumerate(plan.passes, start=1):
+    several = len(plan.stages) > 1
+    for at, one in enumerate(plan.stages, start=1):
         number = f" {at}" if several else ""
         lines += ["", _scan_head(plan, one.scan, number)]
         if caching is not None and at - 1 in caching:
             lines.append(f"  {caching[at - 1]}")
         lines += _stage(plan, one.scan, sites=sites)
-        for end, how in ((one.finish, ": once"), (one.partitions, _PARTITIONED)):
+        for end, how in ((one.reduce, ": once"), (one.partitions, _PARTITIONED)):
             if end is not None:
-                taken = ", ".join(f"%{node}" for node in (*end.takes, *end.late))
-                lines += ["", f"finish{number}{how}, from {taken or 'nothing'}"]
+                taken = ", ".join(f"%{node}" for node in (*end.takes, *end.prior))
+                lines += ["", f"reduce{number}{how}, from {taken or 'nothing'}"]
                 lines += _stage(plan, end, sites=sites)
     return escaped("\n".join(line.rstrip() for line in lines) + "\n")
 
 
 def _summary(plan: Plan) -> str:
     """How often the source is read, and what is put together and joined."""
-    scans = [one.scan for one in plan.passes]
+    scans = [one.scan for one in plan.stages]
     told = [_counted(len(scans), "scan")]
     packed = [_packed(scan) for scan in scans]
     combines = sum(len(scopes) for scopes in packed)
     if combines:
         aggregates = sum(len(scan.aggregates) for scan in scans)
         told.append(f"{_counted(combines, 'combine')} of {_counted(aggregates, 'aggregate')}")
-    joins = sum(grouping.known for scan in scans for grouping in scan.groupings)
+    joins = sum(grouping.is_resolved for scan in scans for grouping in scan.groupings)
     if joins:
         told.append(f"{_counted(joins, 'join')} by key")
-    shuffles = sum(one.partitions is not None for one in plan.passes)
+    shuffles = sum(one.partitions is not None for one in plan.stages)
     if shuffles:
         told.append(_counted(shuffles, "shuffle"))
     told.append(_counted(len(plan.graph.sinks), "output"))
@@ -114,14 +114,14 @@ def _stage(plan: Plan, program: Program, *, sites: bool) -> Iterable[str]:
     }
     every = [*lines, *(line for held in combined.values() for line in held)]
     width = min(max((len(line.call) for line in every), default=0), _WIDEST)
-    broadcast = [f"%{number}" for number in program.late if graph.nodes[number].scope == DATASET]
+    broadcast = [f"%{number}" for number in program.prior if graph.nodes[number].scope == DATASET]
     if broadcast and program.base != DATASET:
         yield f"  broadcast: {', '.join(broadcast)}"
     if program.restored:
         yield f"  kept from before: {', '.join(f'%{number}' for number in program.restored)}"
     yield from (_shown(line, width, 2, sites=sites) for line in lines)
-    if program.kept:
-        yield f"  kept, for they run once: {', '.join(f'%{number}' for number in program.kept)}"
+    if program.materialized:
+        yield f"  kept, for they run once: {', '.join(f'%{number}' for number in program.materialized)}"
     for scope, held in combined.items():
         of_groups = "" if scope == DATASET else _of_groups(plan, scope)
         yield f"  combine{of_groups}, {_counted(len(held), 'aggregate')}{_states(scope)}"
@@ -167,7 +167,7 @@ def _step(plan: Plan, program: Program, step: Step) -> _Line:
 
 def _keys(graph: Graph, program: Program, step: Step) -> _Line:
     """Rows find their groups: known ones by a join, or by putting them together here."""
-    known = [one for one in program.groupings if one.node == step.node and one.known]
+    known = [one for one in program.groupings if one.node == step.node and one.is_resolved]
     how = "shuffle" if any(one.shuffled for one in known) else "broadcast"
     what = f"join by key, {how}" if known else "group"
     return _Line(

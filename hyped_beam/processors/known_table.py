@@ -77,9 +77,9 @@ class KnownTable:
         """What the table holds; see `Reader.content`."""
         return str(self._checked().content())
 
-    def reads_here(self, processes: int) -> bool:
-        """Whether rows are read where the job runs; see `Reader.reads_here`."""
-        return bool(self.reader.reads_here(processes))
+    def driver_reads(self, processes: int) -> bool:
+        """Whether rows are read where the job runs; see `Reader.driver_reads`."""
+        return bool(self.reader.driver_reads(processes))
 
     def pinned(self) -> KnownTable:
         """The same table of the files as they are now; see `Reader.pinned`."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hyped_beam.errors import FlowError, JobError, error_text, error_type
-from hyped_beam.execute.known import Late
+from hyped_beam.execute.bindings import PriorResults
 from hyped_beam.execute.pool import Job, ProcessPool, pool_of
 from hyped_beam.execute.states import StateTrees
 from hyped_beam.execute.timing import Timings, add_timings
@@ -19,7 +19,7 @@ from hyped_beam.plan.joins import PARTITIONS
 from hyped_beam.tasks.driver import Backend, drive
 from hyped_beam.tasks.range_job import RangeTask
 from hyped_beam.tasks.range_runner import RangeRunner
-from hyped_beam.tasks.scan_end import Gathered, Stage
+from hyped_beam.tasks.reduce_task import RangeReports, Stage
 from hyped_beam.tasks.shuffle_files import PartitionsByFiles, ShuffleFiles, TablesByFiles
 
 
@@ -75,12 +75,12 @@ class _Scanned:
         ranges: How many there are.
     """
 
-    gathered: Gathered
+    gathered: RangeReports
     files: ShuffleFiles
     ranges: int
 
 
-class _LocalBackend(Backend[Stage, _Scanned, Late, int]):
+class _LocalBackend(Backend[Stage, _Scanned, PriorResults, int]):
     """The parts of a bounded job in this process, and in those of a pool.
 
     Args:
@@ -94,38 +94,40 @@ class _LocalBackend(Backend[Stage, _Scanned, Late, int]):
         self._folder = folder
         self._pool = pool
 
-    def no_results(self) -> Late:
-        return Late()
+    def no_results(self) -> PriorResults:
+        return PriorResults()
 
-    def scan(self, level: int, stage: Stage, prior: Late, shuffled: Sequence[int]) -> _Scanned:
-        job, finish = stage
+    def scan(self, level: int, stage: Stage, prior: PriorResults, shuffled: Sequence[int]) -> _Scanned:
+        job, reduce = stage
         # A source without rows is one empty range: its aggregates have values, its outputs columns.
         cuts = self._reader.ranges() or [Range(0, (), rows=0, first_row=0)]
         files = ShuffleFiles(self._folder, level, tuple(shuffled))
-        is_shuffled = finish.partitions is not None or job.program.by_range
+        is_shuffled = reduce.partitions is not None or job.program.by_range
         records: dict[int, str] = {}
-        trees = StateTrees(finish.combines)
+        trees = StateTrees(reduce.combines)
         timings: Timings = {}
-        job = replace(job, late=prior, files=files if is_shuffled else None)
+        job = replace(job, prior=prior, files=files if is_shuffled else None)
         with contextlib.closing(RangeRunner(job, self._pool)) as ranges:
             for result in ranges.run([RangeTask(cut) for cut in cuts]):
                 records[result.number] = result.record
                 add_timings(timings, result.timings)
                 if result.states:
                     trees.add_bytes(result.states)
-        return _Scanned(Gathered(records, trees, timings), files, len(cuts) if job.program.shuffled else 0)
+        return _Scanned(
+            RangeReports(records, trees, timings), files, len(cuts) if job.program.shuffled else 0
+        )
 
-    def reduce(self, level: int, stage: Stage, scanned: _Scanned, prior: Late) -> Late:
+    def reduce(self, level: int, stage: Stage, scanned: _Scanned, prior: PriorResults) -> PriorResults:
         del level
-        job, finish = stage
-        return finish.run(job.destinations, scanned.gathered, prior)
+        job, reduce = stage
+        return reduce.run(job.destinations, scanned.gathered, prior)
 
     def partitions(
         self,
         level: int,
         stage: Stage,
         scanned: _Scanned,
-        prior: Late,
+        prior: PriorResults,
         shuffled: Sequence[int],
     ) -> int | None:
         del shuffled  # the files know them
@@ -134,12 +136,12 @@ class _LocalBackend(Backend[Stage, _Scanned, Late, int]):
             return None
         tables = TablesByFiles(job.program.tables, scanned.files)
         cuts = tables.tasks()
-        read_here = any(one.reader.reads_here(2) for one in job.program.tables.values())
-        self._run(tables, cuts, None if read_here else self._pool)
+        driver_reads = any(one.reader.driver_reads(2) for one in job.program.tables.values())
+        self._run(tables, cuts, None if driver_reads else self._pool)
         work = PartitionsByFiles(job, scanned.files, scanned.ranges, cuts, prior)
         runs = self._run(work, range(PARTITIONS), self._pool)
         scanned.files.remove_states()
-        job.finish([name for names in runs for name in names])
+        job.write_groups([name for names in runs for name in names])
         return level
 
     def _run(self, job: Job, tasks: Sequence[Any], pool: ProcessPool | None) -> list[Any]:

@@ -9,23 +9,23 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from hyped_beam.execute.batch_result import BatchResult
-from hyped_beam.execute.keeping import restore
-from hyped_beam.execute.known import Late
+from hyped_beam.execute.bindings import PriorResults
+from hyped_beam.execute.materialized import restore
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import StateTrees
 from hyped_beam.plan.joins import PARTITIONS
-from hyped_beam.plan.planner import Pass, Plan
+from hyped_beam.plan.planner import Plan, ScanStage
 from hyped_beam.tasks.driver import Backend, drive
 from hyped_beam.tasks.partitions import (
     PartitionProgram,
     PartitionResult,
     PartitionStates,
     StateSplitter,
-    add_onward,
+    add_carry_over,
     split_table,
     values_of_range,
 )
-from hyped_beam.tasks.reduce import finish
+from hyped_beam.tasks.reduce import reduce_states
 from hyped_beam.types import arrays
 from hyped_beam.types.identity import sort_order
 from hyped_beam.types.spans import Span
@@ -43,7 +43,7 @@ def run_here(plan: Plan, batches: Sequence[pa.RecordBatch]) -> dict[str, list[pa
         NodeError: A node raised.
     """
     backend = _MemoryBackend(plan, batches)
-    drive(range(len(plan.passes)), backend)
+    drive(range(len(plan.stages)), backend)
     return backend.outputs
 
 
@@ -66,14 +66,14 @@ class _Shuffled:
 
     Attributes:
         to_ranges: For each range what partitions have sent it.
-        onward: What each partition needs again.
+        carry_over: What each partition needs again.
     """
 
     to_ranges: list[list[bytes]]
-    onward: list[bytes]
+    carry_over: list[bytes]
 
 
-class _MemoryBackend(Backend[int, _Scanned, Late, _Shuffled]):
+class _MemoryBackend(Backend[int, _Scanned, PriorResults, _Shuffled]):
     """The parts of a bounded job over batches in memory; its stages are numbers of passes of the plan."""
 
     def __init__(self, plan: Plan, batches: Sequence[pa.RecordBatch]) -> None:
@@ -82,12 +82,12 @@ class _MemoryBackend(Backend[int, _Scanned, Late, _Shuffled]):
         self._batches = batches
         self._kept: list[dict[int, pa.RecordBatch]] = [{} for _ in batches]
 
-    def no_results(self) -> Late:
-        return Late()
+    def no_results(self) -> PriorResults:
+        return PriorResults()
 
-    def scan(self, level: int, stage: int, prior: Late, shuffled: Sequence[_Shuffled]) -> _Scanned:
+    def scan(self, level: int, stage: int, prior: PriorResults, shuffled: Sequence[_Shuffled]) -> _Scanned:
         del level
-        one = self._plan.passes[stage]
+        one = self._plan.stages[stage]
         trees = StateTrees(one.scan.gathered)
         partitions = [PartitionStates(len(self._batches)) for _ in range(PARTITIONS)]
         splitter = StateSplitter(one.scan.combines)
@@ -100,30 +100,32 @@ class _MemoryBackend(Backend[int, _Scanned, Late, _Shuffled]):
                 self.outputs.setdefault(name, []).append(made)
         return _Scanned(trees, partitions)
 
-    def _results(self, one: Pass, prior: Late, shuffled: Sequence[_Shuffled]) -> Iterator[BatchResult]:
+    def _results(
+        self, one: ScanStage, prior: PriorResults, shuffled: Sequence[_Shuffled]
+    ) -> Iterator[BatchResult]:
         row = 0
         with StageRunner(one.scan, prior) as runner:
             for place, batch in enumerate(self._batches):
                 taken = runner.source_batch(batch, (Span(batch.num_rows, row),), (place, 0))
                 slices = [values for level in shuffled for values in level.to_ranges[place]]
-                taken.late = values_of_range(one.scan, slices)
+                taken.prior = values_of_range(one.scan, slices)
                 restore(one.scan, taken, self._kept[place])
                 result = runner.run(taken)
                 self._kept[place].update(result.kept)
                 row += batch.num_rows
                 yield result
 
-    def reduce(self, level: int, stage: int, scanned: _Scanned, prior: Late) -> Late:
+    def reduce(self, level: int, stage: int, scanned: _Scanned, prior: PriorResults) -> PriorResults:
         del level
-        one = self._plan.passes[stage]
-        if one.finish is None:
+        one = self._plan.stages[stage]
+        if one.reduce is None:
             return prior
-        finished = finish(one.scan.gathered, one.finish, scanned.trees.total(), prior)
-        self.outputs.update({name: [made] for name, made in finished.outputs.items()})
-        return prior.with_more(finished.late)
+        reduced = reduce_states(one.scan.gathered, one.reduce, scanned.trees.total(), prior)
+        self.outputs.update({name: [made] for name, made in reduced.outputs.items()})
+        return prior.with_more(reduced.prior)
 
     def partitions(
-        self, level: int, stage: int, scanned: _Scanned, prior: Late, shuffled: Sequence[_Shuffled]
+        self, level: int, stage: int, scanned: _Scanned, prior: PriorResults, shuffled: Sequence[_Shuffled]
     ) -> _Shuffled | None:
         del level
         program = PartitionProgram.after(self._plan, stage)
@@ -136,9 +138,9 @@ class _MemoryBackend(Backend[int, _Scanned, Late, _Shuffled]):
                 for partition, rows in split_table(scan.read(part), table.key).items():
                     given[partition].tables.setdefault(node, {})[at] = rows
         for before in shuffled:
-            for partition, onward in enumerate(before.onward):
-                if onward:
-                    add_onward(given[partition], onward)
+            for partition, carry_over in enumerate(before.carry_over):
+                if carry_over:
+                    add_carry_over(given[partition], carry_over)
         with contextlib.closing(program.open()) as opened:
             made = [opened.run(one, prior) for one in given]
         self._add_groups(program, made)
@@ -146,7 +148,7 @@ class _MemoryBackend(Backend[int, _Scanned, Late, _Shuffled]):
         for result in made:
             for place, values in result.to_ranges.items():
                 to_ranges[place].append(values)
-        return _Shuffled(to_ranges, [result.onward for result in made])
+        return _Shuffled(to_ranges, [result.carry_over for result in made])
 
     def _add_groups(self, program: PartitionProgram, made: Sequence[PartitionResult]) -> None:
         """The rows of all partitions, in the order of the keys of their groups."""
@@ -157,7 +159,7 @@ class _MemoryBackend(Backend[int, _Scanned, Late, _Shuffled]):
             self.outputs[output.name] = [rows.take(pa.array(order))]
 
 
-def _as_range(one: Pass, number: int, states: Sequence[pa.RecordBatch]) -> bytes:
+def _as_range(one: ScanStage, number: int, states: Sequence[pa.RecordBatch]) -> bytes:
     """The states of a batch as those of a range."""
     trees = StateTrees(one.scan.combines)
     trees.add((0, number), states)

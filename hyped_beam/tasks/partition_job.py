@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from hyped_beam.errors import JobError
-from hyped_beam.execute.known import Late
+from hyped_beam.execute.bindings import PriorResults
 from hyped_beam.io.commit import Check, Destination
 from hyped_beam.io.readers.base import BATCH_ROWS, Range, Scan
 from hyped_beam.io.writing_errors import failed_writing
@@ -17,10 +17,10 @@ from hyped_beam.tasks.partitions import (
     PartitionProgram,
     PartitionResult,
     PartitionStates,
-    add_onward,
+    add_carry_over,
     split_table,
 )
-from hyped_beam.tasks.scan_end import writing_groups
+from hyped_beam.tasks.reduce_task import writing_groups
 from hyped_beam.tasks.sorted_runs import merged, write_run
 
 ToPartition: TypeAlias = tuple[str, int, bytes]
@@ -29,7 +29,7 @@ rows of the table of a lookup, whose number stands behind `TABLE`."""
 
 _SUFFIX = ".arrow"
 
-RANGES, STATES, ONWARD, TABLE = "ranges", "states", "onward", "table"
+RANGES, STATES, CARRY_OVER, TABLE = "ranges", "states", "carry_over", "table"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class PartitionJob:
         destinations: Where the program's rows go, by the name of the output.
         runs: A folder for the rows of each partition, until all are there. A partition may be tried several
             times: the files of an attempt have names of their own, and those count that are told.
-        checks: As those of `Finish`.
+        checks: As those of `ReduceTask`.
     """
 
     program: PartitionProgram
@@ -53,7 +53,7 @@ class PartitionJob:
         """Make it ready to run."""
         return OpenPartitionJob(self)
 
-    def finish(self, runs: Iterable[str]) -> None:
+    def write_groups(self, runs: Iterable[str]) -> None:
         """Write the outputs, once all partitions are done: their rows in the order of the keys.
 
         Args:
@@ -87,9 +87,9 @@ class OpenPartitionJob:
         self._open.close()
 
     def run(
-        self, partition: int, told: Iterable[ToPartition], known: Late
+        self, partition: int, told: Iterable[ToPartition], known: PriorResults
     ) -> tuple[PartitionResult, tuple[str, ...]]:
-        """What has come of the groups of a partition, and the files of their rows for `PartitionJob.finish`.
+        """Compute the groups of a partition, and write files of their rows for `PartitionJob.write_groups`.
 
         Args:
             partition: The number of the partition.
@@ -129,16 +129,16 @@ def rows_of_table(node: int, scan: Scan, key: str, cut: Range) -> Iterator[tuple
 
 def _gathered(told: Iterable[ToPartition]) -> PartitionStates:
     given = PartitionStates()
-    onward: dict[int, bytes] = {}
+    carry_over: dict[int, bytes] = {}
     for kind, number, data in told:
         if kind == RANGES:
             given.ranges = number
         elif kind == STATES:
             given.states[number] = data
-        elif kind == ONWARD:
-            onward[number] = data
+        elif kind == CARRY_OVER:
+            carry_over[number] = data
         else:
             given.tables.setdefault(int(kind.removeprefix(TABLE)), {})[number] = data
-    for level in sorted(onward):
-        add_onward(given, onward[level])
+    for level in sorted(carry_over):
+        add_carry_over(given, carry_over[level])
     return given

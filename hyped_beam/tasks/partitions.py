@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from hyped_beam.execute.batch import take_value
+from hyped_beam.execute.bindings import PriorResults
 from hyped_beam.execute.combining import KEYS
-from hyped_beam.execute.known import Late
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.streams import from_bytes, to_bytes
 from hyped_beam.ir.graph import Graph
@@ -25,7 +25,7 @@ from hyped_beam.plan.joins import PARTITIONS, table_of
 from hyped_beam.plan.planner import Plan
 from hyped_beam.plan.program import Combine, Program
 from hyped_beam.tasks.placed_states import PlacedStates
-from hyped_beam.tasks.reduce import finish_by
+from hyped_beam.tasks.reduce import reduce_with
 from hyped_beam.types import arrays
 from hyped_beam.types.hashes import hashes_of
 from hyped_beam.types.vectors import Vector
@@ -118,7 +118,7 @@ class PartitionStates:
 
     ranges: int = 0
     states: dict[int, bytes] = field(default_factory=dict)
-    known: Late = field(default_factory=Late)
+    known: PriorResults = field(default_factory=PriorResults)
     members: dict[int, dict[int, pa.Array]] = field(default_factory=dict)
     tables: dict[int, dict[int, bytes]] = field(default_factory=dict)
 
@@ -131,13 +131,13 @@ class PartitionResult:
         outputs: Rows by the name of the output, in the order of their groups.
         keys: The key of the group of each of these rows.
         to_ranges: What each range needs of it, by the number of the range.
-        onward: What the same partition needs after later scans; empty where it needs nothing.
+        carry_over: What the same partition needs after later scans; empty where it needs nothing.
     """
 
     outputs: dict[str, pa.RecordBatch]
     keys: dict[str, pa.StructArray]
     to_ranges: dict[int, bytes]
-    onward: bytes
+    carry_over: bytes
 
 
 @dataclass(frozen=True)
@@ -167,11 +167,11 @@ class PartitionProgram:
             plan: The plan.
             number: The number of the scan.
         """
-        done, later = plan.passes[number], plan.passes[number + 1 :]
+        done, later = plan.stages[number], plan.stages[number + 1 :]
         if done.partitions is None:
             return None
         by_ranges = {node for one in later for node in one.scan.by_range}
-        by_partitions = {node for one in later if one.partitions for node in one.partitions.late}
+        by_partitions = {node for one in later if one.partitions for node in one.partitions.prior}
         gives = done.partitions.gives
         return cls(
             done.scan.shuffled,
@@ -203,12 +203,12 @@ class OpenPartitions:
             runner, self._runner = self._runner, None
             runner.close()
 
-    def run(self, given: PartitionStates, late: Late) -> PartitionResult:
+    def run(self, given: PartitionStates, prior: PriorResults) -> PartitionResult:
         """Compute what comes of the groups of one partition.
 
         Args:
             given: What has come to it.
-            late: What is known of the whole dataset.
+            prior: What is known of the whole dataset.
 
         Raises:
             NodeError: An aggregator, or a node behind it, raised.
@@ -220,18 +220,18 @@ class OpenPartitions:
             for at, combine in enumerate(job.combines)
         ]
         totals = [one.total(given.ranges) for one in placed]
-        finished = finish_by(self._ready(given.tables, late.with_more(given.known)), job.combines, totals)
+        reduced = reduce_with(self._ready(given.tables, prior.with_more(given.known)), job.combines, totals)
         members = {**given.members, **self._members(placed)}
-        to_ranges = dict(self._to_ranges(finished.late, members))
-        onward = Late({number: finished.late.values[number] for number in job.for_partitions})
-        kept = _onward_to_bytes(onward, members) if job.for_partitions else b""
+        to_ranges = dict(self._to_ranges(reduced.prior, members))
+        carry_over = PriorResults({number: reduced.prior.values[number] for number in job.for_partitions})
+        kept = _carry_over_to_bytes(carry_over, members) if job.for_partitions else b""
         keys = {
             name: take_value(self._keys_of(name, placed, given.known), groups)
-            for name, groups in finished.groups.items()
+            for name, groups in reduced.groups.items()
         }
-        return PartitionResult(finished.outputs, keys, to_ranges, kept)
+        return PartitionResult(reduced.outputs, keys, to_ranges, kept)
 
-    def _keys_of(self, name: str, placed: Sequence[PlacedStates], known: Late) -> pa.StructArray:
+    def _keys_of(self, name: str, placed: Sequence[PlacedStates], known: PriorResults) -> pa.StructArray:
         """The keys of the groups that the rows of an output belong to."""
         program = self._job.program
         output = next(one for one in program.outputs if one.name == name)
@@ -241,16 +241,16 @@ class OpenPartitions:
         assert maker is not None  # noqa: S101 - what is shuffled has keys
         return known.values[maker] if found is None else found
 
-    def _ready(self, tables: Mapping[int, Mapping[int, bytes]], late: Late) -> StageRunner:
+    def _ready(self, tables: Mapping[int, Mapping[int, bytes]], prior: PriorResults) -> StageRunner:
         """What runs the program; one that looks keys up is set up anew for each partition."""
         if self._job.tables:
             self.close()
         if self._runner is None:
-            runner = StageRunner(self._with_tables(tables), late)
+            runner = StageRunner(self._with_tables(tables), prior)
             runner.open()
             self._runner = runner
         else:
-            self._runner.renew(late)
+            self._runner.renew(prior)
         return self._runner
 
     def _with_tables(self, tables: Mapping[int, Mapping[int, bytes]]) -> Program:
@@ -277,7 +277,7 @@ class OpenPartitions:
         }
 
     def _to_ranges(
-        self, late: Late, members: Mapping[int, Mapping[int, pa.Array]]
+        self, prior: PriorResults, members: Mapping[int, Mapping[int, pa.Array]]
     ) -> Iterator[tuple[int, bytes]]:
         """The values that each range needs, as record batches, one for the groups of each scope."""
         by_scope: dict[int, list[int]] = {}
@@ -288,7 +288,7 @@ class OpenPartitions:
             batches = []
             for scope, nodes in by_scope.items():
                 if number in members.get(scope, ()):
-                    taken = [take_value(late.values[node], members[scope][number]) for node in nodes]
+                    taken = [take_value(prior.values[node], members[scope][number]) for node in nodes]
                     batches.append(pa.RecordBatch.from_arrays(taken, [str(node) for node in nodes]))
             yield number, to_bytes(batches)
 
@@ -308,20 +308,20 @@ def _tables(program: Program, graph: Graph) -> dict[int, TableByKey]:
     return found
 
 
-def _onward_to_bytes(late: Late, members: Mapping[int, Mapping[int, pa.Array]]) -> bytes:
-    held = late.to_bytes()
+def _carry_over_to_bytes(prior: PriorResults, members: Mapping[int, Mapping[int, pa.Array]]) -> bytes:
+    held = prior.to_bytes()
     told = [
         pa.RecordBatch.from_arrays([places], [f"{scope} {number}"])
         for scope, of_ranges in members.items()
         for number, places in of_ranges.items()
     ]
-    return to_bytes([pa.RecordBatch.from_arrays([pa.array([held], pa.large_binary())], ["late"]), *told])
+    return to_bytes([pa.RecordBatch.from_arrays([pa.array([held], pa.large_binary())], ["prior"]), *told])
 
 
-def add_onward(given: PartitionStates, data: bytes) -> None:
+def add_carry_over(given: PartitionStates, data: bytes) -> None:
     """Put in what the same partition has made known after an earlier scan."""
-    late, *told = from_bytes(data)
-    given.known = given.known.with_more(Late.from_bytes(late.column(0)[0].as_py()))
+    prior, *told = from_bytes(data)
+    given.known = given.known.with_more(PriorResults.from_bytes(prior.column(0)[0].as_py()))
     for batch in told:
         scope, number = (int(part) for part in batch.schema.names[0].split())
         given.members.setdefault(scope, {})[number] = batch.column(0)

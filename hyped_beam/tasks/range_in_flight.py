@@ -17,8 +17,8 @@ from hyped_beam.execute.timing import COMPUTED, READ, REUSED, Timings, add_timin
 from hyped_beam.io.commit import RangeCommit
 from hyped_beam.io.filesystem import checksum_of
 from hyped_beam.io.readers.base import Range, Scan
-from hyped_beam.tasks.joined_states import JoinedStates
-from hyped_beam.tasks.kept_files import KeptFiles, KeptFolder
+from hyped_beam.tasks.coalesced_states import CoalescedStates
+from hyped_beam.tasks.materialized_files import MaterializedFiles, MaterializedFolder
 from hyped_beam.tasks.state_cache import OpenStateCache, SegmentStates
 from hyped_beam.tasks.under_way import RowsUnderWay
 from hyped_beam.types.arrays import conform
@@ -60,7 +60,7 @@ class _Segment:
     """
 
     part: Range
-    states: JoinedStates
+    states: CoalescedStates
     key: str | None = None
     kept: SegmentStates | None = None
     batches: int = 0
@@ -100,13 +100,13 @@ class RangeInFlight:
         self,
         task: Range,
         commit: RangeCommit,
-        kept: KeptFolder,
+        kept: MaterializedFolder,
         noted: RowsUnderWay,
         cache: OpenStateCache | None,
     ) -> None:
         self.task = task
         self.commit = commit
-        self.kept = KeptFiles(kept, task.number)
+        self.kept = MaterializedFiles(kept, task.number)
         self.batches = 0
         self.is_read = False
         self.timings: Timings = {}
@@ -145,7 +145,7 @@ class RangeInFlight:
 
     def _add_segment(self, scan: Scan, part: Range) -> _Segment:
         size = sum(piece.size for piece in part.pieces)
-        states = JoinedStates(self.timings, part.rows, size, joins=scan.joins_batches)
+        states = CoalescedStates(self.timings, part.rows, size, joins=scan.coalesces_batches)
         self._segments.append(_Segment(part, states))
         return self._segments[-1]
 
@@ -194,7 +194,7 @@ class RangeInFlight:
         self.kept.add(result.kept)
         self._noted.add(rows)
 
-    def finish(self, mergers: Sequence[StateMerger]) -> RangeResult:
+    def commit_range(self, mergers: Sequence[StateMerger]) -> RangeResult:
         """Commit the range."""
         found = [self._finished(segment, mergers) for segment in self._segments]
         packed = self._pack(mergers, [one.states for one in found if one.states])

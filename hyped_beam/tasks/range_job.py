@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from hyped_beam.execute.batch import Batch, source_batch
-from hyped_beam.execute.keeping import restore
-from hyped_beam.execute.known import Late
+from hyped_beam.execute.bindings import PriorResults
+from hyped_beam.execute.materialized import restore
 from hyped_beam.execute.pooled import PooledStage
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import StateMerger
@@ -20,7 +20,7 @@ from hyped_beam.execute.timing import START, Timings, add_timing, add_timings
 from hyped_beam.io.commit import Destination, RangeCommit, read_record, read_states
 from hyped_beam.io.readers.base import Range, Scan
 from hyped_beam.plan.program import Program
-from hyped_beam.tasks.kept_files import KeptFolder
+from hyped_beam.tasks.materialized_files import MaterializedFolder
 from hyped_beam.tasks.partitions import StateSplitter, values_of_range
 from hyped_beam.tasks.range_in_flight import RangeInFlight, RangeResult
 from hyped_beam.tasks.shuffle_files import ShuffleFiles
@@ -52,10 +52,10 @@ class RangeJob:
         destinations: Where the program's outputs go, by the name of the output.
         empty: A batch of no rows of the source, for a range that holds none.
         marks: A local folder that each range that is done leaves its record in, for a job that commits none.
-        late: What earlier scans have made known.
+        prior: What earlier scans have made known.
         kept: Where the values are of nodes that may run only once.
         under_way: A local folder for notes on how far ranges are, which are made where it is there.
-        read_here: Whether rows are read and written by one process, also where several compute.
+        driver_reads: Whether rows are read and written by one process, also where several compute.
         cache: Where states of segments are kept from one job to another; None where they are not.
         files: Where partitions of groups have left values for ranges, and where ranges leave states for them;
             None where these are sent.
@@ -66,9 +66,9 @@ class RangeJob:
     destinations: tuple[Destination, ...]
     empty: pa.RecordBatch
     marks: str | None = None
-    read_here: bool = False
-    late: Late = field(default_factory=Late)
-    kept: KeptFolder = field(default_factory=KeptFolder)
+    driver_reads: bool = False
+    prior: PriorResults = field(default_factory=PriorResults)
+    kept: MaterializedFolder = field(default_factory=MaterializedFolder)
     under_way: str = ""
     cache: StateCache | None = None
     files: ShuffleFiles | None = None
@@ -80,7 +80,7 @@ class RangeJob:
             runner: What computes the batches; this process by default.
         """
         began = time.perf_counter()
-        opened = OpenRangeJob(self, runner or StageRunner(self.program, self.late))
+        opened = OpenRangeJob(self, runner or StageRunner(self.program, self.prior))
         add_timing(opened.start, START, time.perf_counter() - began, 0)
         return opened
 
@@ -102,7 +102,7 @@ class OpenRangeJob:
         self.start: Timings = {}
         """How long it took to open; told with the first range."""
         self._cache = (
-            None if job.cache is None else OpenStateCache(job.cache, job.scan, job.late, self._mergers)
+            None if job.cache is None else OpenStateCache(job.cache, job.scan, job.prior, self._mergers)
         )
 
     def close(self) -> None:
@@ -148,9 +148,9 @@ class OpenRangeJob:
                 left.commit.abort()
 
     def _finished(self, begun: deque[RangeInFlight]) -> Iterator[RangeResult]:
-        """Finish the first ranges that are done."""
+        """ReduceTask the first ranges that are done."""
         while begun and begun[0].is_done:
-            done = begun[0].finish(self._mergers)
+            done = begun[0].commit_range(self._mergers)
             begun.popleft()  # not before: what fails is taken back
             add_timings(done.timings, self.start)
             self.start = {}
@@ -182,14 +182,14 @@ class OpenRangeJob:
         for task in tasks:
             number = task.cut.number
             files = self.job.files
-            late = values_of_range(program, task.slices if files is None else files.for_range(number))
+            prior = values_of_range(program, task.slices if files is None else files.for_range(number))
             commit = RangeCommit(self.job.destinations, number)
             noted = RowsUnderWay(self.job.under_way, number)
-            cache = None if self._cache is None else self._cache.of_range(late)
+            cache = None if self._cache is None else self._cache.of_range(prior)
             current = RangeInFlight(task.cut, commit, self.job.kept, noted, cache)
             begun.append(current)
             for place, spans, batch in current.read(self.job.scan, self.job.empty):
-                made = source_batch(program, batch, spans, (number, place), late)
+                made = source_batch(program, batch, spans, (number, place), prior)
                 if program.restored:
                     restore(program, made, current.kept.next_batch(program.restored))
                 yield made

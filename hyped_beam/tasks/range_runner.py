@@ -48,12 +48,12 @@ class RangeRunner:
     @property
     def _is_pooled(self) -> bool:
         """Whether processes do whole ranges; where they cannot read the source, they compute its batches."""
-        return self._pool is not None and not self._job.read_here
+        return self._pool is not None and not self._job.driver_reads
 
     def _opened(self) -> OpenRangeJob:
         if self._open is None:
             job = self._job
             self._open = job.open(
-                None if self._pool is None else PooledStage(job.program, self._pool, job.late)
+                None if self._pool is None else PooledStage(job.program, self._pool, job.prior)
             )
         return self._open

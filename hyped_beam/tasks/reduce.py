@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from hyped_beam.execute.batch import Batch, take_value
-from hyped_beam.execute.known import Late
+from hyped_beam.execute.bindings import PriorResults
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import StateMerger
 from hyped_beam.ir.graph import Kind
@@ -20,40 +20,42 @@ from hyped_beam.types.arrays import Value
 
 
 @dataclass(frozen=True)
-class Finished:
+class Reduced:
     """What has come of the states of a scan.
 
     Attributes:
         outputs: Rows by the name of the output: one for the whole dataset, or those of groups in their order.
-        late: What later stages need.
+        prior: What later stages need.
         groups: By the name of an output of groups the number of the group that each of its rows belongs to.
     """
 
     outputs: dict[str, pa.RecordBatch]
-    late: Late
+    prior: PriorResults
     groups: dict[str, pa.Array]
 
 
-def finish(
-    combines: Sequence[Combine], program: Program, states: Sequence[pa.RecordBatch], late: Late
-) -> Finished:
+def reduce_states(
+    combines: Sequence[Combine], program: Program, states: Sequence[pa.RecordBatch], prior: PriorResults
+) -> Reduced:
     """Compute what comes of the states that a scan has left.
 
     Args:
         combines: The combines of the scan.
         program: What is computed from their values.
         states: The states of each combine, merged.
-        late: What earlier stages have made known.
+        prior: What earlier stages have made known.
 
     Raises:
         NodeError: An aggregator, or a node behind it, raised.
     """
-    with StageRunner(program, late) as runner:
-        return finish_by(runner, combines, states)
+    with StageRunner(program, prior) as runner:
+        return reduce_with(runner, combines, states)
 
 
-def finish_by(runner: StageRunner, combines: Sequence[Combine], states: Sequence[pa.RecordBatch]) -> Finished:
-    """Compute what comes of states by a program that runs; see `finish`.
+def reduce_with(
+    runner: StageRunner, combines: Sequence[Combine], states: Sequence[pa.RecordBatch]
+) -> Reduced:
+    """Compute what comes of states by a program that runs; see `reduce_states`.
 
     Args:
         runner: What runs the program.
@@ -78,7 +80,7 @@ def finish_by(runner: StageRunner, combines: Sequence[Combine], states: Sequence
         if domain != DATASET:
             of_groups = batch.map_to(runner.program.scopes, output.scope, domain)
             outputs[output.name], groups[output.name] = _in_order(outputs[output.name], of_groups)
-    return Finished(outputs, _given(runner.program, batch), groups)
+    return Reduced(outputs, _given(runner.program, batch), groups)
 
 
 def _in_order(rows: pa.RecordBatch, of_groups: pa.Array) -> tuple[pa.RecordBatch, pa.Array]:
@@ -91,14 +93,14 @@ def _in_order(rows: pa.RecordBatch, of_groups: pa.Array) -> tuple[pa.RecordBatch
     return pa.RecordBatch.from_arrays(columns, schema=rows.schema), pa.array(groups[order])
 
 
-def _given(program: Program, batch: Batch) -> Late:
+def _given(program: Program, batch: Batch) -> PriorResults:
     values = {
         number: arrays.whole(batch.values[number], batch.rows_of(program.scope_of[number]))
         for number in program.gives
     }
     maps = {
-        (step.rows, step.scope): batch.maps[step.rows, step.scope]
+        (step.input_scope, step.scope): batch.maps[step.input_scope, step.scope]
         for step in program.steps
         if step.kind is Kind.KEYS
     }
-    return Late(values, maps)
+    return PriorResults(values, maps)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyped_beam.errors import JobError
-from hyped_beam.execute.known import Late
+from hyped_beam.execute.bindings import PriorResults
 from hyped_beam.io.readers.base import Range
 from hyped_beam.nodes.tables import TableByKey
 from hyped_beam.plan.joins import PARTITIONS
 from hyped_beam.tasks.partition_job import (
-    ONWARD,
+    CARRY_OVER,
     RANGES,
     STATES,
     TABLE,
@@ -67,7 +67,7 @@ class ShuffleFiles:
             JobError: It cannot be written.
         """
         _write(self._path(RANGES, partition), made.to_ranges)
-        _write(self._path(ONWARD, partition), {0: made.onward} if made.onward else {})
+        _write(self._path(CARRY_OVER, partition), {0: made.carry_over} if made.carry_over else {})
 
     def for_partition(
         self, partition: int, ranges: int, tables: Iterable[tuple[int, Range]]
@@ -90,8 +90,8 @@ class ShuffleFiles:
             for held in _read(self._path(f"{TABLE}{node}", cut.number), partition):
                 yield f"{TABLE}{node}", cut.number, held
         for level in self.before:
-            for held in _read(self._path(ONWARD, partition, level), 0):
-                yield ONWARD, level, held
+            for held in _read(self._path(CARRY_OVER, partition, level), 0):
+                yield CARRY_OVER, level, held
 
     def for_range(self, number: int) -> tuple[bytes, ...]:
         """The values of groups that partitions have for a range, in the order of scans and partitions.
@@ -109,7 +109,7 @@ class ShuffleFiles:
     def remove_states(self) -> None:
         """Remove what came to the partitions of the scan, once all of them are done."""
         for folder in Path(self.folder, str(self.level)).iterdir():
-            if folder.name not in (RANGES, ONWARD):
+            if folder.name not in (RANGES, CARRY_OVER):
                 shutil.rmtree(folder)
 
     def _path(self, kind: str, number: int, level: int | None = None) -> Path:
@@ -132,7 +132,7 @@ class PartitionsByFiles:
     files: ShuffleFiles
     ranges: int
     tables: tuple[tuple[int, Range], ...]
-    known: Late
+    known: PriorResults
 
     def open(self) -> OpenPartitionsByFiles:
         """Make it ready to run."""

@@ -23,7 +23,7 @@ from hyped_beam.io.entries import Entries
 from hyped_beam.nodes.fingerprint import digest_of
 
 if TYPE_CHECKING:
-    from hyped_beam.execute.known import Late
+    from hyped_beam.execute.bindings import PriorResults
     from hyped_beam.io.readers.base import Range, Scan
     from hyped_beam.plan.fingerprint import StatesKey
 
@@ -69,29 +69,31 @@ class OpenStateCache:
     Args:
         cache: The cache.
         scan: What is read.
-        late: What earlier scans have made known.
+        prior: What earlier scans have made known.
         mergers: What merges the states of each combine.
     """
 
-    def __init__(self, cache: StateCache, scan: Scan, late: Late, mergers: Sequence[StateMerger]) -> None:
+    def __init__(
+        self, cache: StateCache, scan: Scan, prior: PriorResults, mergers: Sequence[StateMerger]
+    ) -> None:
         self.is_read = cache.is_read
         self._scan = scan
         self._key = cache.key
         self._schemas = [merger.schema for merger in mergers]
-        self._program = f"{cache.key.digest} {_digest_of_late(cache.key, late)}"
+        self._program = f"{cache.key.digest} {_digest_of_late(cache.key, prior)}"
         self._entries = Entries(f"{cache.folder}/{STATES}")
         self._contents = Contents(f"{cache.folder}/{FILES}")
 
-    def of_range(self, late: Mapping[int, pa.Array]) -> OpenStateCache:
+    def of_range(self, prior: Mapping[int, pa.Array]) -> OpenStateCache:
         """The same cache, for a range that is given values of its groups.
 
         Args:
-            late: The values by the number of the node.
+            prior: The values by the number of the node.
         """
         if not self._key.by_range:
             return self
         found = copy.copy(self)
-        known = digest_of([late[number] for number in self._key.by_range])
+        known = digest_of([prior[number] for number in self._key.by_range])
         found._program = f"{self._program} {known}"  # noqa: SLF001 - of its own class
         return found
 
@@ -140,14 +142,14 @@ class OpenStateCache:
         self._entries.write(key, json.dumps(told).encode() + b"\n" + to_bytes(found.states))
 
 
-def _digest_of_late(key: StatesKey, late: Late) -> str:
+def _digest_of_late(key: StatesKey, prior: PriorResults) -> str:
     """What earlier scans have made known, as far as the states follow from it."""
     places = {scope: place for place, scope in enumerate(key.scopes)}
     maps = {
         (places[child], places[parent]): found
-        for (child, parent), found in late.maps.items()
+        for (child, parent), found in prior.maps.items()
         if child in places and parent in places
     }
     return digest_of(
-        [[late.values[number] for number in key.late], sorted(maps), [maps[at] for at in sorted(maps)]]
+        [[prior.values[number] for number in key.prior], sorted(maps), [maps[at] for at in sorted(maps)]]
     )

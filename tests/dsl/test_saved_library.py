@@ -19,7 +19,7 @@ from hyped_beam.errors import FlowError
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.nodes import registry
 from hyped_beam.nodes.aggregator import Aggregator
-from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.configuration import Operator
 from hyped_beam.nodes.refs import builder_of, edge_of, scope_of
 from hyped_beam.processors.row_number import RowNumber
 from hyped_beam.types.bloom import Shape
@@ -140,11 +140,11 @@ def test_every_node_of_the_library_has_a_name_of_its_own():
     # those of samples in docstrings call themselves of the module, too, and are not in it
     own = [
         node
-        for node in below(Configured)
+        for node in below(Operator)
         if node.__module__.startswith("hyped_beam.")
         and getattr(sys.modules[node.__module__], node.__name__, None) is node
     ]
-    bases = ("Configured", "Processor", "FunctionProcessor", "Aggregator", "Augmentor")
+    bases = ("Operator", "Processor", "FunctionProcessor", "Aggregator", "Augmentor")
     nodes = [node for node in own if not node.__name__.startswith("_") and node.__name__ not in bases]
     assert [node for node in nodes if node not in library()] == [], "not registered"
     keys = [(node.__name__, issubclass(node, Aggregator)) for node in nodes]

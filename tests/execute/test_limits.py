@@ -339,7 +339,7 @@ def test_processes_start_calls_at_one_rate_which_one_alone_may_use(tmp_path: Pat
     source = two_ranges(tmp_path / "alone", 30, second=False)
     assert len(run(source, node, tmp_path / "alone")) == 60
     starts = sorted(map(float, path.read_text().split()))
-    # A start that is late leaves the next one sooner behind it, however busy the machine is.
+    # A start that is prior leaves the next one sooner behind it, however busy the machine is.
     assert min(later - earlier for earlier, later in itertools.pairwise(starts)) < 1.5 * seconds
 
 

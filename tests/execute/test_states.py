@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from hyped_beam.aggregators import Count, Max, Mean, Sum
 from hyped_beam.dsl.outputs import Outputs, graph_of, plan_of
-from hyped_beam.execute.known import Late
+from hyped_beam.execute.bindings import PriorResults
 from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import FAN_OUT, StateMerger, StateTrees
 from hyped_beam.nodes.refs import builder_of
-from hyped_beam.tasks.reduce import finish
+from hyped_beam.tasks.reduce import reduce_states
 from hyped_beam.testing import flow_of
 
 SRC = flow_of(pa.schema([("x", pa.float64())]))
@@ -55,8 +55,8 @@ PARTS = parts_of(37)
 
 
 def values_of(trees: StateTrees) -> dict[str, Any]:
-    assert PLAN.finish is not None
-    (row,) = finish(PLAN.scan.combines, PLAN.finish, trees.total(), Late()).outputs.values()
+    assert PLAN.reduce is not None
+    (row,) = reduce_states(PLAN.scan.combines, PLAN.reduce, trees.total(), PriorResults()).outputs.values()
     return dict(row.to_pylist()[0])
 
 

@@ -58,7 +58,7 @@ def test_rows_of_a_dataset(kind: str, tmp_path: Path):
     assert [row["t"] for row in rows_of(reader, ["t", "n"])] == [f"t{n}" for n in expected]
     there = pickle.loads(cloudpickle.dumps(reader))  # noqa: S301 - our own
     assert [cut.to_json() for cut in there.ranges()] == [cut.to_json() for cut in reader.ranges()]
-    assert not reader.reads_here(4)
+    assert not reader.driver_reads(4)
     assert reader.fingerprint() == DatasetReader(data).fingerprint()
 
 
@@ -179,13 +179,13 @@ def test_what_cannot_be_sent_to_workers_is_read_here(monkeypatch: pytest.MonkeyP
 
     data = datasets.IterableDataset.from_generator(locked, gen_kwargs={"shards": [0, 1, 2]})
     reader = DatasetReader(data)
-    assert reader.reads_here(1)
-    assert not DatasetReader(stream()).reads_here(4)
-    assert DatasetReader(stream()).reads_here(5)  # some would have nothing to do
+    assert reader.driver_reads(1)
+    assert not DatasetReader(stream()).driver_reads(4)
+    assert DatasetReader(stream()).driver_reads(5)  # some would have nothing to do
     scan = reader.scan(["n"])
     assert pickle.loads(cloudpickle.dumps(scan)) is scan  # noqa: S301 - our own
     monkeypatch.setattr(streamed, "LARGEST_PICKLE", 10)
-    assert DatasetReader(stream()).reads_here(1)
+    assert DatasetReader(stream()).driver_reads(1)
 
 
 def test_equal_iterables_have_equal_fingerprints_in_any_process(tmp_path: Path):

@@ -179,8 +179,8 @@ BROKEN = [
     ),
     pytest.param(
         "rows_are_made",
-        lambda graph: changed(graph, MAP, rows=SOURCE_ROWS),
-        "%2 is a map, and says 1 as the rows it puts together",
+        lambda graph: changed(graph, MAP, input_scope=SOURCE_ROWS),
+        "%2 is a map, and its input scope is 1",
         id="a map of rows put together",
     ),
     pytest.param(

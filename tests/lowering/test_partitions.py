@@ -99,7 +99,7 @@ def test_a_range_is_given_its_groups_also_where_a_pool_computes_batches(
 
     data = datasets.IterableDataset.from_generator(rows)
     reader = DatasetReader(data)
-    assert reader.reads_here(2)
+    assert reader.driver_reads(2)
     flow = DataFlow(features=reader)
     job = flow.job(source=reader).write(
         collect=values_at_rows(flow.src_features, "shuffle"), to=JsonDatasetWriter(tmp_path / "out")

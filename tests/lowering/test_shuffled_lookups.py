@@ -93,7 +93,7 @@ def test_rows_are_given_the_same_rows_of_the_table(tmp_path_factory, given_table
         src = flow_of(rows.schema)
         plan = plan_for(src, values(src, path, join))
         verify(plan.graph)
-        assert any(one.partitions for one in plan.passes) is (join == "shuffle")
+        assert any(one.partitions for one in plan.stages) is (join == "shuffle")
         made.append(pa.Table.from_batches(run_here(plan, batches)[ROWS]).to_pylist())
     assert repr(made[0]) == repr(made[1])  # where a NaN is one
 
@@ -190,11 +190,11 @@ def test_the_size_of_the_table_decides(folder: Path, monkeypatch: pytest.MonkeyP
     assert "in jobs by a shuffle if the table has over 64 MB" in plan_text(plan)
     here = plan.for_source(Extent(None, None))
     assert "the table in every process, the table is small" in plan_text(here)
-    assert len(here.passes) == 1
+    assert len(here.stages) == 1
     monkeypatch.setattr(joins, "TABLE_BYTES", 100)
     there = plan.for_source(Extent(1, 1))
     assert "a partition of the table each, the table has" in plan_text(there)
-    assert len(there.passes) == 2
+    assert len(there.stages) == 2
     rows, _ = flow.apply(datasets.Dataset.from_dict({"k": [3, 500]}), collect=collect)
     assert rows["name"][:] == ["u3", None]
 

@@ -224,7 +224,7 @@ def executed(graph: Graph, batch: pa.RecordBatch) -> dict[str, Any]:
     with StageRunner(plan.scan) as runner:
         result = runner.run(runner.source_batch(batch))
     found = {ROWS: result.outputs[ROWS].to_pydict()}
-    if plan.finish is not None:
+    if plan.reduce is not None:
         state = AggregateState(plan)
         state.add(result.states)
         found[AGGREGATES] = {name: [value] for name, value in state.value().items()}

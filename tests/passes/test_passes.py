@@ -194,7 +194,7 @@ class TestForwardFields:
         assert inputs_of(graph, alone) == {"left": "%1", "right": "%1"}
         assert inputs_of(graph, total) == {"value": "%1"}
         assert graph.nodes[edge_of(alone).node].scope == SOURCE_ROWS
-        assert graph.nodes[edge_of(total).node].rows == SOURCE_ROWS
+        assert graph.nodes[edge_of(total).node].input_scope == SOURCE_ROWS
 
 
 class TestFoldConstants:

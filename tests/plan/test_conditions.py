@@ -61,9 +61,9 @@ def test_all_rows_are_read_that_anything_needs(reader, tmp_path):
         reader,
         tmp_path,
         lambda src: src.n >= 9_500,
-        late=lambda src, _: Count().call(src.n, where=src.n < 100),
+        prior=lambda src, _: Count().call(src.n, where=src.n < 100),
     ).run()
-    assert chosen.aggregates == {"late": 100}
+    assert chosen.aggregates == {"prior": 100}
     assert chosen.rows_in == 2 * GROUP
     mean = {"all": lambda src, _: Mean().call(src.n)}
     whole = job_of(reader, tmp_path / "whole", lambda src: src.n >= 9_500, **mean).run()

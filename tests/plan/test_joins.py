@@ -101,7 +101,7 @@ def test_the_bound_on_rows_stays_when_the_source_is_known():
     src = flow.src_features
     upper = src.k.upper()
     plan = flow.plan(collect={"off": Count().call(src.x, by=upper)}).with_batch_size(7).for_source(LARGE)
-    sizes = {step.options.batch_size for one in plan.passes for step in one.scan.steps if step.options}
+    sizes = {step.options.batch_size for one in plan.stages for step in one.scan.steps if step.options}
     assert sizes == {7}
 
 

@@ -26,7 +26,7 @@ def level(src, ref):
 
 
 def scans(src, ref):
-    return len(plan_of(graph_of(builder_of(src), Outputs({"it": ref}))).passes)
+    return len(plan_of(graph_of(builder_of(src), Outputs({"it": ref}))).stages)
 
 
 def test_rows_are_known_in_the_scan_that_reads_them(src):
@@ -67,7 +67,7 @@ def test_all_aggregates_of_a_level_share_a_scan_and_those_of_groups_a_combine(sr
     }
     plan = plan_of(graph_of(builder_of(src), Outputs(refs)))
     scan = plan.earlier[0].scan
-    assert len(plan.passes) == 2
+    assert len(plan.stages) == 2
     groupings = [None if one.grouping is None else one.grouping.scope for one in scan.combines]
     assert sorted(len(one.steps) for one in scan.combines if one.grouping is None) in ([2], [1, 1])
     assert len(set(groupings)) == 2

@@ -83,7 +83,7 @@ scan: reads 2 of 3 columns: n, text
     %6 = mean(value=%2)                       : float64  state {total: double, count: int64}, in source order
     %7 = count(value=%4)                      : int64  state {count: int64}, in any order
 
-finish: once, from %6, %7
+reduce: once, from %6, %7
   %13 = pack_struct(mean=%6, count=%7)  : {mean: float64, count: int64}
   output 'aggregates' <- %13            : {mean: float64, count: int64}
 """

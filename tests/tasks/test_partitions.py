@@ -136,10 +136,10 @@ def test_a_key_is_in_the_same_partition_everywhere():
 
 def states_of_ranges(plan: Plan, batches: list[pa.RecordBatch]) -> list[bytes]:
     found = []
-    with StageRunner(plan.passes[0].scan) as runner:
+    with StageRunner(plan.stages[0].scan) as runner:
         for number, batch in enumerate(batches):
-            trees = StateTrees(plan.passes[0].scan.combines)
-            columns = batch.select(plan.passes[0].scan.columns)
+            trees = StateTrees(plan.stages[0].scan.combines)
+            columns = batch.select(plan.stages[0].scan.columns)
             trees.add((0, number), runner.run(runner.source_batch(columns)).states)
             found.append(trees.to_bytes())
     return found
@@ -149,7 +149,7 @@ def test_states_of_a_range_are_split_without_losing_or_repeating_any():
     table = pa.table({"k": [row * row % 101 for row in range(500)], "x": [0.5] * 500, "n": range(500)})
     src, rows, _ = flow_over(table.schema, "shuffle")
     plan = plan_for(src, rows)
-    scan = plan.passes[0].scan
+    scan = plan.stages[0].scan
     (states,) = states_of_ranges(plan, table.to_batches())
     together, split = StateSplitter(scan.combines).split(states)
     assert len(from_bytes(together)) == len(scan.gathered) > 0
@@ -165,7 +165,7 @@ def test_states_of_a_range_are_split_without_losing_or_repeating_any():
 @pytest.mark.parametrize("missing", [[0], [1, 2], [4, 6], [7, 8, 9], [0, 3, 5, 9, 10]])
 def test_a_range_without_groups_leaves_the_brackets_as_they_are(missing):
     plan_of_sums = plan_for(*_sum_per_key())
-    scan = plan_of_sums.passes[0].scan
+    scan = plan_of_sums.stages[0].scan
     values = [(-1) ** row * 10.0 ** (row * 5 % 17 - 8) / 3 for row in range(11)]
     batches = [
         pa.record_batch({"k": pa.array(["there" if row not in missing else "other"]), "x": [x]})

@@ -15,7 +15,7 @@ from typing import Any
 from hyped_beam.errors import escaped_name
 from hyped_beam.ir.graph import Edge, Graph, Kind, Node
 from hyped_beam.ir.scope import BASE_SCOPES, DATASET, ScopeKind
-from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.configuration import Operator
 from hyped_beam.nodes.promote import Promote
 from hyped_beam.plan.joins import Choice
 from hyped_beam.types import features
@@ -219,7 +219,7 @@ def _columns(node: Node) -> list[str]:
 
 
 def _options(operation: Any) -> Iterator[str]:
-    if not isinstance(operation, Configured):
+    if not isinstance(operation, Operator):
         described = operation.describe()
         yield from [described] if described else []
         return

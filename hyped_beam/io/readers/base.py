@@ -17,7 +17,7 @@ import pyarrow as pa
 from typing_extensions import Self
 
 from hyped_beam.io.contents import Contents
-from hyped_beam.io.endpoint import Endpoint
+from hyped_beam.io.spec import IOSpec
 from hyped_beam.io.versions import Version
 from hyped_beam.types.spans import Span
 
@@ -187,7 +187,7 @@ class Scan(ABC):
         return True
 
     @property
-    def joins_batches(self) -> bool:
+    def coalesces_batches(self) -> bool:
         """Whether neighbouring batches of a segment may be put together before their rows are aggregated.
 
         Not where batches of a range may be computed in different processes, depending on how many there are.
@@ -195,7 +195,7 @@ class Scan(ABC):
         return False
 
 
-class Reader(Endpoint):
+class Reader(IOSpec):
     """A source of rows."""
 
     def __init__(self, **options: Any) -> None:
@@ -254,7 +254,7 @@ class Reader(Endpoint):
         """The same reader, told that only some columns are read of it."""
         return self
 
-    def reads_here(self, processes: int) -> bool:  # noqa: ARG002 - for those that cannot be shared
+    def driver_reads(self, processes: int) -> bool:  # noqa: ARG002 - for those that cannot be shared
         """Whether rows are read where the job runs, and handed to its processes from there."""
         return False
 

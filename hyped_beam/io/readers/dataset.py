@@ -136,7 +136,7 @@ class DatasetReader(Reader):
         features = {name: self.features[name] for name in columns}
         return StreamedScan(self.data, features, shards_of(self.data))
 
-    def reads_here(self, processes: int) -> bool:
+    def driver_reads(self, processes: int) -> bool:
         """Whether rows are read where the job runs: an iterable that no worker can have, or too few have."""
         if not self.is_streamed:
             return False

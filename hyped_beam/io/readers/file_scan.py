@@ -102,7 +102,7 @@ class FileScan(Scan):
         return self.condition is None
 
     @property
-    def joins_batches(self) -> bool:
+    def coalesces_batches(self) -> bool:
         """Yes: whoever has a range has all of its batches."""
         return True
 

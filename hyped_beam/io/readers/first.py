@@ -61,9 +61,9 @@ class FirstRows(Reader):
         """The first rows of some columns."""
         return FirstRows(self.source.selecting(columns), self.rows)
 
-    def reads_here(self, processes: int) -> bool:
+    def driver_reads(self, processes: int) -> bool:
         """Whether the other source is read where the job runs."""
-        return self.source.reads_here(processes)
+        return self.source.driver_reads(processes)
 
     def inputs(self) -> Sequence[str]:
         """What the other source reads."""
@@ -109,6 +109,6 @@ class FirstRowsScan(Scan):
                 return
 
     @property
-    def joins_batches(self) -> bool:
+    def coalesces_batches(self) -> bool:
         """Whether those of the other source may be put together."""
-        return self.scan.joins_batches
+        return self.scan.coalesces_batches

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 from pydantic import Field, field_validator
 
-from hyped_beam.io.endpoint import Endpoint
 from hyped_beam.io.filesystem import PendingFile
 from hyped_beam.io.paths import Path, as_path
+from hyped_beam.io.spec import IOSpec
 
 if TYPE_CHECKING:
     from hyped_beam.launch.result import JobResult
@@ -36,7 +36,7 @@ class ShardWriter(ABC):
         """Write what is left; the file itself is closed by whoever made it."""
 
 
-class Writer(Endpoint):
+class Writer(IOSpec):
     """A folder of files of one format.
 
     The rows of a range of the source become one file, `part-00003.parquet` for range 3. With `partition_by`,

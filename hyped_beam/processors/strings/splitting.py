@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import field_validator
 
-from hyped_beam.nodes.configuration import Configured
+from hyped_beam.nodes.configuration import Operator
 from hyped_beam.nodes.processor import Processor
 from hyped_beam.nodes.registry import method, register
 from hyped_beam.processors.strings.buffers import Marks, RowBytes, integers, packed, whitespace
@@ -59,7 +59,7 @@ class Split(Processor):
     def process(self, text: StringColumn) -> pa.Array:
         return split_words(text) if self.separator is None else pc.split_pattern(text, self.separator)
 
-    def absorb(self, consumer: Configured) -> Processor | None:
+    def absorb(self, consumer: Operator) -> Processor | None:
         """The node that counts the parts, if that is all that the consumer does with them."""
         if not getattr(consumer, "measures_length", False):
             return None
@@ -90,7 +90,7 @@ class SplitRegex(Processor):
     def process(self, text: StringColumn) -> pa.Array:
         return expression(self.pattern).split(text)
 
-    def absorb(self, consumer: Configured) -> Processor | None:
+    def absorb(self, consumer: Operator) -> Processor | None:
         """The node that counts the parts, if that is all that the consumer does with them."""
         return CountRegexParts(pattern=self.pattern) if getattr(consumer, "measures_length", False) else None
 

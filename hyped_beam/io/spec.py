@@ -11,7 +11,7 @@ from hyped_beam.errors import CallSite, DefinitionError, wrong_options
 from hyped_beam.types.checked_options import CheckedOptions
 
 
-class Endpoint(CheckedOptions):
+class IOSpec(CheckedOptions):
     """One end of a job: its fields are its configuration, validated where it is written and frozen."""
 
     model_config = ConfigDict(

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from hyped_beam.execute.batch import Batch, take_value
-from hyped_beam.execute.failure import Place, node_error
+from hyped_beam.execute.failure import RowLocation, node_error
 from hyped_beam.execute.streams import from_bytes, to_bytes
 from hyped_beam.ir.scope import DATASET
 from hyped_beam.plan.program import Grouping, Program, Step
@@ -20,7 +20,7 @@ from hyped_beam.types.identity import KeyIndex, group_rows, sort_order
 
 
 @dataclass
-class Late:
+class PriorResults:
     """Values that one stage gives to later ones.
 
     Attributes:
@@ -31,9 +31,9 @@ class Late:
     values: dict[int, pa.Array] = field(default_factory=dict)
     maps: dict[tuple[int, int], pa.Array] = field(default_factory=dict)
 
-    def with_more(self, other: Late) -> Late:
+    def with_more(self, other: PriorResults) -> PriorResults:
         """Both together."""
-        return Late({**self.values, **other.values}, {**self.maps, **other.maps})
+        return PriorResults({**self.values, **other.values}, {**self.maps, **other.maps})
 
     def to_bytes(self) -> bytes:
         """The values as Arrow data; `from_bytes` takes it."""
@@ -42,20 +42,20 @@ class Late:
         return to_bytes([pa.RecordBatch.from_arrays([array], [name]) for name, array in named.items()])
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Late:
+    def from_bytes(cls, data: bytes) -> PriorResults:
         """The values that `to_bytes` wrote down."""
-        late = cls()
+        prior = cls()
         for batch in from_bytes(data):
             (name,) = batch.schema.names
             numbers = [int(number) for number in name.split()]
             if len(numbers) == 1:
-                late.values[numbers[0]] = batch.column(0)
+                prior.values[numbers[0]] = batch.column(0)
             else:
-                late.maps[numbers[0], numbers[1]] = batch.column(0)
-        return late
+                prior.maps[numbers[0], numbers[1]] = batch.column(0)
+        return prior
 
 
-class Known:
+class Bindings:
     """What is known beforehand of the batches of a stage, or of a range of them.
 
     Args:
@@ -80,7 +80,7 @@ class Known:
         self.indices = {
             grouping.node: _index(self._values[grouping.node], self._counts[grouping.scope])
             for grouping in program.groupings
-            if grouping.known and grouping.node in values
+            if grouping.is_resolved and grouping.node in values
         }
 
     def enter(self, batch: Batch) -> None:
@@ -90,22 +90,22 @@ class Known:
         batch.maps.update(self._maps)
 
 
-class StageKnown:
+class StageBindings:
     """What a stage knows beforehand: of all of its batches, and of those of each range.
 
     Args:
         program: The program of the stage.
-        late: What earlier stages have made known.
+        prior: What earlier stages have made known.
     """
 
     ranges_held = 4
     """Of how many ranges it is kept, as batches of neighbouring ones are in flight."""
 
-    def __init__(self, program: Program, late: Late) -> None:
+    def __init__(self, program: Program, prior: PriorResults) -> None:
         self._program = program
-        values = {**program.constants, **{number: late.values[number] for number in program.late}}
-        self._always = Known(program, values, late.maps)
-        self._of_ranges: dict[int, Known] = {}
+        values = {**program.constants, **{number: prior.values[number] for number in program.prior}}
+        self._always = Bindings(program, values, prior.maps)
+        self._of_ranges: dict[int, Bindings] = {}
         self._groupings = {grouping.node: grouping for grouping in program.groupings}
         self._lock = threading.Lock()
 
@@ -115,14 +115,14 @@ class StageKnown:
         if self._program.by_range:
             self._of_range(batch).enter(batch)
 
-    def _of_range(self, batch: Batch) -> Known:
+    def _of_range(self, batch: Batch) -> Bindings:
         """What is known of the range that a batch belongs to."""
-        number = batch.place[0]
+        number = batch.batch_id[0]
         with self._lock:
             found = self._of_ranges.get(number)
             if found is None:
-                held = {node: batch.late[node] for node in self._program.by_range}
-                found = self._of_ranges[number] = Known(self._program, held)
+                held = {node: batch.prior[node] for node in self._program.by_range}
+                found = self._of_ranges[number] = Bindings(self._program, held)
                 while len(self._of_ranges) > self.ranges_held:
                     self._of_ranges.pop(next(iter(self._of_ranges)))
         return found
@@ -137,7 +137,7 @@ class StageKnown:
     def find_groups(self, step: Step, inputs: Mapping[str, Value], batch: Batch) -> None:
         """Find out to which group each row of a batch belongs; null for a group that is not known."""
         grouping = self._groupings[step.node]
-        rows = batch.rows_of(step.rows)
+        rows = batch.rows_of(step.input_scope)
         keys = key_columns(grouping, inputs, rows)
         ids, first = group_rows(keys, rows)
         distinct = {name: take_value(column, pa.array(first)) for name, column in keys.items()}
@@ -147,8 +147,8 @@ class StageKnown:
             if step.operation.unseen == "error" and np.any(places < 0):
                 row = int(first[np.argmax(places < 0)])
                 unseen = KeyError("a key that the flow was not fitted on")
-                raise node_error(unseen, step, keys, row, Place(step, batch, self._program))
-            batch.maps[step.rows, step.scope] = pa.array(places[ids], mask=places[ids] < 0)
+                raise node_error(unseen, step, keys, row, RowLocation(step, batch, self._program))
+            batch.maps[step.input_scope, step.scope] = pa.array(places[ids], mask=places[ids] < 0)
             return
         order = sort_order(distinct, len(first))
         ranks = np.empty(len(first), np.int64)
@@ -157,7 +157,7 @@ class StageKnown:
             name: take_value(column, pa.array(order)) for name, column in distinct.items()
         }
         batch.add_rows(step.scope, DATASET, pa.array(np.zeros(len(first), np.int64)))
-        batch.maps[step.rows, step.scope] = pa.array(ranks[ids])
+        batch.maps[step.input_scope, step.scope] = pa.array(ranks[ids])
 
 
 def key_columns(grouping: Grouping, inputs: Mapping[str, Value], rows: int) -> dict[str, pa.Array]:

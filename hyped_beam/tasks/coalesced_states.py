@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from hyped_beam.execute.aggregate_inputs import AggregateInputs, joined
 from hyped_beam.execute.batch_result import BatchAggregates, BatchResult
-from hyped_beam.execute.taken import TakenRows, joined
 from hyped_beam.execute.timing import Timings
 
 JOINED_ROWS = 1 << 20
@@ -19,7 +19,7 @@ JOINED_BATCHES = 4
 """How many are put together where it is not known how many rows are before them."""
 
 
-class JoinedStates:
+class CoalescedStates:
     """The states of consecutive batches of a segment.
 
     Which batches are put together follows from where their rows stand in the segment, so that the states are
@@ -63,7 +63,7 @@ class JoinedStates:
             self.flush()
         self._part = part
         self._held.append(aggregated)
-        self._add(aggregated.update.states(aggregated.apart, self._timings, together=False))
+        self._add(aggregated.update.states(aggregated.per_batch, self._timings, coalesced=False))
 
     def _part_of(self, first: int | None) -> tuple[bool, int]:
         """The part of the segment that a batch is put together in."""
@@ -83,11 +83,11 @@ class JoinedStates:
             NodeError: An aggregator raised.
         """
         held, self._held = self._held, []
-        for taken in _together([one.together for one in held]):
-            self._add(held[0].update.states(taken, self._timings, together=True))
+        for taken in _coalesced_parts([one.coalesced for one in held]):
+            self._add(held[0].update.states(taken, self._timings, coalesced=True))
 
 
-def _together(parts: list[TakenRows]) -> list[TakenRows]:
+def _coalesced_parts(parts: list[AggregateInputs]) -> list[AggregateInputs]:
     """Parts as one, or as they are where their values do not go together."""
     try:
         return [joined(parts)] if parts else []

@@ -17,7 +17,7 @@ from hyped_beam.aggregators import Count, Max, Mean, Std, Sum, ValueCounts
 from hyped_beam.io.readers import base, file_scan, packing
 from hyped_beam.io.readers.parquet import ParquetReader
 from hyped_beam.io.writers.arrow import ArrowDatasetWriter
-from hyped_beam.tasks import joined_states
+from hyped_beam.tasks import coalesced_states
 
 GROUP_ROWS, GROUPS = 500, 40
 
@@ -29,7 +29,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ParquetReader:
     monkeypatch.setattr(base, "RANGES_OF_SMALL_SOURCE", 1)
     for module in (base, file_scan, packing):
         monkeypatch.setattr(module, "BATCH_ROWS", GROUP_ROWS)
-    monkeypatch.setattr(joined_states, "JOINED_ROWS", 8 * GROUP_ROWS)
+    monkeypatch.setattr(coalesced_states, "JOINED_ROWS", 8 * GROUP_ROWS)
     random = np.random.default_rng(0)
     rows = GROUP_ROWS * GROUPS
     table = pa.table(
@@ -57,8 +57,8 @@ def values_of(source: ParquetReader, asked: Mapping[str, Any], flow: DataFlow) -
 
 def test_batches_are_really_put_together(source: ParquetReader, monkeypatch: pytest.MonkeyPatch):
     parts: list[int] = []
-    join = joined_states.joined
-    monkeypatch.setattr(joined_states, "joined", lambda taken: parts.append(len(taken)) or join(taken))
+    join = coalesced_states.joined
+    monkeypatch.setattr(coalesced_states, "joined", lambda taken: parts.append(len(taken)) or join(taken))
     flow = DataFlow(features=source)
     values_of(source, {"mean": Mean().call(flow.src_features.x)}, flow)
     assert sum(parts) == GROUPS

@@ -20,7 +20,7 @@ from hyped_beam.io.filesystem import LOCAL
 
 
 @dataclass(frozen=True)
-class KeptFolder:
+class MaterializedFolder:
     """Where kept values are.
 
     Attributes:
@@ -42,7 +42,7 @@ class KeptFolder:
         return Path(self.folder, f"{number:05d}-{node}-{attempt}.arrow")
 
 
-class KeptFiles:
+class MaterializedFiles:
     """Kept values of one range: those of this attempt, until one counts, and those of earlier scans.
 
     Args:
@@ -50,7 +50,7 @@ class KeptFiles:
         number: The number of the range.
     """
 
-    def __init__(self, where: KeptFolder, number: int) -> None:
+    def __init__(self, where: MaterializedFolder, number: int) -> None:
         self._where = where
         self._number = number
         self._held: dict[int, list[pa.RecordBatch]] = {}

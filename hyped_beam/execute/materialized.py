@@ -16,7 +16,7 @@ _VALUE, _PARENT = "value", "parent"
 
 def kept_values(program: Program, batch: Batch) -> dict[int, pa.RecordBatch]:
     """The values of a batch that later scans need, by the number of the node."""
-    return {node: _kept(program, batch, node) for node in program.kept}
+    return {node: _kept(program, batch, node) for node in program.materialized}
 
 
 def kept_of(program: Program, batch: Batch) -> dict[int, pa.RecordBatch]:

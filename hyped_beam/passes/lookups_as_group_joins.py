@@ -11,7 +11,7 @@ from hyped_beam.ir.scope import DATASET, Scope, ScopeKind
 _KEY = "key"
 
 
-def spread_lookups(graph: Graph, chosen: Collection[int]) -> Graph:
+def lookups_as_group_joins(graph: Graph, chosen: Collection[int]) -> Graph:
     """Have some lookups done for the groups of the rows by what is looked up; rows find it by the key.
 
     So a lookup is a value of groups like any other: what a shuffle does for these it does for the table.
@@ -51,7 +51,7 @@ def _keys_of(graph: Graph, node: Node, edge: Edge, number: int, scope: int) -> N
         scope,
         {_KEY: graph.feature(edge)},
         node.site,
-        rows=node.scope,
+        input_scope=node.scope,
     )
 
 

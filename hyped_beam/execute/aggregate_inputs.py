@@ -23,7 +23,7 @@ Taken: TypeAlias = tuple[Edge, int]
 
 
 @dataclass
-class TakenRows:
+class AggregateInputs:
     """What the aggregators of a stage take of neighbouring batches.
 
     Attributes:
@@ -51,7 +51,7 @@ class TakenRows:
         return None
 
 
-class Taking:
+class InputSelector:
     """Which values some aggregators of a program take.
 
     Args:
@@ -66,31 +66,31 @@ class Taking:
         self._owners: set[tuple[int, int]] = set()
         for combine in combines:
             for step in combine.steps:
-                self._add(step.inputs.values(), step.rows)
-                if combine.grouping is not None and combine.grouping.rows != step.rows:
-                    self._owners.add((step.rows, combine.grouping.rows))
+                self._add(step.inputs.values(), step.input_scope)
+                if combine.grouping is not None and combine.grouping.input_scope != step.input_scope:
+                    self._owners.add((step.input_scope, combine.grouping.input_scope))
             if combine.grouping is not None:
-                self._add(combine.grouping.keys.values(), combine.grouping.rows)
+                self._add(combine.grouping.keys.values(), combine.grouping.input_scope)
 
     def _add(self, edges: Iterable[Edge], rows: int) -> None:
         self._rows.add(rows)
         self._values.update(dict.fromkeys((edge, rows) for edge in edges))
 
-    def take(self, batch: Batch) -> TakenRows:
+    def take(self, batch: Batch) -> AggregateInputs:
         """What they take of a batch."""
         scopes, scope_of = self._program.scopes, self._program.scope_of
-        return TakenRows(
+        return AggregateInputs(
             {
                 (edge, rows): batch.resolve(edge, scope_of[edge.node], rows, scopes)
                 for edge, rows in self._values
             },
             {rows: batch.rows_of(rows) for rows in self._rows},
             {(rows, of): batch.map_to(scopes, rows, of) for rows, of in self._owners},
-            (replace(batch, values={}, aligned={}, shared={}, late={}),),
+            (replace(batch, values={}, aligned={}, shared={}, prior={}),),
         )
 
 
-def joined(parts: Sequence[TakenRows]) -> TakenRows:
+def joined(parts: Sequence[AggregateInputs]) -> AggregateInputs:
     """Neighbours as one.
 
     Raises:
@@ -108,7 +108,7 @@ def joined(parts: Sequence[TakenRows]) -> TakenRows:
         for key in first.owners
     }
     counts = {rows: sum(part.counts[rows] for part in parts) for rows in first.counts}
-    return TakenRows(values, counts, owners, tuple(batch for part in parts for batch in part.batches))
+    return AggregateInputs(values, counts, owners, tuple(batch for part in parts for batch in part.batches))
 
 
 def _joined(values: Sequence[Value], counts: Sequence[int]) -> Value:

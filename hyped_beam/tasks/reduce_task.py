@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
-from hyped_beam.execute.known import Late
+from hyped_beam.execute.bindings import PriorResults
 from hyped_beam.execute.states import StateTrees
 from hyped_beam.execute.timing import Timings
 from hyped_beam.io import commit
 from hyped_beam.io.commit import Destination
 from hyped_beam.io.readers.base import BATCH_ROWS
 from hyped_beam.plan.program import Combine, Program
-from hyped_beam.tasks.reduce import finish
+from hyped_beam.tasks.reduce import reduce_states
 
 if TYPE_CHECKING:
     from hyped_beam.tasks.partition_job import PartitionJob
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Gathered:
+class RangeReports:
     """What the ranges of a scan have reported.
 
     Attributes:
@@ -41,7 +41,7 @@ class Gathered:
 
 
 @dataclass(frozen=True)
-class Finish:
+class ReduceTask:
     """What is done once, when all ranges of a scan are done.
 
     Attributes:
@@ -65,8 +65,10 @@ class Finish:
     states_path: str | None = None
     checks: tuple[commit.Check, ...] = ()
 
-    def run(self, destinations: Sequence[Destination], gathered: Gathered, known: Late) -> Late:
-        """Finish a scan.
+    def run(
+        self, destinations: Sequence[Destination], gathered: RangeReports, known: PriorResults
+    ) -> PriorResults:
+        """ReduceTask a scan.
 
         Args:
             destinations: Where the rows of the scan have gone.
@@ -85,9 +87,9 @@ class Finish:
         for check in self.checks:
             check()
         if self.program is not None:
-            finished = finish(self.combines, self.program, gathered.trees.total(), known)
-            known = known.with_more(finished.late)
-            self._write(finished.outputs)
+            reduced = reduce_states(self.combines, self.program, gathered.trees.total(), known)
+            known = known.with_more(reduced.prior)
+            self._write(reduced.outputs)
         report = {"rows_in": sum(record.rows_in for record in records), "timings": gathered.timings}
         Path(self.report_path).write_text(json.dumps(report), encoding="utf-8")
         commit.finish(destinations, records, self.checks)
@@ -108,7 +110,7 @@ class Finish:
                 writer.write_batch(row)
 
 
-Stage: TypeAlias = "tuple[RangeJob, Finish]"
+Stage: TypeAlias = "tuple[RangeJob, ReduceTask]"
 """What is done with each range of a scan, and once, when all are done."""
 
 
@@ -120,7 +122,7 @@ def writing_groups(
 
     Args:
         destinations: The outputs.
-        checks: As those of `Finish`.
+        checks: As those of `ReduceTask`.
     """
     groups = commit.RangeCommit(destinations, 0)
     try:

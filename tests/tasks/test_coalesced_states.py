@@ -18,7 +18,7 @@ from hyped_beam.execute.stage import StageRunner
 from hyped_beam.execute.states import StateMerger
 from hyped_beam.nodes.refs import builder_of
 from hyped_beam.plan.planner import Plan
-from hyped_beam.tasks.joined_states import JOINED_BATCHES, JOINED_BYTES, JOINED_ROWS, JoinedStates
+from hyped_beam.tasks.coalesced_states import JOINED_BATCHES, JOINED_BYTES, JOINED_ROWS, CoalescedStates
 from hyped_beam.testing import flow_of
 from hyped_beam.types.patterns import Int64Column
 from hyped_beam.types.spans import Span
@@ -98,7 +98,7 @@ def plan_for(asked: Callable[[Any], Mapping[str, Any]]) -> Plan:
 
 
 def values_of(plan: Plan, batches: list[list[dict[str, Any]]], *, joins: bool) -> Any:
-    held = JoinedStates({}, None, 0, joins=joins)
+    held = CoalescedStates({}, None, 0, joins=joins)
     with StageRunner(plan.scan) as runner:
         for rows in batches:
             batch = pa.RecordBatch.from_pylist(rows, SCHEMA).select(plan.scan.columns)
@@ -107,7 +107,7 @@ def values_of(plan: Plan, batches: list[list[dict[str, Any]]], *, joins: bool) -
     values = []
     for number, combine in enumerate(plan.scan.combines):
         merger = StateMerger(combine)
-        together = joins and combine.joined
+        together = joins and combine.coalesced
         assert len(held.states[number]) == (1 if together else len(batches))
         keys, found = merger.finish(merger.merge(held.states[number]))
         values.append((keys and keys.to_pylist(), [column.to_pylist() for column in found.values()]))
@@ -154,7 +154,7 @@ def test_the_row_that_fails_is_named(where: int):
     )
     numbers = [-1 if row % 2 else 0 for row in range(10)]
     numbers[where] = 7
-    held = JoinedStates({}, 10, 80, joins=True)
+    held = CoalescedStates({}, 10, 80, joins=True)
     with StageRunner(plan.scan) as runner:
         for start in range(0, 10, 5):
             batch = pa.record_batch({"n": pa.array(numbers[start : start + 5], pa.int64())})
@@ -169,7 +169,7 @@ def parts_of(rows: int | None, size: int, firsts: list[int | None]) -> list[int]
     """How many of some batches of a segment, which begin at these rows, are put together each time."""
     flow = flow_of(pa.schema([("n", pa.int64())]))
     plan = plan_of(graph_of(builder_of(flow), Outputs(aggregators={"n": Count().call(flow.n)})))
-    held = JoinedStates({}, rows, size, joins=True)
+    held = CoalescedStates({}, rows, size, joins=True)
     with StageRunner(plan.scan) as runner:
         for first in firsts:
             batch = pa.record_batch({"n": pa.array([1], pa.int64())})
@@ -201,7 +201,7 @@ def joined_of(asked: Mapping[str, Any], flow: Any, of: str) -> list[bool]:
     """For each aggregator of a kind whether it is given several batches."""
     plan = plan_of(graph_of(builder_of(flow), Outputs(aggregators=dict(asked))))
     return [
-        combine.joined
+        combine.coalesced
         for combine in plan.scan.combines
         for step in combine.steps
         if type(step.operation).__name__ == of

@@ -6,24 +6,24 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from hyped_beam.tasks.kept_files import KeptFiles, KeptFolder
+from hyped_beam.tasks.materialized_files import MaterializedFiles, MaterializedFolder
 
 
-def attempt(where: KeptFolder, values: list[int]) -> KeptFiles:
-    made = KeptFiles(where, 7)
+def attempt(where: MaterializedFolder, values: list[int]) -> MaterializedFiles:
+    made = MaterializedFiles(where, 7)
     for value in values:
         made.add({3: pa.record_batch({"value": [value]}), 4: pa.record_batch({"value": [-value]})})
     return made
 
 
 def read(folder: Path, batches: int) -> list[dict[int, list[int]]]:
-    later = KeptFiles(KeptFolder(str(folder), 2, {3: 1, 4: 1}), 7)
+    later = MaterializedFiles(MaterializedFolder(str(folder), 2, {3: 1, 4: 1}), 7)
     found = [later.next_batch((3, 4)) for _ in range(batches)]
     return [{node: batch["value"].to_pylist() for node, batch in one.items()} for one in found]
 
 
 def test_later_scans_read_what_the_attempt_that_counts_has_kept(tmp_path: Path):
-    where = KeptFolder(str(tmp_path), 1)
+    where = MaterializedFolder(str(tmp_path), 1)
     first, second = attempt(where, [1, 2]), attempt(where, [8, 9])
     assert first.commit("record of the first", b"states of the first") == (
         "record of the first",
@@ -36,6 +36,6 @@ def test_later_scans_read_what_the_attempt_that_counts_has_kept(tmp_path: Path):
 
 
 def test_a_range_that_keeps_nothing_reports_what_it_found(tmp_path: Path):
-    nothing = KeptFiles(KeptFolder(str(tmp_path), 1), 7)
+    nothing = MaterializedFiles(MaterializedFolder(str(tmp_path), 1), 7)
     assert nothing.commit("record", b"states") == ("record", b"states")
     assert list(tmp_path.iterdir()) == []
