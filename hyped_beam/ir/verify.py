@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from hyped_beam.ir.graph import Edge, Graph, Kind, Node, makers
-from hyped_beam.ir.scope import DATASET, reaches
+from hyped_beam.ir.scope import BASE_SCOPES, DATASET, ScopeKind, reaches
 from hyped_beam.types import features
 from hyped_beam.types.features import Feature
 
@@ -15,14 +15,15 @@ class BrokenGraphError(AssertionError):
 
 
 def verify(graph: Graph) -> None:
-    """Check a graph against every rule.
+    """Check a graph against every rule; those of its nodes rely on its scopes.
 
     Raises:
         BrokenGraphError: It breaks some; all are listed.
     """
-    found = [problem for rule in RULES for problem in rule(graph)]
-    if found:
-        raise BrokenGraphError("\n".join(found))
+    scopes, *others = RULES
+    broken = list(scopes(graph)) or [found for rule in others for found in rule(graph)]
+    if broken:
+        raise BrokenGraphError("\n".join(broken))
 
 
 def _edges(graph: Graph) -> Iterator[tuple[Node, Edge]]:
@@ -37,6 +38,19 @@ def _feature(graph: Graph, edge: Edge) -> Feature | None:
         return graph.feature(edge)
     except KeyError:
         return None
+
+
+def scopes_are_rows_or_groups(graph: Graph) -> Iterator[str]:
+    """A scope other than the dataset and its rows is one of rows, or of groups of rows, that a node makes."""
+    for scope in graph.scopes[len(BASE_SCOPES) :]:
+        if scope.kind not in (ScopeKind.ROWS, ScopeKind.GROUPS):
+            yield f"scope {scope.id} is a second one of {scope.kind.value}"
+        if len(scope.parents) != 1:
+            yield f"scope {scope.id} has {len(scope.parents)} parents, where there is one"
+        if (scope.members is None) == (scope.kind is ScopeKind.GROUPS):
+            yield f"scope {scope.id} is one of {scope.kind.value}, and its members are {scope.members}"
+        if scope.node is None:
+            yield f"no node makes scope {scope.id}"
 
 
 def nodes_stand_behind_their_inputs(graph: Graph) -> Iterator[str]:
@@ -99,9 +113,8 @@ def scopes_agree(graph: Graph) -> Iterator[str]:
 def _rows_of(graph: Graph, node: Node) -> int:
     if node.input_scope is not None:
         return node.input_scope
-    if node.kind is Kind.ROWS:
-        return graph.scopes[node.scope].parents[0]
-    return node.scope
+    parents = graph.scopes[node.scope].parents
+    return parents[0] if node.kind is Kind.ROWS and parents else node.scope
 
 
 def rows_are_made(graph: Graph) -> Iterator[str]:
@@ -115,6 +128,8 @@ def rows_are_made(graph: Graph) -> Iterator[str]:
                 yield f"%{node.id} is about rows that %{maker} makes, which is not there"
             elif made.kind not in (Kind.ROWS, Kind.KEYS):
                 yield f"%{node.id} is about rows that %{maker} makes, a {made.kind.value}"
+        if node.kind is Kind.ROWS and not graph.scopes[node.scope].parents:
+            yield f"%{node.id} makes rows of scope {node.scope}, which has no parents to make them of"
         if (node.input_scope is None) == (node.kind in (Kind.KEYS, Kind.AGGREGATE)):
             yield f"%{node.id} is a {node.kind.value}, and its input scope is {node.input_scope}"
 
@@ -166,6 +181,7 @@ def sinks_are_ends(graph: Graph) -> Iterator[str]:
 
 
 RULES: tuple[Callable[[Graph], Iterator[str]], ...] = (
+    scopes_are_rows_or_groups,
     nodes_stand_behind_their_inputs,
     numbers_are_keys,
     paths_lead_somewhere,

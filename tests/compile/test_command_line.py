@@ -376,7 +376,7 @@ def test_the_pipeline_has_the_same_bytes_in_every_process(
     assert first == second
     pipeline = beam_runner_api_pb2.Pipeline.FromString(first)
     names = {transform.unique_name for transform in pipeline.components.transforms.values()}
-    assert {"CutRanges", "DoRanges", "CombineRanges", "Finish"} <= names
+    assert {"CutRanges", "DoRanges", "CombineRanges", "Reduce"} <= names
     assert not (target.parent / "out").exists()
 
 

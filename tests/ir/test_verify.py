@@ -142,6 +142,20 @@ BROKEN = [
         id="columns differ from type",
     ),
     pytest.param(
+        "scopes_are_rows_or_groups",
+        lambda graph: replace(graph, scopes=(*graph.scopes, Scope(2, ScopeKind.ROWS, (), "filter", node=2))),
+        "scope 2 has 0 parents, where there is one",
+        id="rows made of nothing",
+    ),
+    pytest.param(
+        "scopes_are_rows_or_groups",
+        lambda graph: replace(
+            graph, scopes=(*graph.scopes, Scope(2, ScopeKind.GROUPS, (DATASET,), "by", node=2))
+        ),
+        "scope 2 is one of groups, and its members are None",
+        id="groups of nothing",
+    ),
+    pytest.param(
         "scopes_agree",
         lambda graph: changed(graph, CONST, scope=SOURCE_ROWS),
         "the constant %1 is one value, in scope 1",
@@ -182,6 +196,12 @@ BROKEN = [
         lambda graph: changed(graph, MAP, input_scope=SOURCE_ROWS),
         "%2 is a map, and its input scope is 1",
         id="a map of rows put together",
+    ),
+    pytest.param(
+        "rows_are_made",
+        lambda graph: changed(graph, MAP, kind=Kind.ROWS, scope=DATASET),
+        "%2 makes rows of scope 0, which has no parents to make them of",
+        id="rows in the dataset",
     ),
     pytest.param(
         "constants_are_values",
