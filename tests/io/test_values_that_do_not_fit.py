@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import decimal
 import math
+import subprocess
+import sys
 import warnings
 
 import pyarrow as pa
@@ -178,3 +180,50 @@ def test_a_type_that_does_not_exist_is_told_with_its_column(reader, given, hint)
         reader("x.jsonl" if reader is JsonReader else "x.csv", features=given)
     assert str(caught.value).startswith(str(caught.value.site))
     assert caught.value.site.file == __file__
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"y":"%s}' % ("a" * 2_000_000),
+        '{"x":1%s}' % ("1" * 2_000_000),
+        r'{"y":"%s' % (r"\"" * 1_000_001 + "\\"),
+    ],
+    ids=["a text that does not end", "a long number", "a text of escapes that does not end"],
+)
+def test_a_number_beyond_float64_beside_a_long_line_takes_linear_time(tmp_path, line):
+    # The time of 2,000,000 characters, if it were their square, would be hours; the process ends long before.
+    (tmp_path / "x.jsonl").write_text('{"x":1e999}\n' + line + "\n")
+    script = (
+        "from hyped_beam.errors import InputError\n"
+        "from hyped_beam.io.readers.json import JsonReader\n"
+        "try:\n    print(JsonReader('x.jsonl').features)\n"
+        "except InputError as error:\n    print('refused:', str(error)[:200])\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith(("refused:", "{'x':"))
+
+
+@pytest.mark.parametrize(
+    ("values_of_column", "dtype"),
+    [(["+5", "-3"], "float64"), (["+12345678901234567890", "1"], "string"), (["+1.5", "2"], "float64")],
+)
+def test_numbers_with_plus_signs_are_read_as_what_was_found(tmp_path, read_all, values_of_column, dtype):
+    (tmp_path / "x.csv").write_text("id\n" + "\n".join(values_of_column) + "\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        reader = CsvReader(tmp_path / "x.csv")
+        assert reader.features["id"].dtype == dtype
+        wanted = values_of_column if dtype == "string" else [float(value) for value in values_of_column]
+        assert values(reader, read_all) == wanted
+
+
+def test_a_plus_sign_in_a_column_of_integers_is_told(tmp_path, read_all):
+    (tmp_path / "x.csv").write_text("id\n3\n+5\n")
+    with pytest.raises(
+        InputError, match=r"x\.csv:3: column 'id' is declared as int64, which has no plus sign: \+5"
+    ):
+        values(CsvReader(tmp_path / "x.csv", features={"id": "int64"}), read_all)

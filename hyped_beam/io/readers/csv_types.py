@@ -18,6 +18,8 @@ from hyped_beam.io.versions import Version
 
 LEADING_ZERO = r"^\s*[+-]?0\d"
 INTEGER = r"^\s*[+-]?\d+\s*$"
+PLUS_SIGN = r"^\s*\+"
+"""Before an integer: `pyarrow` reads such as floats and decimals, and not as integers."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def _kind_of(column: pa.Array) -> Kind:
     except pa.ArrowInvalid:
         return Kind("text")
     whole = values.filter(pc.match_substring_regex(values, INTEGER))
-    found = Numbers.NONE if len(whole) == len(values) else Numbers.FRACTIONS
+    has_plus_signs = pc.any(pc.match_substring_regex(whole, PLUS_SIGN)).as_py()
+    found = Numbers.NONE if len(whole) == len(values) and not has_plus_signs else Numbers.FRACTIONS
     return Kind("number", found | _of_whole(whole) | _of_infinite(values.filter(pc.is_inf(floats))))
 
 

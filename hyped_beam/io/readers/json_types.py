@@ -32,7 +32,10 @@ ELEMENT: Final = "[]"
 LONG_NUMBER = re.compile(rb"(?<![\d.])\d{%d,}(?![\d.eE])|\d{200,}|\d[eE]\+?\d{3,}" % SHORTEST_INEXACT)
 """A number that may be an integer that float64 does not hold, or beyond all of float64."""
 
-TEXT_OR_EXPONENT = re.compile(rb'"(?:[^"\\]+|\\.)*"|-?\d+(?:\.\d+)?[eE][+-]?\d+', re.DOTALL)
+TEXT_OR_EXPONENT = re.compile(
+    rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|(?<![\d.])-?\d+(?:\.\d+)?[eE][+-]?\d+', re.DOTALL
+)
+"""A text, also one that does not end, or a number with an exponent; found in linear time in any bytes."""
 
 
 LARGE = 1e308

@@ -149,6 +149,9 @@ def out_of_range(column: str, text: str, kind: pa.DataType) -> tuple[str, str]:
         What is wrong, and how to fix it.
     """
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    if pa.types.is_integer(kind) and text.lstrip().startswith("+"):
+        message = f"column {column!r} is declared as {declared_name(kind)}, which has no plus sign: {shown}"
+        return message, f'declare "float64", "decimal128({_DIGITS_OF_DECIMAL128}, 0)" or "string"'
     message = f"column {column!r} is declared as {declared_name(kind)}, which does not hold {shown}"
     top = column.partition(".")[0].partition("[")[0]
     example = f'features={{"{top}": ..., ...}}'
