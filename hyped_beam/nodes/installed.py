@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import functools
 import hashlib
 import importlib.metadata
@@ -117,13 +118,21 @@ def _time_zones() -> str:
 def versions() -> Mapping[str, str]:
     """What computes: this package as it is, what it is built on, Python, the machine and its settings.
 
-    A program may change its time zone and locale while it runs; the rest stays.
+    A program may change its time zone, its locale and the context of decimals while it runs; the rest stays.
     """
     return {
         **_software(),
         "time zone": f"{os.environ.get('TZ')} {time.tzname} {Path('/etc/localtime').resolve()}",
         "locale": locale.setlocale(locale.LC_ALL),
+        "decimals": _context_of_decimals(),
     }
+
+
+def _context_of_decimals() -> str:
+    """How decimals are computed and rounded now, without what has happened so far."""
+    context = decimal.getcontext()
+    traps = sorted(signal.__name__ for signal, is_set in context.traps.items() if is_set)
+    return f"{context.prec} {context.rounding} {context.Emin} {context.Emax} {context.clamp} {traps}"
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import errno
 import os
 import shutil
@@ -257,6 +258,26 @@ def test_another_time_zone_of_the_process_is_another_result(
     (utc, first), (tokyo, second), (again, third) = hours("UTC"), hours("JST-9"), hours("UTC")
     assert (utc, tokyo, again) == (0, 9, 0)
     assert first == third != second
+
+
+@processor
+def share(n: int) -> str:
+    """A quotient, with the digits that decimals have where it is computed."""
+    return str(decimal.Decimal(n + 1) / decimal.Decimal(7))
+
+
+def test_another_context_of_decimals_is_another_result(ds: datasets.Dataset):
+    def shares(digits: int) -> str:
+        flow = DataFlow(features=ds.features)
+        with decimal.localcontext() as context:
+            context.prec = digits
+            result, _ = flow.apply(ds, collect={"share": share.call(flow.src_features.n)})
+        return result["share"][0]
+
+    found = [shares(digits) for digits in (28, 4, 28)]
+    with decimal.localcontext(decimal.Context(prec=28)):
+        assert found == [str(decimal.Decimal(ds["n"][0] + 1) / 7), found[1], found[0]]
+    assert len(found[1].lstrip("0.")) <= 4
 
 
 def test_aggregates_are_found_with_the_rows(ds: datasets.Dataset):
