@@ -227,3 +227,21 @@ def test_a_plus_sign_in_a_column_of_integers_is_told(tmp_path, read_all):
         InputError, match=r"x\.csv:3: column 'id' is declared as int64, which has no plus sign: \+5"
     ):
         values(CsvReader(tmp_path / "x.csv", features={"id": "int64"}), read_all)
+
+
+@pytest.mark.parametrize("texts", [["0x0010", "0xAB"], ["12", "0XFFFFFFFFFFFFFFFF"]])
+@pytest.mark.parametrize("options", [{}, {"newlines_in_values": True}])
+def test_hexadecimal_numbers_are_text(tmp_path, read_all, texts, options):
+    (tmp_path / "x.csv").write_text("id\n" + "\n".join(texts) + "\n")
+    assert values(CsvReader(tmp_path / "x.csv", **options), read_all) == texts
+    declared = CsvReader(tmp_path / "x.csv", features={"id": "int64"}, **options)
+    with pytest.raises(
+        InputError, match=r"x\.csv:\d: column 'id' is declared as int64, which '0[xX]\w+' is not"
+    ):
+        values(declared, read_all)
+
+
+def test_integers_beside_text_with_0x_are_read(tmp_path, read_all):
+    (tmp_path / "x.csv").write_text("id,text\n7,0x7\n")
+    reader = CsvReader(tmp_path / "x.csv")
+    assert (values(reader, read_all), values(reader, read_all, "text")) == ([7], ["0x7"])

@@ -154,7 +154,9 @@ class CsvReader(FileReader):
         parsed = pa.schema([(field.name, parsed_type(field.type)) for field in wanted])
         row = 0
         decoder = Decoder(piece, self._dialect(piece.path))
-        for stored, size in tables(piece, self._dialect(piece.path), parsed):
+        for stored, size, has_hexadecimal in tables(piece, self._dialect(piece.path), parsed):
+            if has_hexadecimal:
+                decoder.refuse_hexadecimal(wanted)
             columns = [decoder.decode(stored[field.name], field) for field in wanted]
             batch = batch_of(columns, wanted.names, stored.num_rows)
             step = rows_per_batch(batch.num_rows, size)

@@ -45,6 +45,8 @@ VALUE = re.compile(
 HINT = "mend the line, or look at delimiter= and quote="
 HINT_OF_VALUES = "declare what the values are: features=..., or what stands for null: null_values=..."
 
+HEXADECIMAL = re.compile(rb"0[xX]")
+
 
 @dataclass(frozen=True)
 class Dialect:
@@ -187,8 +189,10 @@ def _header(uri: str, version: Version | None, dialect: Dialect) -> tuple[str, .
 # -------------------------------------------------------------------------------------------------- tables
 
 
-def tables(piece: Piece, dialect: Dialect, schema: pa.Schema) -> Iterator[tuple[pa.RecordBatch, int]]:
+def tables(piece: Piece, dialect: Dialect, schema: pa.Schema) -> Iterator[tuple[pa.RecordBatch, int, bool]]:
     """The rows of a piece, some megabytes at a time, each with the bytes that it took.
+
+    With them comes whether there may be hexadecimal numbers among them, which `pyarrow` reads as integers.
 
     Args:
         piece: A piece of a file.
@@ -210,7 +214,7 @@ def tables(piece: Piece, dialect: Dialect, schema: pa.Schema) -> Iterator[tuple[
 
 def _streamed(
     piece: Piece, dialect: Dialect, names: tuple[str, ...], options: Any
-) -> Iterator[tuple[pa.RecordBatch, int]]:
+) -> Iterator[tuple[pa.RecordBatch, int, bool]]:
     from pyarrow import csv as arrow_csv
 
     with text_of(piece.path, KIND) as file:
@@ -230,7 +234,7 @@ def _streamed(
             convert_options=options,
         )
         for batch in reader:
-            yield batch, BLOCK_BYTES
+            yield batch, BLOCK_BYTES, counted.has_hexadecimal
     if counted.quotes % 2:
         with _python_text(piece.path) as text:
             _check_ends(piece.path, dialect, text)
@@ -238,7 +242,7 @@ def _streamed(
 
 def _line_by_line(
     piece: Piece, dialect: Dialect, names: tuple[str, ...], options: Any
-) -> Iterator[tuple[pa.RecordBatch, int]]:
+) -> Iterator[tuple[pa.RecordBatch, int, bool]]:
     from pyarrow import csv as arrow_csv
 
     is_first = piece.start == 0
@@ -266,7 +270,7 @@ def _line_by_line(
         except pa.ArrowInvalid as error:
             raise _explained(piece, dialect, names, options, error, chunk) from None
         for batch in table.combine_chunks().to_batches():
-            yield batch, len(data)
+            yield batch, len(data), HEXADECIMAL.search(data) is not None
 
 
 def _has_rows(begin: bytes, dialect: Dialect) -> bool:
@@ -283,6 +287,8 @@ class _Counted:
         self._quote = quote.encode() if quote else None
         self._begun = b""
         self.quotes = 0
+        self.has_hexadecimal = False
+        self._last = b""
         self.closed = False
 
     def begin(self) -> bytes:
@@ -298,6 +304,8 @@ class _Counted:
             data = self._file.read(size)
         if self._quote is not None:
             self.quotes += data.count(self._quote)
+        self.has_hexadecimal = self.has_hexadecimal or HEXADECIMAL.search(self._last + data) is not None
+        self._last = data[-1:]
         return data
 
     def readable(self) -> bool:

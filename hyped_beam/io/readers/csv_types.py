@@ -16,7 +16,8 @@ from hyped_beam.io.readers.numbers import SHORTEST_INEXACT, Numbers, of_fraction
 from hyped_beam.io.unchanged import present
 from hyped_beam.io.versions import Version
 
-LEADING_ZERO = r"^\s*[+-]?0\d"
+LEADING_ZERO = r"^\s*[+-]?0[\dxX]"
+"""What stays text: a number is written otherwise, and of hexadecimal text Arrow makes other numbers."""
 INTEGER = r"^\s*[+-]?\d+\s*$"
 PLUS_SIGN = r"^\s*\+"
 """Before an integer: `pyarrow` reads such as floats and decimals, and not as integers."""
@@ -64,7 +65,7 @@ def _inferred(uri: str, version: Version, dialect: Dialect) -> tuple[tuple[str, 
     names = column_names(uri, version, dialect)
     kinds = dict.fromkeys(names, Kind("null"))
     schema = pa.schema([(name, pa.string()) for name in names])
-    for batch, _ in tables(Piece(uri, 0, None, version=version), dialect, schema):
+    for batch, _, _ in tables(Piece(uri, 0, None, version=version), dialect, schema):
         for name, column in zip(names, batch.columns, strict=True):
             if kinds[name].name != "text":
                 kinds[name] = kinds[name].with_values_of(_kind_of(column))

@@ -51,6 +51,19 @@ class Decoder:
             self._checked.add(field.name)
         return values
 
+    def refuse_hexadecimal(self, wanted: pa.Schema) -> None:
+        """Look at the columns of integers of a piece in which there may be hexadecimal numbers.
+
+        `pyarrow` reads `0xffffffffffffffff` as -1.
+
+        Raises:
+            InputError: There is one.
+        """
+        for field in wanted:
+            if pa.types.is_integer(field.type) and field.name not in self._checked:
+                self._check(field)
+                self._checked.add(field.name)
+
     def _check(self, field: pa.Field) -> None:
         """Look at all values of the piece as they are written.
 
@@ -59,7 +72,7 @@ class Decoder:
         """
         row = 0
         schema = pa.schema([(field.name, pa.string())])
-        for batch, _ in tables(self._piece, self._dialect, schema):
+        for batch, _, _ in tables(self._piece, self._dialect, schema):
             texts = batch[field.name]
             is_null = pc.is_in(texts, pa.array(self._dialect.null_values, pa.string()))
             texts = pc.if_else(is_null, pa.scalar(None, pa.string()), texts)
@@ -96,6 +109,8 @@ def _first_wrong(texts: pa.Array, kind: pa.DataType) -> int | None:
 
 def _are_values(texts: pa.Array, kind: pa.DataType) -> bool:
     parsed = parsed_type(kind)
+    if pa.types.is_integer(kind) and pc.any(pc.match_substring(texts, "0x", ignore_case=True)).as_py():
+        return False
     try:
         trimmed = pc.utf8_trim_whitespace(texts) if is_number_type(kind) else texts
         values = decoded(decoded(trimmed, parsed), kind)
