@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from hyped_beam.compile.summary import as_object, plain, summary
 from hyped_beam.errors import FlowError, NodeError, escaped
+from hyped_beam.io.folders import OutputFolder
 from hyped_beam.launch.progress import Progress
 from hyped_beam.launch.result import JobResult
 
@@ -48,7 +50,7 @@ class Console(ABC):
     def __init__(self, out: TextIO, errors: TextIO) -> None:
         self.out = out
         self.errors = errors
-        self.is_running = False
+        self._folders: tuple[str, ...] = ()
 
     @abstractmethod
     def show(self, form: str, text: str) -> None:
@@ -74,9 +76,16 @@ class Console(ABC):
     def interrupted(self, status: int) -> None:
         """Say that it was interrupted."""
 
-    def begin(self) -> None:
-        """Know that the job is begun, and leaves something to go on from."""
-        self.is_running = True
+    def begin(self, folders: Iterable[str]) -> None:
+        """Know that a job is begun, and where its outputs go."""
+        self._folders = tuple(folders)
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether the job has left something to go on from."""
+        with contextlib.suppress(FlowError, OSError):
+            return any(OutputFolder.at(folder).is_unfinished for folder in self._folders)
+        return False
 
     @property
     def is_for_bytes(self) -> bool:
@@ -149,7 +158,9 @@ class TextConsole(Console):
     def interrupted(self, status: int) -> None:
         """Print how to go on."""
         del status
-        more = "; what is done is kept, and --overwrite resume goes on from there" if self.is_running else ""
+        more = (
+            "; what is done is kept, and --overwrite resume goes on from there" if self.is_resumable else ""
+        )
         self.errors.write(f"interrupted{more}\n")
 
     def close(self) -> None:
@@ -208,7 +219,7 @@ class JsonConsole(Console):
 
     def interrupted(self, status: int) -> None:
         """Print that it was interrupted."""
-        self._event("interrupted", status=status, resumable=self.is_running)
+        self._event("interrupted", status=status, resumable=self.is_resumable)
 
     def close(self) -> None:
         """Nothing: each event is a line."""

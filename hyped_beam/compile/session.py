@@ -74,7 +74,7 @@ def _print_pipeline(job: Job, request: Request, options: dict[str, object], cons
 
 
 def _run(job: Job, request: Request, options: dict[str, object], console: Console) -> None:
-    console.begin()
+    console.begin(output.writer.path for output in job.outputs.values())
     result = job.run(
         runner=request.runner,
         options=options,

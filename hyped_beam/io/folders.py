@@ -53,6 +53,13 @@ class OutputFolder:
         return f"{self.path}/{BOOKKEEPING}"
 
     @property
+    def is_unfinished(self) -> bool:
+        """Whether a job has done ranges here that another one may go on from."""
+        if self.filesystem.info(self.manifest) is not None:
+            return False
+        return any(self.record_numbers(owner) for owner in self.recorders())
+
+    @property
     def generations(self) -> str:
         """The path of the folder of the generations that are claimed; see `ownership`."""
         return f"{self.bookkeeping}/{GENERATIONS}"

@@ -122,6 +122,25 @@ def test_an_interrupted_job_leaves_whole_ranges_and_is_resumed(
     assert json.loads((folder / "stats.json").read_text()) == {"mean": (RANGES * 64 - 1) / 2}
 
 
+def test_a_job_that_has_done_nothing_leaves_nothing_to_resume(
+    folder: Path, environment: dict[str, str], run_program: Callable[..., dict[str, Any]]
+):
+    (folder / "go").touch()
+    first = run_program(folder, "target.py --run")
+    assert first["status"] == 0, first["err"]
+    (folder / "go").unlink()
+    there = contents(folder / "out")
+    with start(folder, environment, "target.py", "--run", "--json", "--output", "other") as process:
+        wait_for((folder / "other" / "__hyped_beam__" / "generations").exists, process)
+        os.killpg(process.pid, signal.SIGINT)
+        printed, complaint = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 130, complaint
+    event = json.loads(printed.splitlines()[-1])
+    has_records = any((folder / "other").rglob("ranges/*/*.json"))
+    assert (event["event"], event["resumable"]) == ("interrupted", has_records)
+    assert contents(folder / "out") == there
+
+
 def test_a_script_that_takes_long_to_import_is_interrupted(folder: Path, environment: dict[str, str]):
     (folder / "slow.py").write_text(
         "import pathlib, time\npathlib.Path('importing').touch()\nwhile True:\n    time.sleep(1)\n"
